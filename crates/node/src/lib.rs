@@ -1,0 +1,1 @@
+//! L1 follower, store, proposer and watcher.
