@@ -1,4 +1,129 @@
 //! Build, test and check the repository: `cargo xtask --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-fn main() {}
+mod artifacts;
+mod tally;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use eyre::Result;
+
+use crate::{
+    tally::{Tally, tested},
+    tools::{anvil, cargo, forge, run, setup},
+};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, test and check the repository")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install the pinned Solidity compiler, tools and libraries, if they are not there yet
+    Setup,
+    /// Compile the contracts and their tests
+    Build,
+    /// Write the ABIs of the production contracts to abi/
+    Abi {
+        /// Write nothing; fail if abi/ differs from what the contracts say
+        #[arg(long)]
+        check: bool,
+    },
+    /// Format Solidity and Rust
+    Fmt {
+        /// Write nothing; fail if a file is not formatted
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run clippy over the workspace; warnings are errors
+    Lint,
+    /// Build, then run all tests and checks
+    Test,
+    /// Run the demonstration on a local chain
+    Demo {
+        /// Passed on to `nthroot demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// All that continuous integration checks: formats, lints, tests
+    Ci,
+}
+
+fn main() -> Result<ExitCode> {
+    match Args::parse().command {
+        Command::Setup => setup()?,
+        Command::Build => build()?,
+        Command::Abi { check } => {
+            build()?;
+            if check {
+                return Ok(artifacts::check_abi()?.exit_code());
+            }
+            artifacts::write_abi()?;
+        }
+        Command::Fmt { check } => fmt(check)?,
+        Command::Lint => lint()?,
+        Command::Test => return test(),
+        Command::Demo { args } => {
+            build()?;
+            let mut demo = cargo(["run", "--quiet", "--package", "nthroot-cli", "--", "demo"]);
+            run(demo.args(args).env("ANVIL", anvil()?))?;
+        }
+        Command::Ci => {
+            fmt(true)?;
+            lint()?;
+            return test();
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Compiles `contracts/` by itself first: solc reports at most 256 warnings, and forge-std alone has more than that,
+/// so in one run with the tests ours would be lost.
+fn build() -> Result<()> {
+    setup()?;
+    run(forge()?.args(["build", "contracts", "--deny", "warnings"]))?;
+    run(forge()?.arg("build"))
+}
+
+fn fmt(check: bool) -> Result<()> {
+    setup()?;
+    let mut solidity = forge()?;
+    solidity.args(["fmt", "contracts", "test", "script"]);
+    let mut rust = cargo(["fmt", "--all"]);
+    if check {
+        solidity.arg("--check");
+        rust.arg("--check");
+    }
+    run(&mut solidity)?;
+    run(&mut rust)
+}
+
+fn lint() -> Result<()> {
+    run(&mut cargo([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn test() -> Result<ExitCode> {
+    let mut all = Tally::default();
+    all.stage("forge build", || build().map(|()| Tally::default()))?;
+    all.stage("forge test", || tested(forge()?.arg("test")))?;
+    all.stage("ABIs", artifacts::check_abi)?;
+    all.stage("code size", artifacts::check_sizes)?;
+    all.stage("cargo test", || {
+        tested(cargo(["test", "--quiet", "--workspace", "--no-fail-fast"]).env("ANVIL", anvil()?))
+    })?;
+    println!("\n{all}");
+    Ok(all.exit_code())
+}
