@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {BatchId} from "../types/BatchId.sol";
+import {Status} from "../types/BatchWord.sol";
+
+/// @title The bridge: custody, batches, finality
+/// @notice Byte layouts and meaning: docs/spec.md. There is no owner, no upgrade and no pause.
+///
+/// Safety rests on one honest watcher whose challenge is included within `WINDOW` blocks. Liveness of one's own anchor rests
+/// on nobody: anyone with a bond may propose.
+///
+/// Warning: tokens whose balances change by themselves (rebasing) are not supported: the bridge would owe what it does not
+/// hold, or hold what it owes nobody. Tokens that take a fee on transfer are credited with what arrives.
+interface IBridge {
+    /// @notice What the withdrawal says; the claim's leaf is the hash of the three fields packed.
+    struct Withdrawal {
+        address recipient;
+        address token;
+        uint128 amount;
+    }
+
+    /// @notice A new fragment holds `amount` of `token` (zero: ETH) under the key of `controller`.
+    event Deposited(uint40 indexed id, address indexed controller, address indexed token, uint128 amount);
+    /// @notice A batch was accepted. `word` commits to it.
+    event BatchSubmitted(address indexed proposer, uint40 id, uint256 word);
+    /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.
+    event StepsSkipped(uint40 id, bytes skipped);
+    /// @notice A step of the batch was disproved. `slashed` (wei) left the bond; half of it is burnt, half is the challenger's.
+    event Convicted(uint40 indexed id, address indexed proposer, address indexed challenger, uint256 slashed);
+    /// @notice The batch builds on a faulty or condemned one.
+    event Condemned(uint40 indexed id, uint40 indexed parent);
+    /// @notice The batch's anchors are as they were before it.
+    event Unwound(uint40 indexed id);
+    /// @notice A withdrawal was paid.
+    event Claimed(
+        uint40 indexed id, uint256 position, address indexed recipient, address indexed token, uint128 amount
+    );
+    /// @notice The bond grew, by whomever. Wei.
+    event BondFunded(address indexed proposer, address indexed from, uint256 amount);
+    /// @notice The owner took unlocked bond out. Wei.
+    event BondWithdrawn(address indexed proposer, address indexed to, uint256 amount);
+
+    /// @notice Batches come straight from an account without code, so that anyone finds their bytes in the transaction.
+    error SenderNotPlain(address sender, address origin);
+    /// @notice The batch is shorter than its header.
+    error BatchTruncated(uint256 needed, uint256 given);
+    error UnsupportedVersion(uint8 version);
+    error UnsupportedDataAvailability(uint8 kind);
+    error WrongChain(uint256 expected, uint256 given);
+    /// @notice The clock is not one of the last 32 blocks, or precedes the deployment.
+    error ClockOutOfRange(uint256 clock, uint256 oldest, uint256 newest);
+    /// @notice The clock's block is not part of this chain.
+    error ClockHashMismatch(bytes32 expected, bytes32 given);
+    error CeilingTooHigh(uint256 limit, uint256 given);
+    error TooManyEntries(uint256 limit, uint256 given);
+    error TooManyRules(uint256 limit, uint256 given);
+    error NoSteps();
+    /// @notice The rule is not in the registry, or came after the clock.
+    error RuleNotRegistered(address rule, uint256 registeredAt, uint256 clock);
+    /// @notice The word slot still serves a batch that is not final, or that has withdrawals to pay.
+    error WordSlotBusy(uint256 slot, uint256 word);
+
+    error ZeroController();
+    error ZeroAmount();
+    error AmountTooLarge(uint256 amount);
+    error TokenWithoutCode(address token);
+    /// @notice ETH arrives by `deposit` or `fundBond` only.
+    error PlainTransferRefused();
+
+    /// @notice The preimage is not that of a batch of its proposer's word slot.
+    error UnknownBatch(uint256 word, bytes32 commitment);
+    error WrongStatus(Status status);
+    error ChallengeWindowOver(uint256 lastBlock, uint256 blockNumber);
+    /// @notice The step is what its proposer said. Nothing changed.
+    error StepIsValid();
+    error NotFinal(uint256 finalAt, uint256 blockNumber, uint256 oldestFault);
+    error WithdrawalNotOpen(bytes32 expectedRoot, bytes32 openedRoot);
+    error AlreadyPaid(uint256 position);
+    error PaymentFailed(address recipient, uint256 amount);
+    error EntriesMismatch(bytes32 expected, bytes32 given);
+    error EntryOutOfRange(uint256 index, uint256 count);
+    /// @notice The batch is not, or no longer, the head of an anchor that it wrote: its descendants go first.
+    error NotHead(uint256 anchor, bytes32 head);
+    /// @notice The child's recorded parent is another batch.
+    error NotParent(BatchId recorded, BatchId given);
+    /// @notice While a fault is unresolved no bond leaves.
+    error Frozen(uint256 oldestFault);
+    /// @notice Bonds are kept in gwei.
+    error NotWholeGwei(uint256 amount);
+    error BadParameters();
+
+    /// @notice Blocks during which a batch can be challenged.
+    function WINDOW() external view returns (uint256);
+    /// @notice Gas price (wei) up to which half a slashed bond outweighs the proof's cost.
+    function INSURED_GAS_PRICE() external view returns (uint256);
+    /// @notice Least bond that a batch locks (wei).
+    function MIN_LOCK() external view returns (uint256);
+
+    /// @notice Opens a fragment that holds the ETH sent, under `controller`'s key.
+    function deposit(address controller) external payable returns (BatchId id);
+    /// @notice Opens a fragment that holds what arrives of `amount` of an ERC-20.
+    function depositToken(address token, uint256 amount, address controller) external returns (BatchId id);
+
+    /// @notice Posts a batch. Locks a part of the sender's bond until it can no longer be challenged.
+    function submit(bytes calldata batch) external returns (BatchId id);
+
+    /// @notice Disproves one step, in one transaction. Convicts, or reverts.
+    /// @param evidence docs/spec.md, section 7
+    /// @param entries The batch's entries, to unwind it at once if nothing was built on it; or empty
+    function challenge(bytes calldata evidence, bytes calldata entries) external;
+    /// @notice Marks a live batch that was built on a faulty or condemned one.
+    /// @param child Commitment preimage of the batch to condemn
+    /// @param childEntries Its entries
+    /// @param index Which entry names the parent
+    /// @param parent Commitment preimage of the parent
+    function condemn(bytes calldata child, bytes calldata childEntries, uint256 index, bytes calldata parent) external;
+    /// @notice Restores the anchors of a faulty or condemned batch which is the head of all of them.
+    function unwind(bytes calldata preimage, bytes calldata entries) external;
+
+    /// @notice Pays a withdrawal of a final batch to its recipient. Anyone may push it.
+    /// @param preimage Commitment preimage of the batch
+    /// @param position Its place among the batch's withdrawals
+    /// @param siblings Its opening in the withdrawal tree
+    function claim(bytes calldata preimage, uint256 position, Withdrawal calldata withdrawal, bytes calldata siblings)
+        external;
+
+    /// @notice Adds to a proposer's bond; a whole number of gwei.
+    function fundBond(address proposer) external payable;
+    /// @notice Takes unlocked bond out (wei, whole gwei).
+    function withdrawBond(uint256 amount, address payable to) external;
+
+    /// @notice Head of an anchor: root (27 bytes) ‖ id. Zero: not open.
+    function headOf(uint56 anchor) external view returns (bytes32 head);
+    /// @notice Word of a proposer's slot.
+    function wordOf(address proposer, uint16 slot) external view returns (uint256 word);
+    /// @notice Fate of the batch with this commitment preimage.
+    function status(bytes calldata preimage) external view returns (Status);
+    /// @notice First block at which the batch is final, if no older fault is unresolved then. Reverts unless it is live.
+    function finalAt(bytes calldata preimage) external view returns (uint256 blockNumber);
+    /// @notice Bond (wei): all of it, and what a batch posted now could lock.
+    function bondOf(address proposer) external view returns (uint256 balance, uint256 free);
+    /// @notice What a batch with this ceiling and number of entries locks (wei).
+    function lockOf(uint256 ceiling, uint256 entryCount) external view returns (uint256 amount);
+    /// @notice Lowest id among unresolved faults; 2^40 if there are none.
+    function oldestFault() external view returns (uint256 id);
+}

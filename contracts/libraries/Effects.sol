@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @notice Writes the list of effects that a rule returns. For authors of rules.
+/// @dev Positions: the call's fragments as listed, then those that the call has opened, in order.
+library Effects {
+    uint8 internal constant MOVE = 1;
+    uint8 internal constant MINT = 2;
+    uint8 internal constant BURN = 3;
+    uint8 internal constant WRITE = 4;
+    uint8 internal constant OPEN = 5;
+    uint8 internal constant WITHDRAW = 6;
+
+    uint8 internal constant KIND_KEY = 1;
+    uint8 internal constant KIND_RULE = 3;
+
+    /// @notice More effects than the list was made for.
+    error ListFull();
+
+    /// @dev A list with room for `capacity` bytes.
+    struct List {
+        bytes buffer;
+        uint256 length;
+    }
+
+    function list(uint256 capacity) internal pure returns (List memory made) {
+        made.buffer = new bytes(capacity);
+    }
+
+    /// @dev Id of the asset that `rule` issues under `tag`. Its highest bit tells it from every L1 token.
+    function issuedAsset(address rule, bytes32 tag) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(rule, tag)) | bytes32(uint256(1) << 255);
+    }
+
+    function move(List memory self, uint8 from, uint8 to, bytes32 asset, uint128 amount) internal pure {
+        _append(self, abi.encodePacked(MOVE, from, to, asset, amount));
+    }
+
+    function mint(List memory self, uint8 to, bytes32 tag, uint128 amount) internal pure {
+        _append(self, abi.encodePacked(MINT, to, tag, amount));
+    }
+
+    function burn(List memory self, uint8 from, bytes32 tag, uint128 amount) internal pure {
+        _append(self, abi.encodePacked(BURN, from, tag, amount));
+    }
+
+    function write(List memory self, uint8 fragment, bytes memory data) internal pure {
+        _append(self, abi.encodePacked(WRITE, fragment, uint16(data.length), data));
+    }
+
+    function open(List memory self, uint8 kind, address controller) internal pure {
+        _append(self, abi.encodePacked(OPEN, kind, controller));
+    }
+
+    function withdraw(List memory self, uint8 from, address recipient, address token, uint128 amount) internal pure {
+        _append(self, abi.encodePacked(WITHDRAW, from, recipient, token, amount));
+    }
+
+    /// @dev The list as a rule returns it.
+    function finish(List memory self) internal pure returns (bytes memory effects) {
+        effects = self.buffer;
+        uint256 length = self.length;
+        assembly ("memory-safe") {
+            mstore(effects, length)
+        }
+    }
+
+    function _append(List memory self, bytes memory effect) private pure {
+        uint256 pos = self.length;
+        bytes memory buffer = self.buffer;
+        if (pos + effect.length > buffer.length) revert ListFull();
+        assembly ("memory-safe") {
+            mcopy(add(add(buffer, 32), pos), add(effect, 32), mload(effect))
+        }
+        self.length = pos + effect.length;
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
+import {IRule} from "../interfaces/IRule.sol";
+
+/// @notice What users sign: EIP-712 typed data (docs/spec.md, section 5.1).
+library Intents {
+    bytes32 internal constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 internal constant OUTFLOW_TYPEHASH = keccak256("Outflow(bytes32 asset,uint128 amount)");
+    bytes32 internal constant INTENT_TYPEHASH = keccak256(
+        "Authorisation(address rule,bytes payload,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
+    );
+
+    /// @dev Half the order of secp256k1: a higher s is the mirror image of a lower one.
+    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    /// @dev ecrecover costs 3,000; the rest leaves room for a repricing. It gets all that is left.
+    uint256 private constant ECRECOVER_RESERVE = 20_000;
+
+    /// @notice Outflows stand out of order.
+    error UnsortedOutflows();
+
+    /// @dev An authorisation as the body has it, without the fragment's position.
+    struct Intent {
+        uint64 validUntil;
+        IRule.Asset[] outflows;
+        bytes payload;
+        bytes32 r;
+        bytes32 vs; // EIP-2098: yParity << 255 | s
+    }
+
+    function domain(uint256 chainId, address bridge) internal pure returns (bytes32) {
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, keccak256("nthroot"), keccak256("1"), chainId, bridge));
+    }
+
+    /// @dev Reads a well-formed authorisation behind its position byte; returns where it ends.
+    function read(bytes calldata body, uint256 pos) internal pure returns (Intent memory intent, uint256 end) {
+        intent.validUntil = uint64(bytes8(body[pos:pos + 8]));
+        uint256 count = uint8(body[pos + 8]);
+        pos += 9;
+        intent.outflows = new IRule.Asset[](count);
+        for (uint256 i; i < count; ++i) {
+            IRule.Asset memory outflow = intent.outflows[i];
+            outflow.id = bytes32(body[pos:pos + 32]);
+            outflow.amount = uint128(bytes16(body[pos + 32:pos + 48]));
+            if (i != 0 && outflow.id <= intent.outflows[i - 1].id) revert UnsortedOutflows();
+            pos += 48;
+        }
+        uint256 size = uint16(bytes2(body[pos:pos + 2]));
+        pos += 2;
+        intent.payload = body[pos:pos + size];
+        pos += size + 1; // and the scheme
+        intent.r = bytes32(body[pos:pos + 32]);
+        intent.vs = bytes32(body[pos + 32:pos + 64]);
+        return (intent, pos + 64);
+    }
+
+    /// @dev Who signed the intent; zero if nobody did.
+    function signer(Intent memory intent, bytes32 domain_, address rule, uint80 fragment, uint64 nonce)
+        internal
+        view
+        returns (address recovered)
+    {
+        bytes32 digest = keccak256(abi.encodePacked(bytes2(0x1901), domain_, structHash(intent, rule, fragment, nonce)));
+        uint256 s = uint256(intent.vs) & ~(uint256(1) << 255);
+        if (s > HALF_ORDER) return address(0);
+        uint256 v = 27 + (uint256(intent.vs) >> 255);
+        bytes32 r = intent.r;
+        if (gasleft() < ECRECOVER_RESERVE) revert IFraudVerifier.NeedGas(ECRECOVER_RESERVE, gasleft());
+        bool called;
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, digest)
+            mstore(add(input, 0x20), v)
+            mstore(add(input, 0x40), r)
+            mstore(add(input, 0x60), s)
+            called := staticcall(gas(), 1, input, 0x80, 0, 0x20)
+            // No output for a bad signature.
+            if returndatasize() { recovered := mload(0) }
+        }
+        // The precompile fails for want of gas only.
+        if (!called) revert IFraudVerifier.NeedGas(ECRECOVER_RESERVE, gasleft());
+    }
+
+    function structHash(Intent memory intent, address rule, uint80 fragment, uint64 nonce)
+        internal
+        pure
+        returns (bytes32)
+    {
+        uint256 count = intent.outflows.length;
+        bytes32[] memory hashes = new bytes32[](count);
+        for (uint256 i; i < count; ++i) {
+            IRule.Asset memory outflow = intent.outflows[i];
+            hashes[i] = keccak256(abi.encode(OUTFLOW_TYPEHASH, outflow.id, outflow.amount));
+        }
+        return keccak256(
+            abi.encode(
+                INTENT_TYPEHASH,
+                rule,
+                keccak256(intent.payload),
+                fragment,
+                nonce,
+                intent.validUntil,
+                keccak256(abi.encodePacked(hashes))
+            )
+        );
+    }
+}

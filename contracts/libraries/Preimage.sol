@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {BatchId} from "../types/BatchId.sol";
+
+/// @notice The bytes that a batch word commits to: what `submit` found out, then the batch header as it was posted.
+///
+///     0   batch id             5
+///     5   proposer            20
+///     25  withdrawals          1
+///     26  entries written      2
+///     28  hash of entries     32
+///     60  step root           32
+///     92  withdrawal root     32
+///     124 batch header        61 + 20 · rules
+library Preimage {
+    /// @notice The bytes end before the preimage does.
+    error PreimageTruncated(uint256 needed, uint256 given);
+
+    uint256 internal constant HEADER_AT = 124;
+    /// @dev Size of a batch header without its rule table.
+    uint256 internal constant HEADER_SIZE = 61;
+
+    /// @dev Cuts the preimage off the front of `data`.
+    function cut(bytes calldata data) internal pure returns (bytes calldata preimage) {
+        uint256 size = HEADER_AT + HEADER_SIZE;
+        if (data.length >= size) size += 20 * uint8(data[size - 1]);
+        if (data.length < size) revert PreimageTruncated(size, data.length);
+        return data[:size];
+    }
+
+    function batchId(bytes calldata preimage) internal pure returns (BatchId) {
+        return BatchId.wrap(uint40(_word(preimage, 0) >> 216));
+    }
+
+    function proposer(bytes calldata preimage) internal pure returns (address) {
+        return address(uint160(_word(preimage, 5) >> 96));
+    }
+
+    function withdrawalCount(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, 25) >> 248;
+    }
+
+    function entriesHash(bytes calldata preimage) internal pure returns (bytes32) {
+        return bytes32(_word(preimage, 28));
+    }
+
+    function stepRoot(bytes calldata preimage) internal pure returns (bytes32) {
+        return bytes32(_word(preimage, 60));
+    }
+
+    function withdrawalRoot(bytes calldata preimage) internal pure returns (bytes32) {
+        return bytes32(_word(preimage, 92));
+    }
+
+    function chainId(bytes calldata preimage) internal pure returns (uint64) {
+        return uint64(_word(preimage, HEADER_AT + 2) >> 192);
+    }
+
+    function clock(bytes calldata preimage) internal pure returns (uint64) {
+        return uint64(_word(preimage, HEADER_AT + 10) >> 192);
+    }
+
+    function ceiling(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, HEADER_AT + 50) >> 224;
+    }
+
+    function wordSlot(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, HEADER_AT + 54) >> 240;
+    }
+
+    function stepCount(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, HEADER_AT + 56) >> 240;
+    }
+
+    function entryCount(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, HEADER_AT + 58) >> 240;
+    }
+
+    function ruleCount(bytes calldata preimage) internal pure returns (uint256) {
+        return _word(preimage, HEADER_AT + 60) >> 248;
+    }
+
+    /// @dev Entry of the rule table. `index < ruleCount`.
+    function rule(bytes calldata preimage, uint256 index) internal pure returns (address) {
+        return address(uint160(_word(preimage, HEADER_AT + HEADER_SIZE + 20 * index) >> 96));
+    }
+
+    /// @dev The word at `at`. Fields lie within the preimage, whose size `cut` has checked; a word that sticks out at
+    /// the end brings bytes that the callers shift away.
+    function _word(bytes calldata preimage, uint256 pos) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := calldataload(add(preimage.offset, pos))
+        }
+    }
+}
