@@ -1,4 +1,4 @@
-//! What forge compiled: committed ABIs and the limit on code size.
+//! What forge compiled: the committed artifacts in `abi/`, and the limit on code size.
 
 use std::{
     collections::BTreeMap,
@@ -7,24 +7,27 @@ use std::{
 };
 
 use eyre::{Context, OptionExt, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{tally::Tally, tools::root};
 
 /// Bytes of code that a contract may have on L1 (EIP-170).
 const CODE_LIMIT: usize = 24_576;
 
-/// Writes the ABI of each production contract to `abi/`, and removes those of contracts that are gone.
+/// Folders whose contracts are committed as artifacts, and where to: production, and what tests and demo deploy beside it.
+const COMMITTED: [(&str, &str); 2] = [("contracts", "abi"), ("test/mocks", "abi/mocks")];
+
+/// Writes the artifact of each contract to `abi/`, and removes those of contracts that are gone.
 pub(crate) fn write_abi() -> Result<()> {
     let abis = abis()?;
-    fs::create_dir_all(abi_dir())?;
     for (path, abi) in &abis {
+        fs::create_dir_all(path.parent().expect("a file in abi/"))?;
         fs::write(path, abi)?;
     }
     for path in committed_abis()?.keys().filter(|path| !abis.contains_key(*path)) {
         fs::remove_file(path)?;
     }
-    println!("wrote {} ABIs to abi/", abis.len());
+    println!("wrote {} artifacts to abi/", abis.len());
     Ok(())
 }
 
@@ -50,7 +53,7 @@ pub(crate) fn check_abi() -> Result<Tally> {
 /// Checks that each production contract fits into L1's code limit, and prints how much room is left.
 pub(crate) fn check_sizes() -> Result<Tally> {
     let mut tally = Tally::default();
-    for (name, artifact) in production()? {
+    for (name, artifact) in compiled("contracts")? {
         let code = artifact["deployedBytecode"]["object"]
             .as_str()
             .ok_or_eyre("an artifact without code")?;
@@ -62,38 +65,46 @@ pub(crate) fn check_sizes() -> Result<Tally> {
     Ok(tally)
 }
 
-fn abi_dir() -> PathBuf {
-    root().join("abi")
-}
-
-/// The file and text of each production contract's ABI.
+/// The file and text of each committed artifact: ABI, creation and runtime code. So cargo builds and deploys without forge.
 fn abis() -> Result<BTreeMap<PathBuf, String>> {
-    let abi = |(name, artifact): (String, Value)| {
-        let text = serde_json::to_string_pretty(&artifact["abi"])? + "\n";
-        Ok((abi_dir().join(name).with_extension("json"), text))
-    };
-    production()?.into_iter().map(abi).collect()
-}
-
-/// The files in `abi/`.
-fn committed_abis() -> Result<BTreeMap<PathBuf, String>> {
-    let dir = abi_dir();
-    if !dir.exists() {
-        return Ok(BTreeMap::new());
-    }
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        files.insert(path.clone(), fs::read_to_string(path)?);
+    for (sources, committed) in COMMITTED {
+        for (name, artifact) in compiled(sources)? {
+            let kept = json!({
+                "abi": artifact["abi"],
+                "bytecode": artifact["bytecode"]["object"],
+                "deployedBytecode": artifact["deployedBytecode"]["object"],
+            });
+            let path = root().join(committed).join(name).with_extension("json");
+            files.insert(path, serde_json::to_string_pretty(&kept)? + "\n");
+        }
     }
     Ok(files)
 }
 
-/// The artifacts of all that `contracts/` can deploy: contracts with code and an entry point, so neither interfaces
-/// nor internal libraries.
-fn production() -> Result<BTreeMap<String, Value>> {
+/// The files in `abi/`.
+fn committed_abis() -> Result<BTreeMap<PathBuf, String>> {
+    let mut files = BTreeMap::new();
+    for (_, committed) in COMMITTED {
+        let dir = root().join(committed);
+        if !dir.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_file() {
+                files.insert(path.clone(), fs::read_to_string(path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// The artifacts of all that a folder of sources can deploy: contracts with code and an entry point, so neither
+/// interfaces nor internal libraries.
+fn compiled(sources: &str) -> Result<BTreeMap<String, Value>> {
     let mut artifacts = BTreeMap::new();
-    for source in solidity_files(&root().join("contracts"))? {
+    for source in solidity_files(&root().join(sources))? {
         let file = source.file_name().expect("a file has a name");
         let target = source
             .strip_prefix(root())?
