@@ -4,39 +4,30 @@
 //! Nothing here needs forge.
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the interfaces in contracts/ are the docs")]
 
-alloy::sol!(
-    #[sol(rpc, all_derives)]
-    Bridge,
-    "../../abi/Bridge.json"
-);
+/// A module for each contract: several implement the same interface, whose types would collide.
+macro_rules! contract {
+    ($module:ident, $name:ident, $artifact:literal) => {
+        pub mod $module {
+            alloy::sol!(
+                #[sol(rpc, all_derives)]
+                $name,
+                $artifact
+            );
+        }
+        pub use $module::$name;
+    };
+}
 
-alloy::sol!(
-    #[sol(rpc, all_derives)]
-    FraudVerifier,
-    "../../abi/FraudVerifier.json"
-);
-
-alloy::sol!(
-    #[sol(rpc, all_derives)]
-    RuleRegistry,
-    "../../abi/RuleRegistry.json"
-);
-
-alloy::sol!(
-    #[sol(rpc, all_derives)]
-    Account,
-    "../../abi/Account.json"
-);
+contract!(bridge, Bridge, "../../abi/Bridge.json");
+contract!(fraud_verifier, FraudVerifier, "../../abi/FraudVerifier.json");
+contract!(rule_registry, RuleRegistry, "../../abi/RuleRegistry.json");
+contract!(account, Account, "../../abi/Account.json");
 
 /// What tests and the demonstration deploy beside the product.
 pub mod mocks {
-    alloy::sol!(
-        #[sol(rpc, all_derives)]
-        Token,
-        "../../abi/mocks/Token.json"
-    );
-    alloy::sol!(Puppet, "../../abi/mocks/Puppet.json");
-    alloy::sol!(RawReturn, "../../abi/mocks/RawReturn.json");
-    alloy::sol!(Reverter, "../../abi/mocks/Reverter.json");
-    alloy::sol!(Looper, "../../abi/mocks/Looper.json");
+    contract!(token, Token, "../../abi/mocks/Token.json");
+    contract!(puppet, Puppet, "../../abi/mocks/Puppet.json");
+    contract!(raw_return, RawReturn, "../../abi/mocks/RawReturn.json");
+    contract!(reverter, Reverter, "../../abi/mocks/Reverter.json");
+    contract!(looper, Looper, "../../abi/mocks/Looper.json");
 }
