@@ -1,0 +1,218 @@
+//! Bodies: calls and authorisations (section 5).
+
+use alloy_primitives::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AssetId, CompactSignature, Trailing, Truncated,
+    codec::{Reader, count_u8, count_u16},
+    limits::{MAX_CALL_FRAGMENTS, MAX_CALLS, MAX_EFFECT_BYTES, MAX_OUTFLOWS},
+};
+
+/// Form of a body in which each touch is one fragment.
+const FORM_FRAGMENTS: u8 = 0;
+/// Scheme of a secp256k1 signature. P-256 (2) and `WebAuthn` (3) are reserved.
+const SCHEME_SECP256K1: u8 = 1;
+
+/// Why a body is not well formed. A step with such a body is a lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The body ends too early.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// The body goes on after the last call.
+    #[error(transparent)]
+    Trailing(#[from] Trailing),
+    /// The form is reserved or unknown.
+    #[error("form {0} is reserved or unknown")]
+    Form(u8),
+    /// No call, or too many.
+    #[error("{0} calls, allowed are 1 to 16")]
+    Calls(u8),
+    /// A call lists no fragment, or too many.
+    #[error("a call lists {0} fragments, allowed are 1 to 16")]
+    Fragments(u8),
+    /// A call has more authorisations than fragments.
+    #[error("a call has {0} authorisations, more than fragments")]
+    Authorisations(u8),
+    /// An authorisation has too many outflows.
+    #[error("an authorisation has {0} outflows, at most 32 are allowed")]
+    Outflows(u8),
+    /// A call commits to longer effects than are allowed.
+    #[error("a call returns up to {0} bytes of effects, at most 8192 are allowed")]
+    EffectsLength(u16),
+    /// The signature scheme is reserved or unknown.
+    #[error("signature scheme {0} is reserved or unknown")]
+    Scheme(u8),
+}
+
+/// The largest amount of an asset that a signer lets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outflow {
+    /// The asset.
+    pub asset: AssetId,
+    /// The largest sum of debits.
+    pub amount: u128,
+}
+
+/// A fragment's consent to one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorisation {
+    /// Position of the fragment in the call's list.
+    pub position: u8,
+    /// Last L1 block at which it holds.
+    pub valid_until: u64,
+    /// Largest outflows.
+    pub outflows: Vec<Outflow>,
+    /// What is authorised, in the words of the rule.
+    pub payload: Bytes,
+    /// The signature of the fragment's key.
+    pub signature: CompactSignature,
+}
+
+impl Authorisation {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.position);
+        out.extend(self.valid_until.to_be_bytes());
+        out.push(count_u8(self.outflows.len()));
+        for Outflow { asset, amount } in &self.outflows {
+            out.extend(asset.0);
+            out.extend(amount.to_be_bytes());
+        }
+        out.extend(count_u16(self.payload.len()).to_be_bytes());
+        out.extend(&self.payload);
+        out.push(SCHEME_SECP256K1);
+        out.extend(self.signature);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let position = reader.u8()?;
+        let valid_until = reader.u64()?;
+        let count = reader.u8()?;
+        if usize::from(count) > MAX_OUTFLOWS {
+            return Err(BodyError::Outflows(count));
+        }
+        let outflow = |_| {
+            Ok::<_, Truncated>(Outflow {
+                asset: AssetId(reader.b256()?),
+                amount: reader.u128()?,
+            })
+        };
+        let outflows = (0..count).map(outflow).collect::<Result<_, _>>()?;
+        let length = reader.u16()?;
+        let payload = Bytes::copy_from_slice(reader.take(length.into())?);
+        let scheme = reader.u8()?;
+        if scheme != SCHEME_SECP256K1 {
+            return Err(BodyError::Scheme(scheme));
+        }
+        Ok(Self {
+            position,
+            valid_until,
+            outflows,
+            payload,
+            signature: reader.array()?.into(),
+        })
+    }
+}
+
+/// One invocation of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// 0: the enshrined Account rule; i: the (i − 1)th of the batch's rule table.
+    pub rule: u8,
+    /// Gas that the rule gets.
+    pub gas: u32,
+    /// Largest length of the effects that it returns.
+    pub max_effects: u16,
+    /// Numbers of the step's fragments that it sees.
+    pub fragments: Vec<u8>,
+    /// Who consents.
+    pub authorisations: Vec<Authorisation>,
+    /// What the proposer adds, unsigned.
+    pub extra: Bytes,
+}
+
+impl Call {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.rule);
+        out.extend(self.gas.to_be_bytes());
+        out.extend(self.max_effects.to_be_bytes());
+        out.push(count_u8(self.fragments.len()));
+        out.extend(&self.fragments);
+        out.push(count_u8(self.authorisations.len()));
+        for authorisation in &self.authorisations {
+            authorisation.write(out);
+        }
+        out.extend(count_u16(self.extra.len()).to_be_bytes());
+        out.extend(&self.extra);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
+        let rule = reader.u8()?;
+        let gas = reader.u32()?;
+        let max_effects = reader.u16()?;
+        if usize::from(max_effects) > MAX_EFFECT_BYTES {
+            return Err(BodyError::EffectsLength(max_effects));
+        }
+        let count = reader.u8()?;
+        if count == 0 || usize::from(count) > MAX_CALL_FRAGMENTS {
+            return Err(BodyError::Fragments(count));
+        }
+        let fragments = reader.take(count.into())?.to_vec();
+        let signers = reader.u8()?;
+        if signers > count {
+            return Err(BodyError::Authorisations(signers));
+        }
+        let authorisations = (0..signers)
+            .map(|_| Authorisation::read(reader))
+            .collect::<Result<_, _>>()?;
+        let length = reader.u16()?;
+        let extra = Bytes::copy_from_slice(reader.take(length.into())?);
+        Ok(Self {
+            rule,
+            gas,
+            max_effects,
+            fragments,
+            authorisations,
+            extra,
+        })
+    }
+}
+
+/// The body of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Body {
+    /// The calls, in the order in which they act.
+    pub calls: Vec<Call>,
+}
+
+impl Body {
+    /// The encoding. A value over the limits encodes to bytes that are not well formed.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![FORM_FRAGMENTS, count_u8(self.calls.len())];
+        for call in &self.calls {
+            call.write(&mut out);
+        }
+        out
+    }
+
+    /// The body that `bytes` encode. Order and distinctness within it are not judged here but in section 6.
+    ///
+    /// # Errors
+    ///
+    /// If it is not well formed.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BodyError> {
+        let mut reader = Reader::new(bytes);
+        let form = reader.u8()?;
+        if form != FORM_FRAGMENTS {
+            return Err(BodyError::Form(form));
+        }
+        let count = reader.u8()?;
+        if count == 0 || usize::from(count) > MAX_CALLS {
+            return Err(BodyError::Calls(count));
+        }
+        let calls = (0..count).map(|_| Call::read(&mut reader)).collect::<Result<_, _>>()?;
+        reader.finish()?;
+        Ok(Self { calls })
+    }
+}

@@ -1,0 +1,196 @@
+//! Effects: what a rule returns (section 6.3).
+
+use alloy_primitives::{Address, B256, Bytes};
+
+use crate::{
+    AssetId, Truncated,
+    codec::{Reader, count_u16},
+    limits::MAX_EFFECTS,
+};
+
+/// One effect. Positions are places in the call's list of fragments, then in what the call has opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Moves an amount of an asset between two fragments.
+    Move {
+        /// Who pays.
+        from: u8,
+        /// Who receives.
+        to: u8,
+        /// The asset.
+        asset: AssetId,
+        /// The amount.
+        amount: u128,
+    },
+    /// Creates an amount of an asset that the rule issues.
+    Mint {
+        /// Who receives.
+        to: u8,
+        /// Tag under which the rule issues the asset.
+        tag: B256,
+        /// The amount.
+        amount: u128,
+    },
+    /// Destroys an amount of an asset that the rule issues.
+    Burn {
+        /// Whose.
+        from: u8,
+        /// Tag under which the rule issues the asset.
+        tag: B256,
+        /// The amount.
+        amount: u128,
+    },
+    /// Replaces a fragment's data.
+    Write {
+        /// Which fragment.
+        fragment: u8,
+        /// Its data from now on.
+        data: Bytes,
+    },
+    /// Opens the step's next opened touch.
+    Open {
+        /// Kind of its controller, not yet judged.
+        kind: u8,
+        /// Its controller.
+        controller: Address,
+    },
+    /// Withdraws an L1 asset.
+    Withdraw {
+        /// Whose.
+        from: u8,
+        /// Who is paid on L1.
+        recipient: Address,
+        /// In which token; zero is ether.
+        token: Address,
+        /// The amount.
+        amount: u128,
+    },
+}
+
+/// Why bytes are not a list of effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EffectError {
+    /// The list ends inside an effect.
+    #[error(transparent)]
+    Truncated(#[from] Truncated),
+    /// The code is reserved or unknown.
+    #[error("effect code {0} is reserved or unknown")]
+    Code(u8),
+    /// Too many effects.
+    #[error("more than 64 effects")]
+    TooMany,
+}
+
+impl Effect {
+    /// Appends the encoding to `out`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Move {
+                from,
+                to,
+                asset,
+                amount,
+            } => {
+                out.extend([1, *from, *to]);
+                out.extend(asset.0);
+                out.extend(amount.to_be_bytes());
+            }
+            Self::Mint { to, tag, amount } => {
+                out.extend([2, *to]);
+                out.extend(tag);
+                out.extend(amount.to_be_bytes());
+            }
+            Self::Burn { from, tag, amount } => {
+                out.extend([3, *from]);
+                out.extend(tag);
+                out.extend(amount.to_be_bytes());
+            }
+            Self::Write { fragment, data } => {
+                out.extend([4, *fragment]);
+                out.extend(count_u16(data.len()).to_be_bytes());
+                out.extend(data);
+            }
+            Self::Open { kind, controller } => {
+                out.extend([5, *kind]);
+                out.extend(controller);
+            }
+            Self::Withdraw {
+                from,
+                recipient,
+                token,
+                amount,
+            } => {
+                out.extend([6, *from]);
+                out.extend(recipient);
+                out.extend(token);
+                out.extend(amount.to_be_bytes());
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, EffectError> {
+        Ok(match reader.u8()? {
+            1 => Self::Move {
+                from: reader.u8()?,
+                to: reader.u8()?,
+                asset: AssetId(reader.b256()?),
+                amount: reader.u128()?,
+            },
+            2 => Self::Mint {
+                to: reader.u8()?,
+                tag: reader.b256()?,
+                amount: reader.u128()?,
+            },
+            3 => Self::Burn {
+                from: reader.u8()?,
+                tag: reader.b256()?,
+                amount: reader.u128()?,
+            },
+            4 => {
+                let fragment = reader.u8()?;
+                let length = reader.u16()?;
+                Self::Write {
+                    fragment,
+                    data: Bytes::copy_from_slice(reader.take(length.into())?),
+                }
+            }
+            5 => Self::Open {
+                kind: reader.u8()?,
+                controller: reader.address()?,
+            },
+            6 => Self::Withdraw {
+                from: reader.u8()?,
+                recipient: reader.address()?,
+                token: reader.address()?,
+                amount: reader.u128()?,
+            },
+            code => return Err(EffectError::Code(code)),
+        })
+    }
+
+    /// The encoding of a list.
+    pub fn encode_list(effects: &[Self]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for effect in effects {
+            effect.write(&mut out);
+        }
+        out
+    }
+
+    /// The list that `bytes` encode. Whether its effects may be applied is judged by the kernel.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not at most 64 whole effects.
+    pub fn decode_list(bytes: &[u8]) -> Result<Vec<Self>, EffectError> {
+        let mut reader = Reader::new(bytes);
+        let mut effects = Vec::new();
+        while reader.remaining() > 0 {
+            if effects.len() == MAX_EFFECTS {
+                return Err(EffectError::TooMany);
+            }
+            effects.push(Self::read(&mut reader)?);
+        }
+        Ok(effects)
+    }
+}
