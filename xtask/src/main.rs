@@ -69,7 +69,7 @@ fn main() -> Result<ExitCode> {
         Command::Lint => lint()?,
         Command::Test => return test(),
         Command::Demo { args } => {
-            build()?;
+            build_contracts()?;
             let mut demo = cargo(["run", "--quiet", "--package", "nthroot-cli", "--", "demo"]);
             run(demo.args(args).env("ANVIL", anvil()?))?;
         }
@@ -82,12 +82,16 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compiles `contracts/` by itself first: solc reports at most 256 warnings, and forge-std alone has more than that,
-/// so in one run with the tests ours would be lost.
 fn build() -> Result<()> {
-    setup()?;
-    run(forge()?.args(["build", "contracts", "--deny", "warnings"]))?;
+    build_contracts()?;
     run(forge()?.arg("build"))
+}
+
+/// Compiles `contracts/` by itself: solc reports at most 256 warnings, and forge-std alone has more than that, so in
+/// one run with the tests ours would be lost.
+fn build_contracts() -> Result<()> {
+    setup()?;
+    run(forge()?.args(["build", "contracts", "--deny", "warnings"]))
 }
 
 fn fmt(check: bool) -> Result<()> {
