@@ -71,6 +71,7 @@ library Submission {
     {
         result.skipped = new bytes((stepCount + 7) / 8);
         Walk memory w;
+        Step memory step;
         w.id = BatchId.unwrap(id);
         w.newest = newest;
         uint256 commitments;
@@ -81,14 +82,13 @@ library Submission {
             leaves := add(commitments, shl(5, stepCount))
             let entries := add(leaves, shl(5, MAX_WITHDRAWALS))
             list := add(entries, shl(5, entryCount))
-            mstore(0x40, list) // what is written behind is scratch until the end of this function
+            mstore(0x40, list) // what is written behind is scratch: nothing is allocated before this function ends
         }
         w.leaves = leaves;
         w.entries = leaves + 32 * MAX_WITHDRAWALS;
         w.entryEnd = w.entries;
         w.list = list;
 
-        Step memory step;
         uint256 end;
         assembly ("memory-safe") {
             end := add(steps.offset, steps.length)
