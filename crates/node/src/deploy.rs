@@ -1,0 +1,166 @@
+//! Deploying the contracts, and knowing a deployment again.
+
+use alloy::{
+    primitives::{Address, U256},
+    providers::Provider,
+    sol_types::SolCall,
+};
+use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry};
+use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use crate::{
+    error::{Error, Result},
+    l1::L1,
+    sender::{Call, Mined, Sender},
+};
+
+/// What the deployer chooses. It can never be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// Blocks during which a batch can be challenged.
+    pub window: u64,
+    /// Wei per gas at which a bond pays for a proof.
+    pub insured_gas_price: u64,
+    /// Least bond of a batch, wei.
+    pub min_lock: u128,
+}
+
+/// The manifest of a deployment: everything that a node must be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// The chain.
+    pub chain_id: u64,
+    /// The bridge's block: ids count from it.
+    pub deployment_block: u64,
+    /// The bridge.
+    pub bridge: Address,
+    /// The verifier that it asks.
+    pub verifier: Address,
+    /// The registry of rules.
+    pub registry: Address,
+    /// The enshrined rule.
+    pub account: Address,
+    /// What the deployer chose.
+    pub parameters: Parameters,
+}
+
+/// Deploys registry, Account rule, verifier and bridge.
+///
+/// # Errors
+///
+/// If a transaction fails, or the L1 node does.
+pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployment, Vec<(&'static str, Mined)>)> {
+    let l1 = sender.l1();
+    let registry = sender.send(Call::create(RuleRegistry::BYTECODE.clone())).await?;
+    let registry_address = created(&registry)?;
+
+    let runtime = Account::DEPLOYED_BYTECODE.clone();
+    let register = RuleRegistry::registerCall {
+        runtime: runtime.clone(),
+    }
+    .abi_encode();
+    let account = sender.send(Call::new(registry_address, register)).await?;
+    let account_address = RuleRegistry::new(registry_address, l1.provider())
+        .addressOf(runtime)
+        .call()
+        .await
+        .map_err(contract)?;
+
+    let verifier = FraudVerifier::deploy_builder(l1.provider(), account_address)
+        .calldata()
+        .clone();
+    let verifier = sender.send(Call::create(verifier)).await?;
+    let verifier_address = created(&verifier)?;
+
+    let bridge = Bridge::deploy_builder(
+        l1.provider(),
+        U256::from(parameters.window),
+        U256::from(parameters.insured_gas_price),
+        U256::from(parameters.min_lock),
+        verifier_address,
+        registry_address,
+    );
+    let bridge = sender.send(Call::create(bridge.calldata().clone())).await?;
+    let deployment = Deployment {
+        chain_id: l1.chain_id(),
+        deployment_block: bridge.block(),
+        bridge: created(&bridge)?,
+        verifier: verifier_address,
+        registry: registry_address,
+        account: account_address,
+        parameters,
+    };
+    deployment.check(l1).await?;
+    info!(bridge = %deployment.bridge, block = deployment.deployment_block, "deployed");
+    let steps = vec![
+        ("registry", registry),
+        ("Account rule", account),
+        ("verifier", verifier),
+        ("bridge", bridge),
+    ];
+    Ok((deployment, steps))
+}
+
+impl Deployment {
+    /// Asks the contracts whether they are those of this manifest, and run this version's code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongDeployment`] if not; or if the L1 node fails.
+    pub async fn check(&self, l1: &L1) -> Result<()> {
+        let wrong = |address, what: String| Err(Error::WrongDeployment { address, what });
+        if l1.chain_id() != self.chain_id {
+            return wrong(
+                self.bridge,
+                format!("chain {} instead of {}", l1.chain_id(), self.chain_id),
+            );
+        }
+        // A rule has no immutables: its code is known to the byte.
+        if l1.provider().get_code_at(self.account).await? != *Account::DEPLOYED_BYTECODE {
+            return wrong(self.account, "other code than the Account rule's".to_owned());
+        }
+        let bridge = Bridge::new(self.bridge, l1.provider());
+        let found = Self {
+            chain_id: self.chain_id,
+            bridge: self.bridge,
+            deployment_block: word(bridge.DEPLOYMENT_BLOCK().call().await.map_err(contract)?),
+            verifier: bridge.VERIFIER().call().await.map_err(contract)?,
+            registry: bridge.REGISTRY().call().await.map_err(contract)?,
+            account: FraudVerifier::new(self.verifier, l1.provider())
+                .ACCOUNT()
+                .call()
+                .await
+                .map_err(contract)?,
+            parameters: Parameters {
+                window: word(bridge.WINDOW().call().await.map_err(contract)?),
+                insured_gas_price: word(bridge.INSURED_GAS_PRICE().call().await.map_err(contract)?),
+                min_lock: bridge.MIN_LOCK().call().await.map_err(contract)?.saturating_to(),
+            },
+        };
+        if found == *self {
+            Ok(())
+        } else {
+            wrong(self.bridge, format!("found {found:?}"))
+        }
+    }
+}
+
+fn word(value: U256) -> u64 {
+    value.saturating_to()
+}
+
+fn created(mined: &Mined) -> Result<Address> {
+    mined
+        .receipt
+        .contract_address
+        .ok_or_else(|| Error::missing("address of the contract created"))
+}
+
+/// Sorts the failure of a view call.
+pub(crate) fn contract(error: alloy::contract::Error) -> Error {
+    match error {
+        alloy::contract::Error::TransportError(error) => error.into(),
+        error => Error::missing(format!("answer to a view call: {error}")),
+    }
+}

@@ -1,0 +1,151 @@
+//! What can go wrong, sorted by what the caller should do about it.
+
+use alloy::{
+    primitives::{Address, B256},
+    transports::TransportError,
+};
+use nthroot_protocol::BatchId;
+
+use crate::revert::Revert;
+
+/// What the caller of a failed operation should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Try again, later: the L1 node did not answer, or not yet.
+    Retry,
+    /// L1 was reorganised: derive again from a block that is still there.
+    Reset,
+    /// Stop and call a person: chain, model and node disagree, and nothing automatic may act on any of them.
+    Halt,
+}
+
+/// Why an operation of the node failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The L1 node could not be asked.
+    #[error("the L1 node does not answer: {0}")]
+    Transport(#[from] TransportError),
+    /// The L1 node does not know what it must know, if only later.
+    #[error("the L1 node has no {what}")]
+    Missing {
+        /// What was asked for.
+        what: String,
+    },
+    /// A transaction is not in a block yet, after its fee was raised several times.
+    #[error("transaction {hash} was not included within {blocks} blocks")]
+    NotIncluded {
+        /// Hash of its last version.
+        hash: B256,
+        /// How long it was waited for.
+        blocks: u64,
+    },
+    /// A transaction was included and failed: its sender's view was outdated.
+    #[error("transaction {hash} failed with {gas_used} gas used: {revert}")]
+    Failed {
+        /// The transaction.
+        hash: B256,
+        /// Gas that it used up.
+        gas_used: u64,
+        /// Why, as a call at the block before tells.
+        revert: Revert,
+    },
+    /// A call failed, so the transaction was not sent.
+    #[error("not sent, it would fail: {0}")]
+    WouldFail(Revert),
+    /// The chain does not continue the one followed so far.
+    #[error("L1 was reorganised: block {number} is {found}, expected {expected}")]
+    Reorg {
+        /// The block that differs.
+        number: u64,
+        /// The hash that was followed.
+        expected: B256,
+        /// The hash that is there now.
+        found: B256,
+    },
+    /// A contract is not the one that the manifest names.
+    #[error("the deployment at {address} is not that of the manifest: {what}")]
+    WrongDeployment {
+        /// The contract.
+        address: Address,
+        /// What differs.
+        what: String,
+    },
+    /// The bridge says something else than what follows from its inputs.
+    #[error("block {block}: the chain says {chain}, the model derives {model}")]
+    Diverged {
+        /// The block.
+        block: u64,
+        /// What the event says.
+        chain: String,
+        /// What the model says.
+        model: String,
+    },
+    /// A transaction or event of the bridge cannot be read.
+    #[error("transaction {hash} cannot be read: {what}")]
+    Unreadable {
+        /// The transaction.
+        hash: B256,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The model holds a step for a lie, and the contracts do not: nothing is sent.
+    #[error("step {step} of batch {batch} is a lie for the model, but the chain answers: {revert}")]
+    VerdictDiffers {
+        /// The batch.
+        batch: BatchId,
+        /// The step.
+        step: u16,
+        /// What the simulation answered.
+        revert: Revert,
+    },
+    /// An intent does not lead to a valid step.
+    #[error("the batch cannot be built: {0}")]
+    Build(String),
+    /// The model refuses what the bridge accepted, or was asked for what it does not know.
+    #[error("the model: {0}")]
+    Model(String),
+    /// A transaction did not emit the event that it must.
+    #[error("transaction {hash} emitted no {event}")]
+    NoEvent {
+        /// The transaction.
+        hash: B256,
+        /// The event.
+        event: &'static str,
+    },
+    /// Keys or addresses that do not fit.
+    #[error("signing: {0}")]
+    Signer(String),
+    /// A local chain could not be started.
+    #[error("anvil: {0}")]
+    Devnet(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Transport(_)
+            | Self::Missing { .. }
+            | Self::NotIncluded { .. }
+            | Self::Failed { .. }
+            | Self::WouldFail(_)
+            | Self::Build(_) => Action::Retry,
+            Self::Reorg { .. } => Action::Reset,
+            Self::WrongDeployment { .. }
+            | Self::Diverged { .. }
+            | Self::Unreadable { .. }
+            | Self::VerdictDiffers { .. }
+            | Self::Model(_)
+            | Self::NoEvent { .. }
+            | Self::Signer(_)
+            | Self::Devnet(_) => Action::Halt,
+        }
+    }
+
+    pub(crate) fn missing(what: impl Into<String>) -> Self {
+        Self::Missing { what: what.into() }
+    }
+}
+
+/// Result with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

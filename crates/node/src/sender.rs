@@ -1,0 +1,366 @@
+//! Sending transactions: explicit gas, raised fees, and the receipt read.
+
+use alloy::{
+    consensus::BlockHeader as _,
+    eips::{BlockId, BlockNumberOrTag, Encodable2718},
+    network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
+    primitives::{Address, B256, Bytes, TxKind, U256},
+    providers::Provider,
+    rpc::types::{TransactionReceipt, TransactionRequest},
+    signers::local::PrivateKeySigner,
+    sol_types::SolEvent,
+};
+use tracing::{debug, warn};
+
+use crate::{
+    error::{Error, Result},
+    l1::L1,
+    revert::Revert,
+};
+
+/// Gas. No transaction may have more (EIP-7825).
+pub const MAX_TX_GAS: u64 = 1 << 24;
+
+/// Blocks. A transaction that is not included by then is sent again with higher fees.
+const PATIENCE: u64 = 3;
+
+/// Blocks. A transaction that is not included by then is given up: its caller looks again at what is to be done.
+const GIVE_UP: u64 = 30;
+
+/// Per cent. Nodes ask for at least 10 more to replace a transaction.
+const FEE_RAISE: u128 = 25;
+
+/// Per cent that an estimate is raised by: the state may change before inclusion.
+const ESTIMATE_MARGIN: u64 = 25;
+
+/// A transaction to be sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// To whom, or a creation.
+    pub to: TxKind,
+    /// Wei.
+    pub value: U256,
+    /// Calldata.
+    pub input: Bytes,
+    /// Gas limit. None: the node's estimate and a margin.
+    pub gas: Option<u64>,
+}
+
+impl Call {
+    /// A call without ether.
+    pub fn new(to: Address, input: impl Into<Bytes>) -> Self {
+        Self {
+            to: to.into(),
+            value: U256::ZERO,
+            input: input.into(),
+            gas: None,
+        }
+    }
+
+    /// The creation of a contract.
+    pub fn create(initcode: impl Into<Bytes>) -> Self {
+        Self {
+            to: TxKind::Create,
+            value: U256::ZERO,
+            input: initcode.into(),
+            gas: None,
+        }
+    }
+
+    /// With this much wei.
+    #[must_use]
+    pub fn value(mut self, value: U256) -> Self {
+        self.value = value;
+        self
+    }
+
+    /// With this gas limit.
+    #[must_use]
+    pub fn gas(mut self, gas: u64) -> Self {
+        self.gas = Some(gas.min(MAX_TX_GAS));
+        self
+    }
+
+    fn request(&self, from: Address) -> TransactionRequest {
+        let request = TransactionRequest::default()
+            .with_from(from)
+            .with_value(self.value)
+            .with_input(self.input.clone())
+            .with_kind(self.to);
+        match self.gas {
+            Some(gas) => request.with_gas_limit(gas),
+            None => request,
+        }
+    }
+}
+
+/// A transaction that was included and did what it should.
+#[derive(Debug, Clone)]
+pub struct Mined {
+    /// Its receipt.
+    pub receipt: TransactionReceipt,
+    /// Bytes of its calldata.
+    pub calldata: usize,
+}
+
+impl Mined {
+    /// Its hash.
+    pub const fn hash(&self) -> B256 {
+        self.receipt.transaction_hash
+    }
+
+    /// Gas that it paid for.
+    pub const fn gas(&self) -> u64 {
+        self.receipt.gas_used
+    }
+
+    /// Its block.
+    pub fn block(&self) -> u64 {
+        self.receipt.block_number.unwrap_or_default()
+    }
+
+    /// What its sender paid for the gas, in wei.
+    pub fn fee(&self) -> U256 {
+        U256::from(self.receipt.gas_used) * U256::from(self.receipt.effective_gas_price)
+    }
+
+    /// The first event `E` that `emitter` emitted.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn event<E: SolEvent>(&self, emitter: Address) -> Result<E> {
+        self.events(emitter).next().ok_or(Error::NoEvent {
+            hash: self.hash(),
+            event: E::SIGNATURE,
+        })
+    }
+
+    /// The events `E` that `emitter` emitted.
+    pub fn events<E: SolEvent>(&self, emitter: Address) -> impl Iterator<Item = E> + '_ {
+        let logs = self.receipt.logs().iter().filter(move |log| log.address() == emitter);
+        logs.filter_map(|log| E::decode_log(&log.inner).ok())
+            .map(|log| log.data)
+    }
+}
+
+/// A key that sends transactions.
+#[derive(Clone)]
+pub struct Sender {
+    l1: L1,
+    address: Address,
+    wallet: EthereumWallet,
+}
+
+impl Sender {
+    /// Sends to this L1 with this key.
+    pub fn new(l1: L1, signer: PrivateKeySigner) -> Self {
+        Self {
+            l1,
+            address: signer.address(),
+            wallet: signer.into(),
+        }
+    }
+
+    /// Whose transactions these are.
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// Where they are sent.
+    pub const fn l1(&self) -> &L1 {
+        &self.l1
+    }
+
+    /// What the call would return, as the node sees it now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldFail`] if the call reverts; or if the node does not answer.
+    pub async fn simulate(&self, call: &Call) -> Result<Bytes> {
+        let request = call.request(self.address);
+        self.l1.provider().call(request).await.map_err(refusal)
+    }
+
+    /// Sends the call, waits for it, and checks that it succeeded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldFail`] if nothing was sent because the call reverts, [`Error::Failed`] if it was included and
+    /// reverted, [`Error::NotIncluded`] if it was not included in time; or if the node does not answer.
+    pub async fn send(&self, call: Call) -> Result<Mined> {
+        let nonce = self.nonce().await?;
+        let call = self.with_gas(call).await?;
+        let pending = self.broadcast(call, nonce).await?;
+        self.finish(pending).await
+    }
+
+    /// Sends calls under consecutive nonces without waiting for each, then waits for all. Their gas must be given, since
+    /// the later ones may depend on the earlier.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`], for the first that fails.
+    pub async fn send_all(&self, calls: Vec<Call>) -> Result<Vec<Mined>> {
+        let mut nonce = self.nonce().await?;
+        let mut pending = Vec::with_capacity(calls.len());
+        for call in calls {
+            let call = self.with_gas(call).await?;
+            pending.push(self.broadcast(call, nonce).await?);
+            nonce += 1;
+        }
+        let mut mined = Vec::with_capacity(pending.len());
+        for one in pending {
+            mined.push(self.finish(one).await?);
+        }
+        Ok(mined)
+    }
+
+    async fn nonce(&self) -> Result<u64> {
+        Ok(self.l1.provider().get_transaction_count(self.address).pending().await?)
+    }
+
+    async fn with_gas(&self, mut call: Call) -> Result<Call> {
+        if call.gas.is_none() {
+            let estimate = self
+                .l1
+                .provider()
+                .estimate_gas(call.request(self.address))
+                .await
+                .map_err(refusal)?;
+            call = call.gas(estimate.saturating_add(estimate / 100 * ESTIMATE_MARGIN));
+        }
+        Ok(call)
+    }
+
+    async fn broadcast(&self, call: Call, nonce: u64) -> Result<Pending> {
+        let head = self.l1.header(BlockNumberOrTag::Latest).await?;
+        let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
+        let base = head.base_fee_per_gas().unwrap_or_default();
+        let mut pending = Pending {
+            calldata: call.input.len(),
+            request: call
+                .request(self.address)
+                .with_nonce(nonce)
+                .with_chain_id(self.l1.chain_id())
+                .with_max_priority_fee_per_gas(tip)
+                .with_max_fee_per_gas(2 * u128::from(base) + tip),
+            hashes: Vec::new(),
+            first: head.number,
+            last: head.number,
+        };
+        self.publish(&mut pending).await?;
+        Ok(pending)
+    }
+
+    async fn publish(&self, pending: &mut Pending) -> Result<()> {
+        let signed = pending
+            .request
+            .clone()
+            .build(&self.wallet)
+            .await
+            .map_err(|error| Error::Signer(error.to_string()))?;
+        let hash = *signed.tx_hash();
+        let raw = signed.encoded_2718();
+        debug!(%hash, bytes = raw.len(), "sending");
+        match self.l1.provider().send_raw_transaction(&raw).await {
+            Ok(_) => pending.hashes.push(hash),
+            // An earlier version may have been included meanwhile: its receipt will tell.
+            Err(error) if !pending.hashes.is_empty() => warn!(%hash, %error, "not sent again"),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, mut pending: Pending) -> Result<Mined> {
+        loop {
+            for hash in &pending.hashes {
+                let Some(receipt) = self.l1.provider().get_transaction_receipt(*hash).await? else {
+                    continue;
+                };
+                if receipt.status() {
+                    return Ok(Mined {
+                        receipt,
+                        calldata: pending.calldata,
+                    });
+                }
+                return Err(Error::Failed {
+                    hash: *hash,
+                    gas_used: receipt.gas_used,
+                    revert: self.reason(&pending.request, &receipt).await,
+                });
+            }
+            let block = self.l1.block_number().await?;
+            if block > pending.first + GIVE_UP {
+                return Err(Error::NotIncluded {
+                    hash: pending.hashes.last().copied().unwrap_or_default(),
+                    blocks: GIVE_UP,
+                });
+            }
+            if block > pending.last + PATIENCE {
+                pending.last = block;
+                pending.raise_fees();
+                warn!(
+                    nonce = pending.request.nonce,
+                    "not included, sending again with higher fees"
+                );
+                self.publish(&mut pending).await?;
+            }
+            tokio::time::sleep(self.l1.poll()).await;
+        }
+    }
+
+    /// Why an included transaction failed: what the same call answers on the block before.
+    async fn reason(&self, request: &TransactionRequest, receipt: &TransactionReceipt) -> Revert {
+        let before = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
+        let call = self
+            .l1
+            .provider()
+            .call(request.clone().with_nonce_cleared())
+            .block(before)
+            .await;
+        let revert = call.err().as_ref().and_then(Revert::of);
+        revert.unwrap_or_else(|| Revert(Bytes::new()))
+    }
+}
+
+/// A node that refuses a call or an estimate says why.
+fn refusal(error: alloy::transports::TransportError) -> Error {
+    match Revert::of(&error) {
+        Some(revert) => Error::WouldFail(revert),
+        None => error.into(),
+    }
+}
+
+/// A transaction on its way, in all versions that were sent.
+struct Pending {
+    request: TransactionRequest,
+    calldata: usize,
+    hashes: Vec<B256>,
+    first: u64,
+    last: u64,
+}
+
+impl Pending {
+    fn raise_fees(&mut self) {
+        let raise = |fee: &mut Option<u128>| {
+            if let Some(fee) = fee {
+                *fee += (*fee * FEE_RAISE / 100).max(1);
+            }
+        };
+        raise(&mut self.request.max_fee_per_gas);
+        raise(&mut self.request.max_priority_fee_per_gas);
+    }
+}
+
+/// Makes a sent request callable again.
+trait ClearNonce {
+    fn with_nonce_cleared(self) -> Self;
+}
+
+impl ClearNonce for TransactionRequest {
+    fn with_nonce_cleared(mut self) -> Self {
+        self.nonce = None;
+        self
+    }
+}
