@@ -4,24 +4,13 @@ pragma solidity ^0.8.37;
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {Status} from "../../contracts/types/BatchWord.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Posting} from "../harness/Posting.sol";
+import {Scenario} from "../harness/Scenario.sol";
 import {Anchor, Posted} from "../harness/Shapes.sol";
 
 /// @notice From deposit to payment, and what happens to the liar on the way.
-contract HappyPathTest is Posting {
-    Anchor private a;
-    Anchor private b;
-
-    function setUp() public override {
-        super.setUp();
-        a = depositEth(alice, 5 ether);
-        b = depositEth(bob, 2 ether);
-        nextBlock();
-        nextBlock();
-    }
-
+contract HappyPathTest is Scenario {
     function test_AnHonestTransferCannotBeConvicted() public {
-        Draft memory d = transfer(a, b, ETH, 1 ether);
+        Draft memory d = transfer(a(), b(), ETH, 1 ether);
         Posted memory p = post(steps(step(d)));
         bytes memory proof = evidence(p, 0, preStates(d));
         assertTrue(verifier.verify(proof, address(bridge)));
@@ -30,14 +19,34 @@ contract HappyPathTest is Posting {
     }
 
     function test_AWrongRootIsConvictedAndUnwoundAtOnce() public {
-        Draft memory d = lie(transfer(a, b, ETH, 1 ether));
+        bytes32 before = bridge.headOf(a().id);
+        Draft memory d = lie(transfer(a(), b(), ETH, 1 ether));
         Posted memory p = post(steps(step(d)));
-        bytes32 headA = vm.load(address(0), 0);
-        headA = bridge.headOf(a.id);
+        assertTrue(bridge.headOf(a().id) != before);
         challenge(evidence(p, 0, preStates(d)), p.walked.entries);
         assertStatus(p, Status.Unwound);
-        assertTrue(bridge.headOf(a.id) != headA);
-        assertEq(uint40(uint256(bridge.headOf(a.id))), a.writer);
+        assertEq(bridge.headOf(a().id), before);
         assertEq(bridge.oldestFault(), 2 ** 40);
+    }
+
+    function test_FromDepositToPayment() public {
+        Draft memory d = transfer(a(), b(), ETH, 1 ether);
+        Posted memory first = post(steps(step(d)));
+        nextBlock();
+        Anchor memory mine = Anchor(b().id, first.id, d.freshAfter[1]);
+        Draft memory out = withdrawal(mine, carol, address(0), 3 ether);
+        Posted memory p = post(steps(step(out)), 1);
+        assertTrue(verifier.verify(evidence(p, 0, preStates(out)), address(bridge)));
+
+        uint256 posted = block.number;
+        vm.roll(posted + WINDOW);
+        vm.expectRevert(
+            abi.encodeWithSelector(IBridge.NotFinal.selector, posted + WINDOW + 1, posted + WINDOW, 2 ** 40)
+        );
+        bridge.claim(p.preimage, 0, out.withdrawals[0], "");
+        nextBlock();
+        uint256 balance = carol.balance;
+        bridge.claim(p.preimage, 0, out.withdrawals[0], "");
+        assertEq(carol.balance, balance + 3 ether);
     }
 }
