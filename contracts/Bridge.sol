@@ -72,7 +72,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- deposits
 
     /// @inheritdoc IBridge
-    function deposit(address controller) external payable nonReentrant returns (BatchId id) {
+    function deposit(address controller) external payable returns (BatchId id) {
         return _open(controller, address(0), msg.value);
     }
 
@@ -95,17 +95,16 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (amount == 0) revert ZeroAmount();
         if (amount > type(uint128).max) revert AmountTooLarge(amount);
         (_global, id) = _global.nextId(block.number - DEPLOYMENT_BLOCK);
-        bytes32 hash = keccak256(
-            abi.encodePacked(
-                bytes2(0x0001), // domain of leaves, kind secp256k1
-                controller,
-                uint64(0), // nonce
-                uint8(1), // assets
-                uint256(uint160(token)),
-                uint128(amount),
-                uint16(0) // data
-            )
-        );
+        // keccak256(abi.encodePacked(bytes2(0x0001), controller, uint64(0), uint8(1), uint256(uint160(token)),
+        //     uint128(amount), uint16(0))): domain of leaves and kind, controller, nonce, one asset, no data.
+        bytes32 hash;
+        assembly ("memory-safe") {
+            let encoded := mload(0x40)
+            mstore(encoded, or(or(shl(240, 1), shl(80, controller)), 0x100))
+            mstore(add(encoded, 31), token)
+            mstore(add(encoded, 63), shl(128, amount))
+            hash := keccak256(encoded, 81)
+        }
         HeadLib.store(uint256(BatchId.unwrap(id)) << 16, HeadLib.pack(hash, id));
         emit Deposited(BatchId.unwrap(id), controller, token, uint128(amount));
     }

@@ -21,7 +21,7 @@ interface IBridge {
     }
 
     /// @notice A new fragment holds `amount` of `token` (zero: ETH) under the key of `controller`.
-    event Deposited(uint40 indexed id, address indexed controller, address indexed token, uint128 amount);
+    event Deposited(uint40 indexed id, address indexed controller, address token, uint128 amount);
     /// @notice A batch was accepted. `word` commits to it.
     event BatchSubmitted(address indexed proposer, uint40 id, uint256 word);
     /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.

@@ -106,7 +106,10 @@ library Evidence {
         bytes32 leaf;
         assembly ("memory-safe") {
             calldatacopy(to, add(evidence.offset, stepAt), stepSize)
-            leaf := keccak256(start, add(sub(to, start), stepSize))
+            let last := add(to, stepSize)
+            // The number of touches: without it the split between pre-entries and step would be the challenger's choice.
+            mstore8(last, div(sub(to, start), ENTRY_SIZE))
+            leaf := keccak256(start, add(sub(last, start), 1))
         }
         bytes32 root =
             CommitmentTree.rootFrom(leaf, preimage.stepCount(), loc.index, evidence[loc.siblingsAt:loc.stepAt]);

@@ -224,8 +224,12 @@ library Submission {
             if ordered {
                 switch stale
                 case 0 {
-                    calldatacopy(pos, mload(step), mload(add(step, 0xa0)))
-                    commitment := keccak256(listStart, add(sub(pos, listStart), mload(add(step, 0xa0))))
+                    // pre-entries ‖ step ‖ number of touches
+                    let size := mload(add(step, 0xa0))
+                    calldatacopy(pos, mload(step), size)
+                    let last := add(pos, size)
+                    mstore8(last, div(sub(pos, listStart), ENTRY_SIZE))
+                    commitment := keccak256(listStart, add(sub(last, listStart), 1))
                 }
                 default { mstore(add(w, 0x80), listStart) }
             }

@@ -49,8 +49,10 @@ contract Account is IRule {
                     pos += 59;
                 } else if (operation == OPEN && left >= 23) {
                     uint256 count = uint8(payload[pos + 22]);
-                    if (left < 23 + 48 * count) revert BadPayload(i, pos);
-                    effects.open(uint8(payload[pos + 1]), address(bytes20(payload[pos + 2:pos + 22])));
+                    uint8 kind = uint8(payload[pos + 1]);
+                    // Nothing could move what lies under this rule itself.
+                    if (left < 23 + 48 * count || kind == Effects.KIND_RULE) revert BadPayload(i, pos);
+                    effects.open(kind, address(bytes20(payload[pos + 2:pos + 22])));
                     pos += 23;
                     for (; count > 0; --count) {
                         effects.move(from, uint8(opened), _asset(payload, pos), _amount(payload, pos + 32));

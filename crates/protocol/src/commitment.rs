@@ -3,7 +3,11 @@
 use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 
-use crate::{AnchorId, BatchHeader, BatchId, Head, Trailing, Truncated, Withdrawal, codec::Reader, tree};
+use crate::{
+    AnchorId, BatchHeader, BatchId, Head, Trailing, Truncated, Withdrawal,
+    codec::{Reader, count_u8},
+    tree,
+};
 
 /// An anchor and its head before a step: `anchor id (7) ‖ head (32)`. There is no head before an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,10 +54,11 @@ impl PreEntry {
     }
 }
 
-/// The commitment to an applied step: keccak of its pre-entries, in the order fresh, opened, again, and the step's bytes.
-/// (That of a skipped step is zero.)
+/// The commitment to an applied step: keccak of its pre-entries, in the order fresh, opened, again, the step's bytes, and
+/// the number of pre-entries, without which there would be several ways to split it. (That of a skipped step is zero.)
 pub fn step_commitment(pre_entries: &[PreEntry], step: &[u8]) -> B256 {
-    keccak256([PreEntry::encode_list(pre_entries).as_slice(), step].concat())
+    let count = [count_u8(pre_entries.len())];
+    keccak256([PreEntry::encode_list(pre_entries).as_slice(), step, &count].concat())
 }
 
 /// The withdrawal root: the tree over the withdrawals' leaves, or zero if there are none.

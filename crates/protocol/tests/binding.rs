@@ -48,7 +48,6 @@ fn evidence(own: BatchId, anchors: &[AnchorId], states: &[Vec<u8>], step: Step) 
 /// before the step, evidence that splits the same bytes after the second pre-entry opens the commitment, and shows a body that
 /// is not well formed.
 #[test]
-#[ignore = "fails: section 4.6 hashes the pre-entries before the step, whose length they do not tell"]
 fn honest_step_does_not_open_as_another() {
     let block_offset = 300_u64 << 11;
     let id = |offset: u64| BatchId::new(block_offset + offset, 1).unwrap();
