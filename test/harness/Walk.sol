@@ -112,7 +112,7 @@ library Walk {
         }
         w.applied[index] = true;
         w.preEntries[index] = preEntries;
-        w.commitments[index] = keccak256(bytes.concat(preEntries, Codec.encode(step)));
+        w.commitments[index] = keccak256(bytes.concat(preEntries, Codec.encode(step), bytes1(uint8(n))));
         for (uint256 i = 0; i < step.withdrawals.length; i++) {
             w.leaves = _push(w.leaves, keccak256(Codec.encode(step.withdrawals[i])));
         }
