@@ -1,0 +1,86 @@
+//! The Account rule (section 6.4).
+
+use nthroot_protocol::{AccountOp, Effect};
+
+use crate::rule::{AuthorisationView, Context, FragmentView, Rule, RuleFailure};
+
+/// The enshrined rule: each signer's payload is a list of operations on its own fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account;
+
+/// Kind of a fragment that a rule controls.
+const KIND_RULE: u8 = 3;
+
+fn failure(reason: impl Into<String>) -> RuleFailure {
+    RuleFailure(reason.into())
+}
+
+impl Rule for Account {
+    fn transition(
+        &self,
+        _: &Context,
+        fragments: &[FragmentView],
+        authorisations: &[AuthorisationView],
+        extra: &[u8],
+    ) -> Result<Vec<u8>, RuleFailure> {
+        if !extra.is_empty() {
+            return Err(failure(format!("{} bytes of extra, expected none", extra.len())));
+        }
+        let mut effects = Vec::new();
+        let mut opened = 0;
+        for authorisation in authorisations {
+            let from = authorisation.fragment;
+            let ops = AccountOp::decode_payload(&authorisation.payload).map_err(|error| failure(error.to_string()))?;
+            for op in ops {
+                match op {
+                    AccountOp::Pay { to: id, asset, amount } => {
+                        // The zero id is that of every new fragment, so it names none.
+                        let listed = fragments.iter().position(|fragment| fragment.id == id);
+                        let to = listed.filter(|_| id != Default::default());
+                        let to = to.ok_or_else(|| failure(format!("fragment {id} is not listed")))?;
+                        effects.push(Effect::Move {
+                            from,
+                            to: position(to)?,
+                            asset,
+                            amount,
+                        });
+                    }
+                    AccountOp::Open {
+                        kind,
+                        controller,
+                        assets,
+                    } => {
+                        if kind == KIND_RULE {
+                            return Err(failure("a fragment of kind 3 cannot be opened"));
+                        }
+                        effects.push(Effect::Open { kind, controller });
+                        let to = position(fragments.len() + opened)?;
+                        opened += 1;
+                        effects.extend(assets.into_iter().map(|(asset, amount)| Effect::Move {
+                            from,
+                            to,
+                            asset,
+                            amount,
+                        }));
+                    }
+                    AccountOp::Withdraw {
+                        recipient,
+                        token,
+                        amount,
+                    } => effects.push(Effect::Withdraw {
+                        from,
+                        recipient,
+                        token,
+                        amount,
+                    }),
+                }
+            }
+        }
+        Ok(Effect::encode_list(&effects))
+    }
+}
+
+/// A position as a byte. Whoever needs a greater one has more than 64 effects, which no call may return.
+fn position(position: usize) -> Result<u8, RuleFailure> {
+    u8::try_from(position).map_err(|_| failure("too many fragments"))
+}
