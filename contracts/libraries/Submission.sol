@@ -245,7 +245,8 @@ library Submission {
         uint256 taken = step.fresh + step.opened;
         uint256 firstEntry = w.entryEnd - 32 * taken;
         uint256 againAt = step.start + STEP_HEADER + FRESH_SIZE * step.fresh + OPENED_SIZE * step.opened;
-        for (uint256 i = taken + step.again; i-- > 0;) {
+        for (uint256 i = taken + step.again; i > 0;) {
+            --i;
             uint256 place;
             if (i < taken) {
                 place = firstEntry + 32 * i;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {CommitmentTree} from "../../contracts/libraries/CommitmentTree.sol";
+import {ProofGas} from "../../contracts/libraries/ProofGas.sol";
+import {Purity} from "../../contracts/libraries/Purity.sol";
+import {States} from "../../contracts/libraries/States.sol";
+
+/// @notice Libraries without state, one function each.
+contract ExposedLibraries {
+    using States for IRule.Fragment;
+    using States for States.State;
+
+    // ---------------------------------------------------------------- CommitmentTree
+
+    function root(bytes32[] memory values) external pure returns (bytes32) {
+        uint256 start;
+        assembly ("memory-safe") {
+            start := add(values, 32)
+        }
+        return CommitmentTree.rootInPlace(start, values.length);
+    }
+
+    function siblingCount(uint256 n, uint256 index) external pure returns (uint256) {
+        return CommitmentTree.siblingCount(n, index);
+    }
+
+    function rootFrom(bytes32 leaf, uint256 n, uint256 index, bytes calldata siblings)
+        external
+        pure
+        returns (bytes32)
+    {
+        return CommitmentTree.rootFrom(leaf, n, index, siblings);
+    }
+
+    // ---------------------------------------------------------------- ProofGas
+
+    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
+        external
+        pure
+        returns (bool wellFormed, uint256 gas_)
+    {
+        return ProofGas.evaluation(body, stepSize, touches, stateSize);
+    }
+
+    function proof(uint256 evidenceSize, uint256 evaluationGas) external pure returns (uint256) {
+        return ProofGas.proof(evidenceSize, evaluationGas);
+    }
+
+    // ---------------------------------------------------------------- Purity
+
+    function checkPurity(bytes calldata runtime) external pure {
+        Purity.check(runtime);
+    }
+
+    // ---------------------------------------------------------------- States
+
+    function decode(bytes calldata encoded)
+        external
+        pure
+        returns (IRule.Fragment memory shown, uint64 nonce, bytes32 hash)
+    {
+        States.State memory state = States.decode(encoded);
+        return (state.shown, state.nonce, state.hash());
+    }
+
+    function credit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32) {
+        States.State memory state = States.decode(encoded);
+        state.shown.credit(id, amount);
+        return state.hash();
+    }
+
+    function debit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32) {
+        States.State memory state = States.decode(encoded);
+        state.shown.debit(id, amount);
+        return state.hash();
+    }
+}
