@@ -1,15 +1,12 @@
 //! The Account rule (section 6.4).
 
-use nthroot_protocol::{AccountOp, Effect};
+use nthroot_protocol::{AccountOp, Effect, FragmentId, Kind};
 
 use crate::rule::{AuthorisationView, Context, FragmentView, Rule, RuleFailure};
 
 /// The enshrined rule: each signer's payload is a list of operations on its own fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Account;
-
-/// Kind of a fragment that a rule controls.
-const KIND_RULE: u8 = 3;
 
 fn failure(reason: impl Into<String>) -> RuleFailure {
     RuleFailure(reason.into())
@@ -36,7 +33,7 @@ impl Rule for Account {
                     AccountOp::Pay { to: id, asset, amount } => {
                         // The zero id is that of every new fragment, so it names none.
                         let listed = fragments.iter().position(|fragment| fragment.id == id);
-                        let to = listed.filter(|_| id != Default::default());
+                        let to = listed.filter(|_| id != FragmentId::ZERO);
                         let to = to.ok_or_else(|| failure(format!("fragment {id} is not listed")))?;
                         effects.push(Effect::Move {
                             from,
@@ -50,7 +47,8 @@ impl Rule for Account {
                         controller,
                         assets,
                     } => {
-                        if kind == KIND_RULE {
+                        if kind == Kind::Rule.to_u8() {
+                            // Nothing could ever move what lies under this rule itself.
                             return Err(failure("a fragment of kind 3 cannot be opened"));
                         }
                         effects.push(Effect::Open { kind, controller });

@@ -1,1 +1,264 @@
+//! One call of a step (section 6.1).
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use alloy_primitives::Address;
+use nthroot_protocol::{
+    AnchorId, AssetId, Authorisation, Call, Domain, Effect, Fragment, FragmentId, Kind, SignedMessage, Withdrawal,
+};
+
+use crate::{
+    effects::Frame,
+    invalid::CallFault,
+    kernel::{Env, Terms, Touch},
+    rule::{AuthorisationView, Context, FragmentView},
+    signing,
+};
+
+/// A step as the calls so far have left it.
+pub(crate) struct Progress {
+    /// Its fragments, by number.
+    pub(crate) touches: Vec<Touch>,
+    /// Numbers of the opened touches that no call has opened yet, in order.
+    pub(crate) to_open: VecDeque<usize>,
+    /// Withdrawals so far.
+    pub(crate) withdrawals: Vec<Withdrawal>,
+}
+
+/// A fragment that takes part in a call: one that it lists, or one that it has opened.
+pub(crate) struct Participant {
+    /// Its number in the step.
+    pub(crate) number: usize,
+    /// Its id. None if it is new.
+    pub(crate) id: Option<FragmentId>,
+    /// Its state.
+    pub(crate) state: Fragment,
+    /// Whether the call may take from it and write to it.
+    pub(crate) authority: bool,
+    /// If it has authorised the call: what the debits so far have left of the largest outflows it signed.
+    pub(crate) outflows: Option<BTreeMap<AssetId, u128>>,
+}
+
+/// Why a call did not come to its end.
+pub(crate) enum Stop {
+    /// It is invalid.
+    Fault(CallFault),
+    /// It is valid as far as its rule, which has no twin.
+    UnknownRule(Address),
+}
+
+impl<F: Into<CallFault>> From<F> for Stop {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// Runs one call.
+pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) -> Result<(), Stop> {
+    let rule = rule_of(env, terms, call)?;
+    let mut participants = list(call, &step.touches)?;
+    let before: Vec<Fragment> = participants
+        .iter()
+        .map(|participant| participant.state.clone())
+        .collect();
+
+    check_order(call)?;
+    let domain = Domain {
+        chain_id: terms.chain_id,
+        bridge: env.bridge,
+    };
+    for authorisation in &call.authorisations {
+        authorise(&domain, terms.clock, rule, authorisation, &mut participants)?;
+    }
+    for (position, participant) in (0..).zip(&mut participants) {
+        participant.authority = has_authority(rule, position, participant)?;
+    }
+
+    let twin = env.twin(rule).ok_or(Stop::UnknownRule(rule))?;
+    let context = Context {
+        clock: terms.clock,
+        proposer: terms.proposer,
+    };
+    let fragments: Vec<FragmentView> = participants.iter().map(Participant::view).collect();
+    let authorisations: Vec<AuthorisationView> = call.authorisations.iter().map(view).collect();
+    let returned = twin.transition(&context, &fragments, &authorisations, &call.extra)?;
+    if returned.len() > usize::from(call.max_effects) {
+        return Err(Stop::Fault(CallFault::EffectsLength {
+            max: call.max_effects,
+            actual: returned.len(),
+        }));
+    }
+
+    let effects = Effect::decode_list(&returned).map_err(CallFault::Effects)?;
+    let mut frame = Frame {
+        rule,
+        participants,
+        to_open: &mut step.to_open,
+        withdrawals: &mut step.withdrawals,
+    };
+    for (effect, operation) in effects.into_iter().enumerate() {
+        frame
+            .apply(operation)
+            .map_err(|fault| CallFault::Effect { effect, fault })?;
+    }
+    let participants = frame.participants;
+
+    for (position, (participant, before)) in participants.iter().zip(&before).enumerate() {
+        if participant.outflows.is_none() && participant.state == *before {
+            return Err(Stop::Fault(CallFault::Unchanged { position }));
+        }
+    }
+    for Participant { number, state, .. } in participants {
+        if let Some(touch) = step.touches.get_mut(number) {
+            touch.state = Some(state);
+        }
+    }
+    Ok(())
+}
+
+/// The rule that a call names: 0 is the enshrined one, i the (i − 1)th of the table.
+fn rule_of(env: &Env, terms: &Terms, call: &Call) -> Result<Address, CallFault> {
+    let Some(place) = usize::from(call.rule).checked_sub(1) else {
+        return Ok(env.account_rule);
+    };
+    terms.rules.get(place).copied().ok_or(CallFault::RuleIndex {
+        index: call.rule,
+        rules: terms.rules.len(),
+    })
+}
+
+/// The fragments that a call lists: distinct, and open.
+fn list(call: &Call, touches: &[Touch]) -> Result<Vec<Participant>, CallFault> {
+    let mut seen = BTreeSet::new();
+    let participant = |&number: &u8| {
+        let touch = touches.get(usize::from(number)).ok_or(CallFault::FragmentNumber {
+            number,
+            fragments: touches.len(),
+        })?;
+        if !seen.insert(number) {
+            return Err(CallFault::FragmentTwice { number });
+        }
+        let state = touch.state.clone().ok_or(CallFault::NotOpen { number })?;
+        Ok(Participant {
+            number: usize::from(number),
+            id: touch.anchor.map(AnchorId::fragment),
+            state,
+            authority: false,
+            outflows: None,
+        })
+    };
+    call.fragments.iter().map(participant).collect()
+}
+
+/// Positions of authorisations are in the list and strictly increase, and so do the asset ids of each one's outflows.
+fn check_order(call: &Call) -> Result<(), CallFault> {
+    let mut last = None;
+    for Authorisation { position, outflows, .. } in &call.authorisations {
+        let (position, listed) = (*position, call.fragments.len());
+        if usize::from(position) >= listed {
+            return Err(CallFault::Position { position, listed });
+        }
+        if let Some(last) = last.filter(|last| *last >= position) {
+            return Err(CallFault::PositionOrder { last, position });
+        }
+        last = Some(position);
+        for pair in outflows.windows(2) {
+            if pair[0].asset >= pair[1].asset {
+                let asset = pair[1].asset;
+                return Err(CallFault::OutflowOrder { position, asset });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges one authorisation, and lets the fragment's nonce grow.
+fn authorise(
+    domain: &Domain,
+    clock: u64,
+    rule: Address,
+    authorisation: &Authorisation,
+    participants: &mut [Participant],
+) -> Result<(), CallFault> {
+    let position = authorisation.position;
+    let listed = participants.len();
+    let participant = participants
+        .get_mut(usize::from(position))
+        .ok_or(CallFault::Position { position, listed })?;
+    let fragment = participant.id.ok_or(CallFault::NewSigner { position })?;
+    let state = &mut participant.state;
+    if state.kind != Kind::Key {
+        return Err(CallFault::KeylessSigner { position });
+    }
+    let valid_until = authorisation.valid_until;
+    if clock > valid_until {
+        return Err(CallFault::Expired {
+            position,
+            clock,
+            valid_until,
+        });
+    }
+
+    let message = SignedMessage {
+        rule,
+        payload: authorisation.payload.clone(),
+        fragment,
+        nonce: state.nonce,
+        valid_until,
+        outflows: authorisation.outflows.clone(),
+    };
+    // The zero address signs nothing: `recover` gives none for it.
+    let signer = signing::recover(message.signing_hash(domain), &authorisation.signature);
+    if signer != Some(state.controller) {
+        return Err(CallFault::Signer {
+            position,
+            controller: state.controller,
+            signer,
+        });
+    }
+
+    state.nonce = state
+        .nonce
+        .checked_add(1)
+        .ok_or(CallFault::NonceExhausted { position })?;
+    let outflows = authorisation.outflows.iter();
+    participant.outflows = Some(outflows.map(|outflow| (outflow.asset, outflow.amount)).collect());
+    Ok(())
+}
+
+/// Whether the call may take from a listed fragment and write to it. A fragment over which it has no authority may not be
+/// listed at all.
+fn has_authority(rule: Address, position: u8, participant: &Participant) -> Result<bool, CallFault> {
+    let Fragment { kind, controller, .. } = participant.state;
+    match kind {
+        Kind::Key if participant.outflows.is_some() => Ok(true),
+        Kind::Key => Err(CallFault::NotAuthorised { position }),
+        Kind::Rule if controller == rule => Ok(true),
+        Kind::Rule => Err(CallFault::OtherRule {
+            position,
+            controller,
+            rule,
+        }),
+    }
+}
+
+impl Participant {
+    /// What the rule sees of it.
+    fn view(&self) -> FragmentView {
+        FragmentView {
+            id: self.id.unwrap_or(FragmentId::ZERO),
+            kind: self.state.kind,
+            controller: self.state.controller,
+            assets: self.state.assets.iter().map(|(id, amount)| (*id, *amount)).collect(),
+            data: self.state.data.to_vec(),
+        }
+    }
+}
+
+/// What the rule sees of an authorisation.
+fn view(authorisation: &Authorisation) -> AuthorisationView {
+    AuthorisationView {
+        fragment: authorisation.position,
+        payload: authorisation.payload.to_vec(),
+    }
+}

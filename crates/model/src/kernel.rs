@@ -3,10 +3,22 @@
 //! The answer is a function of the arguments alone. One thing is not modelled: a rule that runs out of its committed gas.
 //! Twins have no gas, so such a call is valid here and invalid on L1.
 
-use alloy_primitives::Address;
-use nthroot_protocol::{AnchorId, Body, Fragment, PlacedStep, Preimage, Withdrawal};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-use crate::{invalid::Invalid, rule::Rules};
+use alloy_primitives::Address;
+use nthroot_protocol::{
+    AnchorId, BatchId, Body, Evidence, Fragment, PlacedStep, Preimage, Step, Withdrawal, proof_gas::PROOF_GAS, tree,
+};
+
+use crate::{
+    account::Account,
+    call::{self, Progress, Stop},
+    invalid::Invalid,
+    rule::{Rule, Rules},
+};
 
 /// What a step is evaluated against, beside its batch.
 #[derive(Debug, Clone)]
@@ -17,6 +29,17 @@ pub struct Env {
     pub bridge: Address,
     /// Twins of the other rules.
     pub rules: Rules,
+}
+
+impl Env {
+    /// What the code at a rule's address does. The enshrined rule is the same one if a rule table names it.
+    pub(crate) fn twin(&self, rule: Address) -> Option<Arc<dyn Rule>> {
+        if rule == self.account_rule {
+            Some(Arc::new(Account))
+        } else {
+            self.rules.get(rule)
+        }
+    }
 }
 
 /// What the calls of a batch have in common.
@@ -113,8 +136,39 @@ pub enum Undecided {
 ///
 /// If a call is invalid, if a fragment is left unlisted or unopened, or if a rule has no twin.
 pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Result<Outcome, Failure> {
-    let _ = (env, terms, body, touches);
-    Err(Failure::UnknownRule(Address::ZERO))
+    let unopened = |(fragment, touch): (usize, &Touch)| touch.state.is_none().then_some(fragment);
+    let to_open: VecDeque<usize> = touches.iter().enumerate().filter_map(unopened).collect();
+    let opened: BTreeSet<usize> = to_open.iter().copied().collect();
+    let mut step = Progress {
+        touches,
+        to_open,
+        withdrawals: Vec::new(),
+    };
+
+    for (index, call) in body.calls.iter().enumerate() {
+        call::run(env, terms, call, &mut step).map_err(|stop| match stop {
+            Stop::Fault(fault) => Failure::Invalid(Invalid::Call { call: index, fault }),
+            Stop::UnknownRule(rule) => Failure::UnknownRule(rule),
+        })?;
+    }
+
+    let listed: BTreeSet<usize> = body
+        .calls
+        .iter()
+        .flat_map(|call| &call.fragments)
+        .map(|number| usize::from(*number))
+        .collect();
+    let mut states = Vec::with_capacity(step.touches.len());
+    for (fragment, touch) in step.touches.into_iter().enumerate() {
+        if !listed.contains(&fragment) && !opened.contains(&fragment) {
+            return Err(Failure::Invalid(Invalid::Unlisted { fragment }));
+        }
+        states.push(touch.state.ok_or(Invalid::Unopened { fragment })?);
+    }
+    Ok(Outcome {
+        states,
+        withdrawals: step.withdrawals,
+    })
 }
 
 /// Judges a step: the whole of section 6. `pre_states` are the encoded states before the step of its fresh, then its
@@ -130,6 +184,102 @@ pub fn evaluate(
     placed: &PlacedStep,
     pre_states: &[Vec<u8>],
 ) -> Result<Verdict, Undecided> {
-    let _ = (env, preimage, placed, pre_states);
-    Err(Undecided::UnknownRule(Address::ZERO))
+    check_counts(placed, pre_states)?;
+    let step = &placed.step;
+    let header = &preimage.header;
+    let (index, count) = (placed.index, header.step_count);
+    let siblings = tree::sibling_count(count.into(), index.into()).ok_or(Undecided::StepIndex { index, count })?;
+
+    // 1. The body is well formed, and a proof against the step fits under the ceiling.
+    let body = match Body::parse(&step.body) {
+        Ok(body) => body,
+        Err(error) => return Ok(Verdict::Invalid(Invalid::Body(error))),
+    };
+    let lengths = pre_states.iter().map(Vec::len);
+    let evaluation = PROOF_GAS.evaluation(step, lengths.clone().sum(), &body);
+    let needed = PROOF_GAS.proof(
+        Evidence::length(header.rules.len(), siblings, step, lengths),
+        evaluation,
+    );
+    if needed > u64::from(header.ceiling) {
+        return Ok(Verdict::Invalid(Invalid::ProofGas {
+            ceiling: header.ceiling,
+            needed,
+        }));
+    }
+
+    // 2. Every pre-state is a state.
+    let touches = match touches(preimage.id, placed, pre_states) {
+        Ok(touches) => touches,
+        Err(invalid) => return Ok(Verdict::Invalid(invalid)),
+    };
+
+    // 3 and 4. The calls are valid, and every fragment has its part in them.
+    let outcome = match execute(env, &Terms::of(preimage), &body, touches) {
+        Ok(outcome) => outcome,
+        Err(Failure::Invalid(invalid)) => return Ok(Verdict::Invalid(invalid)),
+        Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
+    };
+
+    // 5 and 6. Roots and withdrawals are those that the step says.
+    Ok(match compare(step, &outcome) {
+        Ok(()) => Verdict::Valid(outcome),
+        Err(invalid) => Verdict::Invalid(invalid),
+    })
+}
+
+fn check_counts(placed: &PlacedStep, pre_states: &[Vec<u8>]) -> Result<(), Undecided> {
+    let PlacedStep {
+        step, opened, again, ..
+    } = placed;
+    for (expected, actual) in [
+        (step.opened.len(), opened.len()),
+        (step.again.len(), again.len()),
+        (step.fresh.len() + step.again.len(), pre_states.len()),
+    ] {
+        if expected != actual {
+            return Err(Undecided::Count { expected, actual });
+        }
+    }
+    Ok(())
+}
+
+/// The fragments of a step of batch `id`, before its calls.
+fn touches(id: BatchId, placed: &PlacedStep, pre_states: &[Vec<u8>]) -> Result<Vec<Touch>, Invalid> {
+    let mut states = Vec::with_capacity(pre_states.len());
+    for (index, state) in pre_states.iter().enumerate() {
+        states.push(Fragment::decode(state).map_err(|error| Invalid::PreState { index, error })?);
+    }
+    // Pre-states are those of the fresh, then of the repeated touches; the opened ones between them have none.
+    let again = states.split_off(placed.step.fresh.len().min(states.len()));
+    let fresh = states.into_iter().map(Some);
+    let opened = placed.opened.iter().map(|_| None);
+    let states = fresh.chain(opened).chain(again.into_iter().map(Some));
+    let touch = |(anchor, state): (AnchorId, Option<Fragment>)| Touch {
+        anchor: (anchor.batch() != id).then_some(anchor),
+        state,
+    };
+    Ok(placed.anchors().zip(states).map(touch).collect())
+}
+
+/// Points 5 and 6 of section 6.
+fn compare(step: &Step, outcome: &Outcome) -> Result<(), Invalid> {
+    for (fragment, (stated, state)) in step.roots().zip(&outcome.states).enumerate() {
+        let actual = state.root();
+        if stated != actual {
+            return Err(Invalid::Root {
+                fragment,
+                stated,
+                actual,
+            });
+        }
+    }
+    if step.withdrawals == outcome.withdrawals {
+        Ok(())
+    } else {
+        Err(Invalid::Withdrawals {
+            stated: step.withdrawals.clone(),
+            actual: outcome.withdrawals.clone(),
+        })
+    }
 }
