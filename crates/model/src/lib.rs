@@ -4,10 +4,14 @@
 //! in the comments are sections of that page.
 
 pub mod account;
+pub mod bond;
 pub mod invalid;
 pub mod kernel;
+pub mod ledger;
+pub mod params;
 pub mod rule;
 pub mod signing;
+pub mod walk;
 
 mod call;
 mod effects;

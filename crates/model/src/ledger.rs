@@ -1,0 +1,251 @@
+//! The ledger: everything that L1 knows of the bridge, and everything that a follower knows beyond it (sections 4 and 7
+//! to 9).
+//!
+//! It is fed with what happens on L1 in the order of the chain, either with the inputs of the calls ([`Ledger::submit`],
+//! [`Ledger::convict`] and so on, which check all that the bridge checks) or, where a call was made through some contract
+//! and only its event is seen, with the event ([`Ledger::on_convicted`] and so on). A clone is a snapshot to go back to when
+//! L1 reorganises.
+//!
+//! Beyond L1 it keeps the states behind the heads and judges every applied step when its batch is posted. After a lie the
+//! states of its anchors are unknown, and what builds on them is not judged: it falls with the lie.
+
+mod challenge;
+mod claim;
+mod errors;
+mod judge;
+mod rollback;
+mod submit;
+mod views;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::{Address, B256};
+use nthroot_protocol::{
+    AnchorId, BatchId, BatchWord, Fragment, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Withdrawal,
+};
+
+pub use challenge::Conviction;
+pub use claim::{Claim, Payment};
+pub use errors::{
+    BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable, IdsExhausted,
+    SubmitError, UnwindError, WordError,
+};
+pub use judge::{Judgement, Unjudged};
+pub use rollback::Rollback;
+pub use submit::Submitted;
+pub use views::Lie;
+
+use crate::{
+    bond::Bond,
+    kernel::Env,
+    params::{GWEI, Params},
+};
+
+/// What a follower knows of the state behind a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The state whose root the head has.
+    Known(Arc<Fragment>),
+    /// A step that is a lie, or that could not be judged, wrote the head.
+    Unknown,
+}
+
+impl State {
+    /// The state, if it is known.
+    pub fn known(&self) -> Option<&Fragment> {
+        match self {
+            Self::Known(fragment) => Some(fragment),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// An open anchor.
+#[derive(Debug, Clone)]
+struct Anchor {
+    head: Head,
+    state: State,
+}
+
+/// A batch that was accepted: its word, which changes, and the rest, which does not.
+#[derive(Debug, Clone)]
+struct Record {
+    word: BatchWord,
+    /// None once it was pruned.
+    accepted: Option<Arc<Accepted>>,
+}
+
+/// What a follower keeps of a batch.
+#[derive(Debug)]
+struct Accepted {
+    preimage: Preimage,
+    steps: Vec<JudgedStep>,
+    /// The step commitments.
+    commitments: Vec<B256>,
+    withdrawals: Vec<Withdrawal>,
+    entries: Vec<PreEntry>,
+    /// For each entry the anchor as it was, or none for an opened one.
+    before: Vec<Option<Anchor>>,
+}
+
+/// A step and what it was found to be.
+#[derive(Debug)]
+struct JudgedStep {
+    /// None if it was skipped.
+    applied: Option<PlacedStep>,
+    /// The states before the step of its fresh, then its repeated touches.
+    pre_states: Vec<State>,
+    judgement: Judgement,
+}
+
+/// The state machine of L1, and the states behind its heads.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    params: Params,
+    env: Env,
+    block: u64,
+    hashes: BTreeMap<u64, B256>,
+    rules: BTreeMap<Address, u64>,
+    global: GlobalWord,
+    bonds: BTreeMap<Address, Bond>,
+    anchors: BTreeMap<AnchorId, Anchor>,
+    slots: BTreeMap<(Address, u16), BatchId>,
+    batches: BTreeMap<BatchId, Record>,
+}
+
+impl Ledger {
+    /// The ledger of a bridge that was just deployed.
+    pub fn new(params: Params, env: Env) -> Self {
+        Self {
+            params,
+            env,
+            block: params.deployment_block,
+            hashes: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            global: GlobalWord::default(),
+            bonds: BTreeMap::new(),
+            anchors: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            batches: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on to L1 block `number`. Blocks without anything for the ledger may be left out; then clocks that name them
+    /// need [`Self::learn_hash`].
+    ///
+    /// # Errors
+    ///
+    /// If the block is not after the current one. (The deployment block itself may be begun once.)
+    pub fn begin_block(&mut self, number: u64, hash: B256) -> Result<(), BlockError> {
+        let first = number == self.params.deployment_block && !self.hashes.contains_key(&number);
+        if number < self.block || (number == self.block && !first) {
+            return Err(BlockError {
+                current: self.block,
+                number,
+            });
+        }
+        self.block = number;
+        self.learn_hash(number, hash);
+        Ok(())
+    }
+
+    /// Tells the hash of a block that a clock may name. Hashes of blocks too old for that are forgotten.
+    pub fn learn_hash(&mut self, number: u64, hash: B256) {
+        self.hashes.insert(number, hash);
+        self.forget_hashes();
+    }
+
+    /// A deposit of `amount` units of `token` (zero for ether) for a key's address.
+    ///
+    /// # Errors
+    ///
+    /// If the controller or the amount is zero, or the block has no id left.
+    pub fn deposit(&mut self, controller: Address, token: Address, amount: u128) -> Result<BatchId, DepositError> {
+        if controller.is_zero() {
+            return Err(DepositError::ZeroController);
+        }
+        if amount == 0 {
+            return Err(DepositError::ZeroAmount);
+        }
+        let id = self.next_id()?;
+        let fragment = Fragment::deposited(controller, token, amount);
+        let head = Head {
+            root: fragment.root(),
+            id,
+        };
+        let state = State::Known(Arc::new(fragment));
+        self.anchors.insert(AnchorId::new(id, 0), Anchor { head, state });
+        self.global.last = id;
+        Ok(id)
+    }
+
+    /// Adds to a proposer's bond.
+    ///
+    /// # Errors
+    ///
+    /// If the amount is not whole gwei, or the balance would not fit 64 bits.
+    pub fn fund_bond(&mut self, proposer: Address, wei: u128) -> Result<(), BondError> {
+        let bond = self.bond(proposer).fund(gwei(wei)?).ok_or(BondError::TooMuch(wei))?;
+        self.bonds.insert(proposer, bond);
+        Ok(())
+    }
+
+    /// Takes free bond out.
+    ///
+    /// # Errors
+    ///
+    /// If the amount is not whole gwei, not so much is free, or a fault is unresolved.
+    pub fn withdraw_bond(&mut self, proposer: Address, wei: u128) -> Result<(), BondError> {
+        if let Some(fault) = self.oldest_fault() {
+            return Err(BondError::Frozen(fault));
+        }
+        let bond = self.bond(proposer).withdraw(gwei(wei)?, self.epoch())?;
+        self.bonds.insert(proposer, bond);
+        Ok(())
+    }
+
+    /// A rule that was registered at `block`. The first registration counts.
+    pub fn register_rule(&mut self, rule: Address, block: u64) {
+        self.rules.entry(rule).or_insert(block);
+    }
+
+    /// Forgets what can no longer matter: the steps of batches that are unwound, or final with nothing to pay. Their heads,
+    /// words and status stay.
+    pub fn prune_final(&mut self) {
+        let done: Vec<BatchId> = self.batches.keys().copied().filter(|id| self.is_done(*id)).collect();
+        for id in done {
+            if let Some(record) = self.batches.get_mut(&id) {
+                record.accepted = None;
+            }
+        }
+    }
+
+    fn forget_hashes(&mut self) {
+        let oldest = self.block.saturating_sub(nthroot_protocol::limits::MAX_CLOCK_AGE);
+        self.hashes = self.hashes.split_off(&oldest);
+    }
+
+    /// The id for what happens next in this block.
+    fn next_id(&self) -> Result<BatchId, IdsExhausted> {
+        let (offset, last) = (self.params.offset(self.block), self.global.last);
+        let sequence = if last.block_offset() == offset {
+            last.sequence().saturating_add(1)
+        } else {
+            1
+        };
+        BatchId::new(offset, sequence).ok_or(IdsExhausted { block: self.block })
+    }
+
+    const fn epoch(&self) -> u64 {
+        self.params.epoch(self.block)
+    }
+}
+
+/// Whole gwei.
+fn gwei(wei: u128) -> Result<u64, BondError> {
+    let unit = u128::from(GWEI);
+    if !wei.is_multiple_of(unit) {
+        return Err(BondError::NotWholeGwei(wei));
+    }
+    u64::try_from(wei / unit).map_err(|_| BondError::TooMuch(wei))
+}

@@ -1,0 +1,109 @@
+//! Judging the steps of a batch when it is posted, on the states that are known.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use nthroot_protocol::{AnchorId, Fragment, Preimage};
+
+use super::{JudgedStep, State};
+use crate::{
+    invalid::Invalid,
+    kernel::{self, Env, Undecided, Verdict},
+    walk::{AppliedStep, Skip, StepFate},
+};
+
+/// What a posted step is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// It had no effect and cannot be a lie.
+    Skipped(Skip),
+    /// As it should be.
+    Valid,
+    /// A lie: whoever sends the evidence convicts the batch.
+    Lie(Invalid),
+    /// Nobody can say, or this follower cannot.
+    Unjudged(Unjudged),
+}
+
+/// Why a step is not judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unjudged {
+    /// It builds on a state that is not known.
+    #[error("the state of {0} before the step is not known")]
+    PreState(AnchorId),
+    /// The model has no verdict.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
+}
+
+/// The steps of a batch with their judgements, and the states that the applied ones leave.
+pub(super) struct Judged {
+    pub(super) steps: Vec<JudgedStep>,
+    pub(super) states: BTreeMap<AnchorId, State>,
+}
+
+/// Judges the steps in order, each on the states that the steps before it left. `before` are the states before the batch.
+pub(super) fn judge(
+    env: &Env,
+    preimage: &Preimage,
+    fates: Vec<StepFate>,
+    before: impl Fn(AnchorId) -> State,
+) -> Judged {
+    let mut judged = Judged {
+        steps: Vec::with_capacity(fates.len()),
+        states: BTreeMap::new(),
+    };
+    for fate in fates {
+        let step = match fate {
+            Err(skip) => JudgedStep {
+                applied: None,
+                pre_states: Vec::new(),
+                judgement: Judgement::Skipped(skip),
+            },
+            Ok(applied) => judged.take(env, preimage, applied, &before),
+        };
+        judged.steps.push(step);
+    }
+    judged
+}
+
+impl Judged {
+    fn take(
+        &mut self,
+        env: &Env,
+        preimage: &Preimage,
+        applied: AppliedStep,
+        before: &impl Fn(AnchorId) -> State,
+    ) -> JudgedStep {
+        let placed = applied.placed;
+        let fresh = placed.step.fresh.iter().map(|touch| touch.anchor);
+        let read: Vec<AnchorId> = fresh.chain(placed.again.iter().copied()).collect();
+        let state = |anchor: &AnchorId| self.states.get(anchor).cloned().unwrap_or_else(|| before(*anchor));
+        let pre_states: Vec<State> = read.iter().map(state).collect();
+
+        let unknown = read.iter().zip(&pre_states).find(|(_, state)| state.known().is_none());
+        let (judgement, after) = match unknown {
+            Some((anchor, _)) => (Judgement::Unjudged(Unjudged::PreState(*anchor)), Vec::new()),
+            None => {
+                let encoded: Vec<Vec<u8>> = pre_states
+                    .iter()
+                    .filter_map(State::known)
+                    .map(Fragment::encode)
+                    .collect();
+                match kernel::evaluate(env, preimage, &placed, &encoded) {
+                    Ok(Verdict::Valid(outcome)) => (Judgement::Valid, outcome.states),
+                    Ok(Verdict::Invalid(reason)) => (Judgement::Lie(reason), Vec::new()),
+                    Err(undecided) => (Judgement::Unjudged(undecided.into()), Vec::new()),
+                }
+            }
+        };
+        let mut after = after.into_iter().map(|fragment| State::Known(Arc::new(fragment)));
+        for anchor in placed.anchors() {
+            self.states.insert(anchor, after.next().unwrap_or(State::Unknown));
+        }
+        JudgedStep {
+            applied: Some(placed),
+            pre_states,
+            judgement,
+        }
+    }
+}

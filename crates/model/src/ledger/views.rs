@@ -1,0 +1,223 @@
+//! What a follower can ask.
+
+use alloy_primitives::Address;
+use nthroot_protocol::{
+    AnchorId, BatchId, BatchWord, Evidence, Fragment, GlobalWord, Head, PreEntry, Preimage, Status, tree,
+};
+
+use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
+use crate::{bond::Bond, invalid::Invalid, kernel::Env, params::Params};
+
+/// A posted step that is a lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lie {
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its index.
+    pub step: u16,
+    /// Why.
+    pub reason: Invalid,
+}
+
+impl Ledger {
+    /// What the deployment fixes.
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// What steps are evaluated against.
+    pub const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The current block.
+    pub const fn block(&self) -> u64 {
+        self.block
+    }
+
+    /// The last id given out and the faults, as L1 keeps them.
+    pub const fn global(&self) -> &GlobalWord {
+        &self.global
+    }
+
+    /// The oldest unresolved fault.
+    pub fn oldest_fault(&self) -> Option<BatchId> {
+        self.global.oldest_fault()
+    }
+
+    /// The block at which a rule was registered.
+    pub fn rule_registered_at(&self, rule: Address) -> Option<u64> {
+        self.rules.get(&rule).copied()
+    }
+
+    /// The head of an anchor, if it is open.
+    pub fn head(&self, anchor: AnchorId) -> Option<Head> {
+        self.anchors.get(&anchor).map(|anchor| anchor.head)
+    }
+
+    /// The state behind the head of an anchor, if it is open.
+    pub fn state(&self, anchor: AnchorId) -> Option<&State> {
+        self.anchors.get(&anchor).map(|anchor| &anchor.state)
+    }
+
+    /// The open anchors with their heads and states.
+    pub fn anchors(&self) -> impl Iterator<Item = (AnchorId, Head, &State)> {
+        self.anchors
+            .iter()
+            .map(|(id, anchor)| (*id, anchor.head, &anchor.state))
+    }
+
+    /// The batches, oldest first.
+    pub fn batches(&self) -> impl Iterator<Item = BatchId> + '_ {
+        self.batches.keys().copied()
+    }
+
+    /// The status of a batch. None if there is no such batch. A batch keeps it when its word is used again.
+    pub fn status(&self, id: BatchId) -> Option<Status> {
+        self.batches.get(&id).map(|record| record.word.status)
+    }
+
+    /// What stands in a word slot.
+    pub fn word(&self, proposer: Address, slot: u16) -> Option<BatchWord> {
+        self.in_slot(proposer, slot).map(|(_, record)| record.word)
+    }
+
+    /// A proposer's bond as it was last written.
+    pub fn bond(&self, proposer: Address) -> Bond {
+        self.bonds.get(&proposer).copied().unwrap_or_default()
+    }
+
+    /// What a proposer could lock now, in gwei.
+    pub fn free_bond(&self, proposer: Address) -> u64 {
+        let frozen = self.oldest_fault().is_some();
+        self.bond(proposer).free(self.epoch(), frozen)
+    }
+
+    /// Last block in which a batch can be challenged.
+    pub const fn window_end(&self, id: BatchId) -> u64 {
+        let block = self.params.deployment_block.saturating_add(id.block_offset());
+        block.saturating_add(self.params.window)
+    }
+
+    /// The first block in which the batch is final, if no further fault is found. None while it is not live, or an older
+    /// fault is unresolved: then no block can be told.
+    pub fn final_at(&self, id: BatchId) -> Option<u64> {
+        let live = self.status(id)? == Status::Live;
+        let clear = self.oldest_fault().is_none_or(|fault| fault >= id);
+        (live && clear).then(|| self.window_end(id).saturating_add(1))
+    }
+
+    /// Whether the batch is final now (section 9).
+    pub fn is_final(&self, id: BatchId) -> bool {
+        self.final_at(id).is_some_and(|block| self.block >= block)
+    }
+
+    /// What a batch's word commits to.
+    ///
+    /// # Errors
+    ///
+    /// If the batch is unknown or pruned.
+    pub fn preimage(&self, id: BatchId) -> Result<&Preimage, WordError> {
+        self.accepted(id).map(|accepted| &accepted.preimage)
+    }
+
+    /// What a batch wrote.
+    ///
+    /// # Errors
+    ///
+    /// If the batch is unknown or pruned.
+    pub fn entries(&self, id: BatchId) -> Result<&[PreEntry], WordError> {
+        self.accepted(id).map(|accepted| accepted.entries.as_slice())
+    }
+
+    /// What each step of a batch is.
+    ///
+    /// # Errors
+    ///
+    /// If the batch is unknown or pruned.
+    pub fn judgement(&self, id: BatchId) -> Result<Vec<&Judgement>, WordError> {
+        let accepted = self.accepted(id)?;
+        Ok(accepted.steps.iter().map(|step| &step.judgement).collect())
+    }
+
+    /// The lies that can still be proved, oldest first: those of live and condemned batches within their windows.
+    pub fn lies(&self) -> Vec<Lie> {
+        let open = |id: &BatchId| {
+            let status = self.status(*id);
+            matches!(status, Some(Status::Live | Status::Condemned)) && !self.window_is_over(*id)
+        };
+        self.batches().filter(open).flat_map(|id| self.lies_of(id)).collect()
+    }
+
+    /// The lies of a batch, whether or not they can still be proved. None of a batch that is unknown or pruned.
+    pub fn lies_of(&self, id: BatchId) -> Vec<Lie> {
+        let steps = self.accepted(id).map_or(&[][..], |accepted| &accepted.steps);
+        let lie = |(step, judged): (u16, &super::JudgedStep)| match &judged.judgement {
+            Judgement::Lie(reason) => Some(Lie {
+                batch: id,
+                step,
+                reason: reason.clone(),
+            }),
+            _ => None,
+        };
+        (0..).zip(steps).filter_map(lie).collect()
+    }
+
+    /// The evidence against a step, encoded as a challenge takes it.
+    ///
+    /// # Errors
+    ///
+    /// If the batch is unknown or pruned, the step does not exist or was skipped, or a state before it is not known.
+    pub fn evidence(&self, id: BatchId, step: u16) -> Result<Vec<u8>, EvidenceUnavailable> {
+        let accepted = self.accepted(id)?;
+        let no_such_step = EvidenceUnavailable::NoSuchStep {
+            index: step,
+            count: accepted.steps.len(),
+        };
+        let judged = accepted.steps.get(usize::from(step)).ok_or(no_such_step)?;
+        let siblings = tree::siblings(&accepted.commitments, step.into()).ok_or(no_such_step)?;
+        let placed = judged.applied.clone().ok_or(EvidenceUnavailable::Skipped(step))?;
+        let fresh = placed.step.fresh.iter().map(|touch| touch.anchor);
+        let pre_states = fresh
+            .chain(placed.again.iter().copied())
+            .zip(&judged.pre_states)
+            .map(|(anchor, state)| {
+                let known = state.known().map(Fragment::encode);
+                known.ok_or(EvidenceUnavailable::UnknownPreState(anchor))
+            })
+            .collect::<Result<_, _>>()?;
+        let evidence = Evidence {
+            preimage: accepted.preimage.clone(),
+            placed,
+            siblings,
+            pre_states,
+        };
+        Ok(evidence.encode())
+    }
+
+    pub(super) const fn window_is_over(&self, id: BatchId) -> bool {
+        self.block > self.window_end(id)
+    }
+
+    /// Whether nothing can happen to the batch any more.
+    pub(super) fn is_done(&self, id: BatchId) -> bool {
+        let Some(Record { word, .. }) = self.batches.get(&id) else {
+            return false;
+        };
+        word.status == Status::Unwound || (word.unpaid == 0 && self.is_final(id))
+    }
+
+    pub(super) fn in_slot(&self, proposer: Address, slot: u16) -> Option<(BatchId, &Record)> {
+        let id = self.slots.get(&(proposer, slot))?;
+        Some((*id, self.batches.get(id)?))
+    }
+
+    pub(super) fn record(&self, id: BatchId) -> Result<&Record, WordError> {
+        self.batches.get(&id).ok_or(WordError::Unknown(id))
+    }
+
+    pub(super) fn accepted(&self, id: BatchId) -> Result<&Accepted, WordError> {
+        let accepted = self.record(id)?.accepted.as_deref();
+        accepted.ok_or(WordError::Pruned(id))
+    }
+}
