@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod bond;
+pub mod builder;
 pub mod invalid;
 pub mod kernel;
 pub mod ledger;
