@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Codec} from "../harness/Codec.sol";
+import {Draft} from "../harness/Drafts.sol";
+import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Trial, Trials} from "../harness/Trials.sol";
+
+/// @notice What makes a step invalid beside its calls (docs/spec.md, sections 5 and 6): its body, its pre-states, its cost and
+/// what it claims to lead to.
+contract StepEvaluationTest is Trials {
+    using Codec for *;
+
+    // ---------------------------------------------------------------- claims
+
+    function testFuzz_AnyOtherRootIsInvalid(uint256 bit, bool second) public view {
+        bit = bound(bit, 40, 255);
+        Trial memory t = trial(transfer(a(), b(), ETH, 1));
+        bytes27 flipped = bytes27(bytes32(2 ** bit));
+        t.step.fresh[second ? 1 : 0].root ^= flipped;
+        assertInvalid(t, "fresh");
+    }
+
+    function test_RootsOfOpenedAndRepeatedTouchesCountToo() public view {
+        Draft memory d = solo(a(), open(1, bob, noAssets()), noAssets(), 1, 0);
+        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        Trial memory t = trial(d);
+        assertValid(t, "opened");
+        t.step.opened[0] ^= bytes27(uint216(1));
+        assertInvalid(t, "opened, another root");
+
+        d = draft(0, 0, 1, 0, 1);
+        d.again[0] = a();
+        d.calls[0] = Call(0, RULE_GAS, 64, ids(0), new Signed[](1), "");
+        d.calls[0].signed[0] = sign(unsigned(0, "", noAssets()), account, a());
+        d.againAfter[0] = a().state;
+        d.againAfter[0].nonce = 1;
+        t = trial(d);
+        assertValid(t, "repeated");
+        t.step.again[0].root ^= bytes27(uint216(1));
+        assertInvalid(t, "repeated, another root");
+    }
+
+    function test_TouchesThatNoCallListsAreInvalid() public view {
+        Draft memory d = solo(a(), "", noAssets(), 0, 0);
+        Draft memory both = draft(2, 0, 0, 0, 1);
+        (both.fresh[0], both.fresh[1]) = (a(), b());
+        (both.freshAfter[0], both.freshAfter[1]) = (d.freshAfter[0], b().state);
+        both.calls = d.calls;
+        assertInvalid(both, "a fresh touch");
+        Draft memory again = draft(1, 0, 1, 0, 1);
+        again.fresh[0] = a();
+        again.again[0] = b();
+        (again.freshAfter[0], again.againAfter[0]) = (d.freshAfter[0], b().state);
+        again.calls = d.calls;
+        assertInvalid(again, "a repeated touch");
+    }
+
+    function test_FragmentNumbersAreDistinctAndWithinTheStep() public view {
+        Draft memory d = puppet(these(vault(rules[0], one(ETH, 9), "")), noAssets(), write(0, hex"01"), 0);
+        d.freshAfter[0].data = hex"01";
+        assertValid(d, "once");
+        d.calls[0].fragments = ids(0, 0);
+        assertInvalid(d, "twice: two positions of one fragment");
+        d.calls[0].fragments = ids(0, 1);
+        assertInvalid(d, "beyond the step");
+        d.calls[0].fragments = ids(0, 255);
+        assertInvalid(d, "255");
+    }
+
+    function test_WithdrawalsThatNothingBacksAreInvalid() public view {
+        Draft memory d = transfer(a(), b(), ETH, 1);
+        d.withdrawals = new IBridge.Withdrawal[](1);
+        d.withdrawals[0] = IBridge.Withdrawal(alice, address(0), 1);
+        assertInvalid(d, "made up");
+        d = withdrawal(a(), carol, address(0), 2 ether);
+        d.withdrawals = new IBridge.Withdrawal[](0);
+        assertInvalid(d, "left out");
+    }
+
+    // ---------------------------------------------------------------- pre-states
+
+    function test_APreStateThatIsNotAStateIsInvalid() public view {
+        bytes memory good = a().state.encode();
+        _checkState(good, true, "a state");
+        _checkState("", false, "empty");
+        _checkState(bytes.concat(good, hex"00"), false, "a byte more");
+        _checkState(_set(good, 0, 1), false, "domain of tree nodes");
+        _checkState(_set(good, 0, 2), false, "domain of cohorts");
+        _checkState(_set(good, 1, 0), false, "kind 0");
+        _checkState(_set(good, 1, 4), false, "kind 4");
+        _checkState(_set(good, 1, 0x81), false, "a lease");
+        _checkState(_set(good, 30, 2), false, "two assets announced, one there");
+        _checkState(_set(good, 30, 0), false, "none announced, one there");
+        _checkState(_set(good, good.length - 1, 1), false, "data announced, none there");
+        for (uint256 length = 1; length < good.length; length += 5) {
+            bytes memory cut = new bytes(length);
+            for (uint256 i = 0; i < length; i++) {
+                cut[i] = good[i];
+            }
+            _checkState(cut, false, "truncated");
+        }
+    }
+
+    function test_AStateHasItsAssetsInOrderAndNoZeros() public view {
+        IRule.Asset[] memory list = new IRule.Asset[](2);
+        list[0] = IRule.Asset(ETH, 5);
+        list[1] = IRule.Asset(bytes32(uint256(1)), 5);
+        _checkState(userState(alice, list).encode(), true, "in order");
+        list[1].id = ETH;
+        _checkState(userState(alice, list).encode(), false, "twice");
+        list[0].id = bytes32(uint256(1));
+        _checkState(userState(alice, list).encode(), false, "descending");
+        list[1] = IRule.Asset(bytes32(uint256(2)), 0);
+        _checkState(userState(alice, list).encode(), false, "zero");
+    }
+
+    function test_AStateIsOfBoundedSize() public view {
+        State memory big = userState(alice, new IRule.Asset[](33));
+        for (uint256 i = 0; i < 33; i++) {
+            big.assets[i] = IRule.Asset(bytes32(i), 1);
+        }
+        _checkState(big.encode(), false, "33 assets");
+        big.assets = noAssets();
+        big.data = new bytes(2049);
+        _checkState(big.encode(), false, "2,049 bytes");
+        big.data = new bytes(2048);
+        _checkState(big.encode(), true, "2,048 bytes");
+        big.data = new bytes(60_000);
+        _checkState(big.encode(), false, "60,000 bytes");
+    }
+
+    /// @dev Alice's anchor holds these bytes. The step consents to nothing else than its nonce.
+    function _checkState(bytes memory state, bool valid, string memory what) private view {
+        Trial memory t = trial(solo(a(), "", noAssets(), 0, 0));
+        t.states[0] = state;
+        bytes memory after_ = bytes.concat(state);
+        if (after_.length > 29) after_[29] = bytes1(uint8(after_[29]) + 1); // the nonce's last byte
+        t.step.fresh[0].root = bytes27(keccak256(after_));
+        assertEq(verdict(t), valid, what);
+    }
+
+    function _set(bytes memory data, uint256 place, uint8 value) private pure returns (bytes memory out) {
+        out = bytes.concat(data);
+        out[place] = bytes1(value);
+    }
+
+    // ---------------------------------------------------------------- the body
+
+    function test_ABodyThatIsNotWellFormedIsInvalid() public view {
+        bytes memory good = trial(transfer(a(), b(), ETH, 1)).step.body;
+        _checkBody(good, true, "good");
+        _checkBody("", false, "empty");
+        _checkBody(hex"00", false, "form alone");
+        _checkBody(hex"0000", false, "no call");
+        _checkBody(hex"0001", false, "a call that is not there");
+        _checkBody(_set(good, 0, 1), false, "form 1 is reserved");
+        _checkBody(_set(good, 1, 2), false, "two calls announced, one there");
+        _checkBody(_set(good, 1, 17), false, "17 calls");
+        _checkBody(_set(good, 7, 0x21), false, "effects of 8,448 bytes"); // high byte of the effects' length
+        _checkBody(_set(good, 9, 0), false, "no fragments");
+        _checkBody(_set(good, 9, 17), false, "17 fragments");
+        _checkBody(_set(good, 12, 3), false, "three signatures of two fragments");
+        _checkBody(_set(good, 22, 33), false, "33 outflows");
+        _checkBody(bytes.concat(good, hex"00"), false, "a byte more");
+        for (uint256 length = 1; length < good.length; length += 11) {
+            bytes memory cut = new bytes(length);
+            for (uint256 i = 0; i < length; i++) {
+                cut[i] = good[i];
+            }
+            _checkBody(cut, false, "truncated");
+        }
+    }
+
+    function test_SchemesOtherThanSecp256k1AreReserved() public view {
+        for (uint8 scheme = 0; scheme < 5; scheme++) {
+            Draft memory d = transfer(a(), b(), ETH, 1);
+            d.calls[0].signed[1].scheme = scheme;
+            if (scheme == 1) assertValid(d, "1");
+            else assertInvalid(d, "reserved");
+        }
+    }
+
+    /// @dev Every body has a verdict.
+    function testFuzz_NoBodyIsAnErrorOfTheVerifiers(bytes memory body) public view {
+        if (body.length > 16_384) return;
+        _checkBody(body, false, "junk");
+        _checkBody(bytes.concat(hex"0001", body), false, "junk in a call");
+    }
+
+    function testFuzz_AChangedByteOfTheBodyHasAVerdict(uint256 place, uint8 value) public view {
+        Trial memory t = trial(transfer(a(), b(), ETH, 1));
+        t.step.body[bound(place, 0, t.step.body.length - 1)] = bytes1(value);
+        verdict(t);
+    }
+
+    function _checkBody(bytes memory body, bool valid, string memory what) private view {
+        Trial memory t = trial(transfer(a(), b(), ETH, 1));
+        t.step.body = body;
+        assertEq(verdict(t), valid, what);
+    }
+
+    // ---------------------------------------------------------------- the ceiling
+
+    function test_AStepThatCostsMoreToProveThanItsCeilingIsInvalid() public view {
+        Trial memory t = trial(transfer(a(), b(), ETH, 1));
+        uint256 cost = _proofGas(t);
+        t.header.ceiling = uint32(cost);
+        assertValid(t, "as high as the cost");
+        t.header.ceiling = uint32(cost - 1);
+        assertInvalid(t, "one less");
+    }
+
+    function test_TheCostSaturatesRatherThanWraps() public view {
+        Draft memory d = draft(1, 0, 0, 0, 16);
+        d.fresh[0] = a();
+        d.freshAfter[0] = a().state;
+        for (uint256 i = 0; i < 16; i++) {
+            d.calls[i] = Call(0, type(uint32).max, 8192, ids(0), new Signed[](0), "");
+        }
+        assertInvalid(d, "16 calls of 2^32 - 1 gas");
+    }
+
+    /// @dev Section 7.1, for steps of one call with two signatures of one and no outflow.
+    function _proofGas(Trial memory t) private pure returns (uint256) {
+        uint256 stepSize = t.step.encode().length;
+        uint256 pre = t.states[0].length + t.states[1].length;
+        uint256 size = evidence(t).length;
+        uint256 evaluation = 20_000 + 40 * (stepSize + pre) + 5000 * 2;
+        evaluation += 15_000 + RULE_GAS + 12_000 * 2 + 1000 + 40 * (pre + MAX_EFFECTS) + 250 * uint256(MAX_EFFECTS);
+        uint256 execution = 24 * size + evaluation;
+        return 200_000 + (64 * size > execution ? 64 * size : execution);
+    }
+}
