@@ -117,34 +117,33 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         (bytes calldata header, uint256 k, uint256 stepCount, uint256 entryCount, uint256 ceiling, uint256 clock) =
             _checkHeader(batch);
 
-        uint256 present = block.number - DEPLOYMENT_BLOCK;
-        GlobalWord global;
-        (global, id) = _global.nextId(present);
-        _global = global;
-        _requireFree(k, global);
-        _lock(ceiling, entryCount, global.isFrozen());
+        Submission.Result memory done;
+        uint256 present;
+        // Block numbers and sizes: `_checkHeader` has ordered deployment ≤ clock < now, and header ≤ batch.
+        unchecked {
+            present = block.number - DEPLOYMENT_BLOCK;
+            GlobalWord global;
+            (global, id) = _global.nextId(present);
+            _global = global;
+            _requireFree(k, global);
+            _lock(ceiling, entryCount, global.isFrozen());
 
-        uint256 newest = (clock - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
-        uint256 fault = global.oldestFault();
-        Submission.Result memory done =
-            Submission.walk(batch[header.length:], stepCount, entryCount, id, fault < newest ? fault : newest);
-
-        bytes32 commitment = keccak256(
-            abi.encodePacked(
-                BatchId.unwrap(id),
-                msg.sender,
-                uint8(done.withdrawals),
-                uint16(done.entriesWritten),
-                done.entriesHash,
-                done.stepRoot,
-                done.withdrawalRoot,
-                header
-            )
-        );
+            // Heads of the clock's block or before, and older than every unresolved fault.
+            uint256 newest = (clock - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
+            uint256 fault = global.oldestFault();
+            if (fault < newest) newest = fault;
+            bytes calldata steps;
+            assembly ("memory-safe") {
+                steps.offset := add(batch.offset, header.length)
+                steps.length := sub(batch.length, header.length)
+            }
+            done = Submission.walk(steps, stepCount, entryCount, id, newest);
+        }
+        bytes32 commitment = Preimage.hash(id, msg.sender, done, header);
         BatchWord word = BatchWordLib.pack(commitment, present, done.withdrawals);
         BatchWordLib.store(msg.sender, k, word);
-        emit BatchSubmitted(msg.sender, BatchId.unwrap(id), BatchWord.unwrap(word));
-        if (done.anySkipped) emit StepsSkipped(BatchId.unwrap(id), done.skipped);
+        emit BatchSubmitted(BatchId.unwrap(id), BatchWord.unwrap(word));
+        if (done.skipped.length != 0) emit StepsSkipped(BatchId.unwrap(id), done.skipped);
     }
 
     /// @dev Checks all that the header says but the word slot and the bond.
@@ -175,9 +174,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (uint64(fields >> 176) != block.chainid) revert WrongChain(block.chainid, uint64(fields >> 176));
 
         clock = uint64(fields >> 112);
-        uint256 oldest = block.number > MAX_CLOCK_AGE ? block.number - MAX_CLOCK_AGE : 0;
-        if (oldest < DEPLOYMENT_BLOCK) oldest = DEPLOYMENT_BLOCK;
-        if (clock < oldest || clock >= block.number) revert ClockOutOfRange(clock, oldest, block.number - 1);
+        unchecked {
+            uint256 oldest = block.number > MAX_CLOCK_AGE ? block.number - MAX_CLOCK_AGE : 0;
+            if (oldest < DEPLOYMENT_BLOCK) oldest = DEPLOYMENT_BLOCK;
+            if (clock < oldest || clock >= block.number) revert ClockOutOfRange(clock, oldest, block.number - 1);
+        }
         if (blockhash(clock) != clockHash) revert ClockHashMismatch(blockhash(clock), clockHash);
 
         ceiling = counts >> 224;
@@ -190,14 +191,16 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
         uint256 rules = uint8(counts >> 168);
         if (rules > MAX_RULES) revert TooManyRules(MAX_RULES, rules);
-        if (batch.length < size + 20 * rules) revert BatchTruncated(size + 20 * rules, batch.length);
-        for (uint256 i; i < rules; ++i) {
-            address rule = address(bytes20(batch[size:size + 20]));
-            uint256 pos = REGISTRY.registeredAt(rule);
-            if (pos == 0 || pos > clock) revert RuleNotRegistered(rule, pos, clock);
-            size += 20;
+        unchecked {
+            size += 20 * rules;
         }
+        if (batch.length < size) revert BatchTruncated(size, batch.length);
         header = batch[:size];
+        for (uint256 i; i < rules; ++i) {
+            address rule = header.ruleAt(i);
+            uint256 registered = REGISTRY.registeredAt(rule);
+            if (registered == 0 || registered > clock) revert RuleNotRegistered(rule, registered, clock);
+        }
     }
 
     /// @dev A word is reused once nothing can be asked of its batch any more.
@@ -207,10 +210,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         Status fate = word.status();
         if (fate == Status.Unwound) return;
         uint256 posted = word.relativeBlock();
-        if (
-            fate != Status.Live || word.hasUnpaid() || block.number <= DEPLOYMENT_BLOCK + posted + WINDOW
-                || global.oldestFault() >> BatchIdLib.SEQUENCE_BITS <= posted
-        ) revert WordSlotBusy(k, BatchWord.unwrap(word));
+        unchecked {
+            if (
+                fate != Status.Live || word.hasUnpaid() || block.number <= DEPLOYMENT_BLOCK + posted + WINDOW
+                    || global.oldestFault() >> BatchIdLib.SEQUENCE_BITS <= posted
+            ) revert WordSlotBusy(k, BatchWord.unwrap(word));
+        }
     }
 
     // ---------------------------------------------------------------- fraud
@@ -391,10 +396,13 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         emit BondFunded(msg.sender, address(this), amount / 1 gwei * 1 gwei);
     }
 
+    /// @dev No overflow: the constructor and the limits bound each factor.
     function _lockGwei(uint256 ceiling, uint256 entryCount) private view returns (uint256) {
-        uint256 amount = (2 * ceiling + UNWIND_GAS * entryCount) * INSURED_GAS_PRICE;
-        if (amount < MIN_LOCK) amount = MIN_LOCK;
-        return (amount + 1 gwei - 1) / 1 gwei;
+        unchecked {
+            uint256 amount = (2 * ceiling + UNWIND_GAS * entryCount) * INSURED_GAS_PRICE;
+            if (amount < MIN_LOCK) amount = MIN_LOCK;
+            return (amount + 1 gwei - 1) / 1 gwei;
+        }
     }
 
     function _gwei(uint256 amount) private pure returns (uint256) {
@@ -403,7 +411,9 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     function _epoch() private view returns (uint256) {
-        return (block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1);
+        unchecked {
+            return (block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1);
+        }
     }
 
     // ---------------------------------------------------------------- words and views
@@ -450,6 +460,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function lockOf(uint256 ceiling, uint256 entryCount) external view returns (uint256) {
+        if (ceiling > MAX_CEILING) revert CeilingTooHigh(MAX_CEILING, ceiling);
+        if (entryCount > MAX_ENTRIES) revert TooManyEntries(MAX_ENTRIES, entryCount);
         return _lockGwei(ceiling, entryCount) * 1 gwei;
     }
 

@@ -22,10 +22,10 @@ interface IBridge {
 
     /// @notice A new fragment holds `amount` of `token` (zero: ETH) under the key of `controller`.
     event Deposited(uint40 indexed id, address indexed controller, address token, uint128 amount);
-    /// @notice A batch was accepted. `word` commits to it.
-    event BatchSubmitted(address indexed proposer, uint40 id, uint256 word);
+    /// @notice A batch was accepted; its proposer is the transaction's sender. `word` commits to it.
+    event BatchSubmitted(uint40 indexed id, uint256 word);
     /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.
-    event StepsSkipped(uint40 id, bytes skipped);
+    event StepsSkipped(uint40 indexed id, bytes skipped);
     /// @notice A step of the batch was disproved. `slashed` (wei) left the bond; half of it is burnt, half is the challenger's.
     event Convicted(uint40 indexed id, address indexed proposer, address indexed challenger, uint256 slashed);
     /// @notice The batch builds on a faulty or condemned one.

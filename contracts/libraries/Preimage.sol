@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {BatchId} from "../types/BatchId.sol";
+import {Submission} from "./Submission.sol";
 
 /// @notice The bytes that a batch word commits to: what `submit` found out, then the batch header as it was posted.
 ///
@@ -20,6 +21,26 @@ library Preimage {
     uint256 internal constant HEADER_AT = 124;
     /// @dev Size of a batch header without its rule table.
     uint256 internal constant HEADER_SIZE = 61;
+
+    /// @dev Hash of the preimage of a batch that was just walked:
+    ///     keccak256(abi.encodePacked(uint40 id, address proposer, uint8 withdrawals, uint16 entriesWritten, bytes32 entriesHash,
+    ///     bytes32 stepRoot, bytes32 withdrawalRoot, header))
+    function hash(BatchId id, address proposer_, Submission.Result memory done, bytes calldata header)
+        internal
+        pure
+        returns (bytes32 digest)
+    {
+        uint256 withdrawals = done.withdrawals;
+        uint256 written = done.entriesWritten;
+        assembly ("memory-safe") {
+            let preimage := mload(0x40)
+            mstore(preimage, or(or(shl(216, id), shl(56, proposer_)), or(shl(48, withdrawals), shl(32, written))))
+            mcopy(add(preimage, 28), add(done, 0x20), 64) // entries hash, step root
+            mcopy(add(preimage, 92), add(done, 0x80), 32) // withdrawal root
+            calldatacopy(add(preimage, HEADER_AT), header.offset, header.length)
+            digest := keccak256(preimage, add(HEADER_AT, header.length))
+        }
+    }
 
     /// @dev Cuts the preimage off the front of `data`.
     function cut(bytes calldata data) internal pure returns (bytes calldata preimage) {
@@ -81,9 +102,14 @@ library Preimage {
         return _word(preimage, HEADER_AT + 60) >> 248;
     }
 
-    /// @dev Entry of the rule table. `index < ruleCount`.
+    /// @dev Entry of the preimage's rule table. `index < ruleCount`.
     function rule(bytes calldata preimage, uint256 index) internal pure returns (address) {
         return address(uint160(_word(preimage, HEADER_AT + HEADER_SIZE + 20 * index) >> 96));
+    }
+
+    /// @dev Entry of the rule table of a batch header alone.
+    function ruleAt(bytes calldata header, uint256 index) internal pure returns (address) {
+        return address(uint160(_word(header, HEADER_SIZE + 20 * index) >> 96));
     }
 
     /// @dev The word at `at`. Fields lie within the preimage, whose size `cut` has checked; a word that sticks out at

@@ -5,22 +5,24 @@ import {BatchId} from "../types/BatchId.sol";
 import {HeadLib} from "../types/Head.sol";
 import {CommitmentTree} from "./CommitmentTree.sol";
 
-/// @notice Walks the steps of a batch: checks their shape, moves the anchors' heads, and commits to what was done.
-/// Runs no rule and checks no signature. The inner loops are assembly, because each user root of each batch pays for them;
-/// test/unit/SubmissionReference.t.sol holds them to a plain Solidity version.
+/// @notice Walks the steps of a batch: checks their shape, moves the anchors' heads, and commits to what was done. Runs no
+/// rule and checks no signature.
+///
+/// Every user root of every batch pays for the inner loops, hence assembly and unchecked arithmetic (on numbers below 2^32):
+/// checked Solidity over structs cost 715 gas more per user root. test/unit/SubmissionReference.t.sol holds them to a plain version.
 library Submission {
     /// @notice Step `index` is not of the form that docs/spec.md gives.
     error MalformedStep(uint256 index);
-    /// @notice Bytes follow the last step, or entries are fewer than announced.
+    /// @notice The steps do not end with the batch, or their entries are not as many as announced.
     error MalformedBatch();
     /// @notice Every step names an anchor that somebody else has moved, or that is frozen.
     error NothingApplied();
     /// @notice The batch has more withdrawals than its word has bits.
     error TooManyWithdrawals(uint256 limit);
 
-    uint256 internal constant MAX_BODY = 16_384;
-    uint256 internal constant MAX_TOUCHES = 16;
-    uint256 internal constant MAX_WITHDRAWALS = 24;
+    uint256 private constant MAX_BODY = 16_384;
+    uint256 private constant MAX_TOUCHES = 16;
+    uint256 private constant MAX_WITHDRAWALS = 24;
 
     uint256 private constant STEP_HEADER = 4;
     uint256 private constant FRESH_SIZE = 39; // anchor id ‖ root ‖ parent id
@@ -28,9 +30,7 @@ library Submission {
     uint256 private constant AGAIN_SIZE = 29; // entry number ‖ root
     uint256 private constant WITHDRAWAL_SIZE = 56; // recipient ‖ token ‖ amount
     uint256 private constant ENTRY_SIZE = 39; // anchor id ‖ head before
-
-    /// @dev Set on an entry that is stale, or that a skipped step named or took. Its low 56 bits are the anchor id.
-    uint256 private constant POISONED = 1 << 255;
+    uint256 private constant ID_MASK = (1 << 40) - 1;
 
     struct Result {
         uint256 entriesWritten;
@@ -38,28 +38,21 @@ library Submission {
         bytes32 stepRoot;
         uint256 withdrawals;
         bytes32 withdrawalRoot;
-        bool anySkipped;
-        bytes skipped; // bit i: step i was skipped
+        bytes skipped; // bit i: step i was skipped; empty if none was
     }
 
-    /// @dev Memory of the walk. `list` must stay last: it grows, and each step is hashed right behind it.
+    /// @dev The walk's memory: step commitments, withdrawal leaves, entry words, then the list of pre-entries written. The list comes
+    /// last, for it grows, and each step is hashed right behind it. An entry word is the anchor id, with the highest
+    /// bit set once the entry is poisoned.
     struct Walk {
         uint256 id; // of the batch
         uint256 newest; // heads whose id is not below are stale
-        uint256 entries; // where the entry words start
-        uint256 entryEnd; // end of the entry words taken so far
-        uint256 list; // end of the list of pre-entries written
-        uint256 leaves; // end of the withdrawal leaves
-    }
-
-    /// @dev Numbers of a step's header, and where its parts start in calldata.
-    struct Step {
-        uint256 start;
-        uint256 fresh;
-        uint256 opened;
-        uint256 again;
-        uint256 withdrawals;
-        uint256 size;
+        uint256 commitments;
+        uint256 leaves;
+        uint256 leavesEnd;
+        uint256 entries;
+        uint256 list;
+        uint256 anySkipped;
     }
 
     /// @param steps The batch without its header
@@ -69,221 +62,234 @@ library Submission {
         internal
         returns (Result memory result)
     {
-        result.skipped = new bytes((stepCount + 7) / 8);
         Walk memory w;
-        Step memory step;
-        w.id = BatchId.unwrap(id);
-        w.newest = newest;
-        uint256 commitments;
-        uint256 leaves;
-        uint256 list;
-        assembly ("memory-safe") {
-            commitments := mload(0x40)
-            leaves := add(commitments, shl(5, stepCount))
-            let entries := add(leaves, shl(5, MAX_WITHDRAWALS))
-            list := add(entries, shl(5, entryCount))
-            mstore(0x40, list) // what is written behind is scratch: nothing is allocated before this function ends
-        }
-        w.leaves = leaves;
-        w.entries = leaves + 32 * MAX_WITHDRAWALS;
-        w.entryEnd = w.entries;
-        w.list = list;
-
-        uint256 end;
-        assembly ("memory-safe") {
-            end := add(steps.offset, steps.length)
-            mstore(step, steps.offset)
-        }
-        uint256 applied;
-        for (uint256 i; i < stepCount; ++i) {
-            if (!_parse(step, end) || w.entryEnd + 32 * (step.fresh + step.opened) > list) revert MalformedStep(i);
-            (bool ordered, bytes32 commitment) = _apply(w, step);
-            if (!ordered) revert MalformedStep(i);
-            if (commitment != 0) {
-                ++applied;
-            } else {
-                result.anySkipped = true;
-                result.skipped[i / 8] |= bytes1(uint8(1 << (i % 8)));
-            }
-            assembly ("memory-safe") {
-                mstore(add(commitments, shl(5, i)), commitment)
-            }
-            unchecked {
-                step.start += step.size;
-            }
-        }
-        if (step.start != end || w.entryEnd != list) revert MalformedBatch();
-        if (applied == 0) revert NothingApplied();
-
-        result.entriesWritten = (w.list - list) / ENTRY_SIZE;
-        result.withdrawals = (w.leaves - leaves) / 32;
-        bytes32 entriesHash;
-        assembly ("memory-safe") {
-            entriesHash := keccak256(list, sub(mload(add(w, 0x80)), list))
-        }
-        result.entriesHash = entriesHash;
-        result.stepRoot = CommitmentTree.rootInPlace(commitments, stepCount);
-        if (result.withdrawals != 0) result.withdrawalRoot = CommitmentTree.rootInPlace(leaves, result.withdrawals);
-    }
-
-    /// @dev Reads the header of the step at `step.start`. False if the step is too large or passes `end`.
-    function _parse(Step memory step, uint256 end) private pure returns (bool) {
         unchecked {
-            uint256 start = step.start;
-            uint256 header;
+            w.id = BatchId.unwrap(id);
+            w.newest = newest;
             assembly ("memory-safe") {
-                header := shr(224, calldataload(start)) // zeros beyond the calldata: no touches, hence refused
+                let commitments := mload(0x40)
+                let leaves := add(commitments, shl(5, stepCount))
+                let entries := add(leaves, shl(5, MAX_WITHDRAWALS))
+                mstore(add(w, 0x40), commitments)
+                mstore(add(w, 0x60), leaves)
+                mstore(add(w, 0x80), leaves)
+                mstore(add(w, 0xa0), entries)
+                mstore(add(w, 0xc0), add(entries, shl(5, entryCount)))
             }
-            uint256 body = header >> 16;
-            uint256 fresh = (header >> 12) & 15;
-            uint256 opened = (header >> 8) & 15;
-            uint256 again = (header >> 4) & 15;
-            uint256 withdrawals = header & 15;
-            uint256 size = STEP_HEADER + FRESH_SIZE * fresh + OPENED_SIZE * opened + AGAIN_SIZE * again
-                + WITHDRAWAL_SIZE * withdrawals + body;
-            uint256 touches = fresh + opened + again;
-            (step.fresh, step.opened, step.again) = (fresh, opened, again);
-            (step.withdrawals, step.size) = (withdrawals, size);
-            return touches != 0 && touches <= MAX_TOUCHES && body <= MAX_BODY && start + size <= end;
+            uint256 listEnd = _walk(w, steps, stepCount);
+
+            // Nothing was allocated since the walk began: its lists still lie behind the free pointer.
+            uint256 list = w.list;
+            bytes32 entriesHash;
+            assembly ("memory-safe") {
+                entriesHash := keccak256(list, sub(listEnd, list))
+            }
+            result.entriesHash = entriesHash;
+            result.entriesWritten = (listEnd - list) / ENTRY_SIZE;
+            result.withdrawals = (w.leavesEnd - w.leaves) >> 5;
+            if (w.anySkipped != 0) result.skipped = _skipped(w.commitments, stepCount, list);
+            result.stepRoot = CommitmentTree.rootInPlace(w.commitments, stepCount);
+            if (result.withdrawals != 0) {
+                result.withdrawalRoot = CommitmentTree.rootInPlace(w.leaves, result.withdrawals);
+            }
         }
     }
 
-    /// @dev Applies a step or, if one of its touches is stale or poisoned, takes back what it wrote and poisons its
-    /// entries.
-    /// @return ordered False if its repeated touches are not ascending entries of earlier steps
-    /// @return commitment Zero if the step was skipped
-    function _apply(Walk memory w, Step memory step) private returns (bool ordered, bytes32 commitment) {
-        uint256 listStart = w.list;
-        uint256 tagSlot = HeadLib.SLOT_TAG;
-        uint256 stale;
-        uint256 pos; // where the hashed region ends so far
-        ordered = true;
+    /// @dev The loop over the steps. Returns the end of the list of pre-entries. One block of assembly, with the
+    /// rarer parts as functions behind it: what every step pays for stays on the stack.
+    function _walk(Walk memory w, bytes calldata steps, uint256 stepCount) private returns (uint256 listEnd) {
+        uint256 tag = HeadLib.SLOT_TAG;
+        bytes4 malformedStep = MalformedStep.selector;
+        bytes4 tooManyWithdrawals = TooManyWithdrawals.selector;
+        uint256 start;
+        uint256 entry = w.entries;
+        listEnd = w.list;
         assembly ("memory-safe") {
-            let id := mload(w)
-            let bound := sub(mload(add(w, 0x20)), 1)
-            let entry := mload(add(w, 0x60))
-            let firstEntry := entry
-            pos := listStart
-            let from := add(mload(step), STEP_HEADER)
-            let end := add(from, mul(FRESH_SIZE, mload(add(step, 0x20))))
+            // At hand for the innermost loop.
+            mstore(0, mload(w))
+            mstore(0x20, sub(mload(add(w, 0x20)), 2))
+            start := steps.offset
+            let commitment := mload(add(w, 0x40))
+            for { let end := add(commitment, shl(5, stepCount)) } lt(commitment, end) {
+                commitment := add(commitment, 32)
+            } {
+                // Zeros beyond the calldata: no touches, hence refused. Steps that pass the batch's end are refused behind
+                // the loop, as are entries beyond those announced: both cursors only grow.
+                let header := shr(224, calldataload(start))
+                let touches := and(shr(12, header), 15)
+                let from := add(start, STEP_HEADER)
+                let to := listEnd
+                let stale := 0
 
-            for {} lt(from, end) { from := add(from, FRESH_SIZE) } {
-                let anchor := calldataload(from) // its first 7 bytes
-                let claim := calldataload(add(from, 7)) // root ‖ parent id
-                let slot := shr(200, anchor)
-                mstore(entry, slot)
-                slot := or(tagSlot, slot)
-                let head := sload(slot)
-                mstore(pos, anchor)
-                mstore(add(pos, 7), head)
-                pos := add(pos, ENTRY_SIZE)
-                entry := add(entry, 32)
-                let parent := and(claim, 0xffffffffff)
-                // Stale: another id than the parent's, or a parent that is zero (wraps) or not below the bound.
-                switch or(and(xor(head, claim), 0xffffffffff), iszero(lt(sub(parent, 1), bound)))
-                case 0 { sstore(slot, or(xor(claim, parent), id)) }
-                default { stale := 1 }
-            }
-
-            end := add(from, mul(OPENED_SIZE, mload(add(step, 0x40))))
-            for {} lt(from, end) { from := add(from, OPENED_SIZE) } {
-                // Anchor id: batch id ‖ entry number. The id is new, so the slot is empty.
-                let anchor := or(shl(16, id), shr(5, sub(entry, mload(add(w, 0x40)))))
-                mstore(entry, anchor)
-                mstore(pos, shl(200, anchor))
-                mstore(add(pos, 7), 0)
-                pos := add(pos, ENTRY_SIZE)
-                entry := add(entry, 32)
-                sstore(or(tagSlot, anchor), or(shl(40, shr(40, calldataload(from))), id))
-            }
-            mstore(add(w, 0x60), entry)
-            mstore(add(w, 0x80), pos) // the pre-entries up to here are kept if the step is applied
-
-            end := add(from, mul(AGAIN_SIZE, mload(add(step, 0x60))))
-            let lowest := mload(add(w, 0x40))
-            for {} lt(from, end) { from := add(from, AGAIN_SIZE) } {
-                let place := add(mload(add(w, 0x40)), shl(5, shr(240, calldataload(from))))
-                if or(lt(place, lowest), iszero(lt(place, firstEntry))) {
-                    ordered := 0
-                    break
+                // Fresh touches: compares heads, moves them, appends pre-entries.
+                for { let last := add(from, mul(FRESH_SIZE, touches)) } lt(from, last) { from := add(from, FRESH_SIZE) }
+                {
+                    let slot := calldataload(from) // anchor id in its first 7 bytes
+                    mstore(to, slot)
+                    slot := shr(200, slot)
+                    mstore(entry, slot)
+                    entry := add(entry, 32)
+                    slot := or(tag, slot)
+                    let head := sload(slot)
+                    mstore(add(to, 7), head)
+                    to := add(to, ENTRY_SIZE)
+                    let claim := calldataload(add(from, 7)) // root ‖ parent id
+                    let parent := and(claim, ID_MASK)
+                    // Stale: another id than the parent's, or a parent that is zero (wraps) or not below `newest`.
+                    let bad := or(and(xor(head, claim), ID_MASK), gt(sub(parent, 1), mload(0x20)))
+                    // A stale touch writes the head that is there: cheaper than a jump for all others.
+                    let change := xor(head, or(xor(claim, parent), mload(0)))
+                    sstore(slot, xor(head, mul(iszero(bad), change)))
+                    stale := or(stale, bad)
                 }
-                lowest := add(place, 32)
-                let anchor := mload(place)
-                // A poisoned entry's head may be anybody's: it is not written.
-                switch shr(255, anchor)
-                case 0 {
-                    let slot := or(tagSlot, anchor)
-                    mstore(pos, shl(200, anchor))
-                    mstore(add(pos, 7), sload(slot))
-                    sstore(slot, or(shl(40, shr(40, calldataload(add(from, 2)))), id))
-                }
-                default { stale := 1 }
-                pos := add(pos, ENTRY_SIZE)
-            }
 
-            if ordered {
+                let kept := to
+                if and(header, 0xff0) {
+                    touches, from, entry, kept, to, stale := others(w, tag, header, touches, from, entry, to, stale)
+                }
+                // 1 to 16 touches, at most 16,384 bytes of body.
+                if or(or(iszero(touches), gt(touches, MAX_TOUCHES)), gt(header, or(shl(16, MAX_BODY), 0xffff))) {
+                    mstore(0, malformedStep)
+                    mstore(4, shr(5, sub(commitment, mload(add(w, 0x40)))))
+                    revert(0, 36)
+                }
+                let next := add(add(from, mul(WITHDRAWAL_SIZE, and(header, 15))), shr(16, header))
+
                 switch stale
                 case 0 {
-                    // pre-entries ‖ step ‖ number of touches
-                    let size := mload(add(step, 0xa0))
-                    calldatacopy(pos, mload(step), size)
-                    let last := add(pos, size)
-                    mstore8(last, div(sub(pos, listStart), ENTRY_SIZE))
-                    commitment := keccak256(listStart, add(sub(last, listStart), 1))
+                    // keccak256(pre-entries ‖ step ‖ number of touches)
+                    let size := sub(next, start)
+                    calldatacopy(to, start, size)
+                    to := add(to, size)
+                    mstore8(to, touches)
+                    mstore(commitment, keccak256(listEnd, sub(add(to, 1), listEnd)))
+                    listEnd := kept
+                    if and(header, 15) { withdraw(w, tooManyWithdrawals, from, and(header, 15), to) }
                 }
-                default { mstore(add(w, 0x80), listStart) }
+                default {
+                    undo(w, tag, start, header, entry, listEnd)
+                    mstore(commitment, 0)
+                }
+                start := next
+            }
+
+            // Opened anchors, then repeated touches. The pre-entries up to `kept` belong to the list if the step is applied.
+            // No touches: repeated ones are not ascending entries of earlier steps.
+            function others(w_, tag_, header, fresh, from_, entry_, to_, stale_) ->
+                touches,
+                from,
+                nextEntry,
+                kept,
+                to,
+                stale
+            {
+                from := from_
+                nextEntry := entry_
+                to := to_
+                stale := stale_
+                touches := add(fresh, add(and(shr(8, header), 15), and(shr(4, header), 15)))
+                let entries := mload(add(w_, 0xa0))
+                let beyond := sub(nextEntry, shl(5, fresh)) // entries of this step
+                let last := add(from, mul(OPENED_SIZE, and(shr(8, header), 15)))
+                for {} lt(from, last) { from := add(from, OPENED_SIZE) } {
+                    // Anchor id: batch id ‖ entry number. The id is new, so the slot is empty.
+                    let anchor := or(shl(16, mload(w_)), shr(5, sub(nextEntry, entries)))
+                    mstore(nextEntry, anchor)
+                    mstore(to, shl(200, anchor))
+                    mstore(add(to, 7), 0)
+                    sstore(or(tag_, anchor), or(shl(40, shr(40, calldataload(from))), mload(w_)))
+                    to := add(to, ENTRY_SIZE)
+                    nextEntry := add(nextEntry, 32)
+                }
+                kept := to
+
+                last := add(from, mul(AGAIN_SIZE, and(shr(4, header), 15)))
+                let lowest := entries
+                for {} lt(from, last) { from := add(from, AGAIN_SIZE) } {
+                    let place := add(entries, shl(5, shr(240, calldataload(from))))
+                    if or(lt(place, lowest), iszero(lt(place, beyond))) {
+                        touches := 0
+                        break
+                    }
+                    lowest := add(place, 32)
+                    let anchor := mload(place)
+                    // A poisoned entry's head may be anybody's: it is not written.
+                    switch shr(255, anchor)
+                    case 0 {
+                        let slot := or(tag_, anchor)
+                        mstore(to, shl(200, anchor))
+                        mstore(add(to, 7), sload(slot))
+                        sstore(slot, or(shl(40, shr(40, calldataload(add(from, 2)))), mload(w_)))
+                    }
+                    default { stale := 1 }
+                    to := add(to, ENTRY_SIZE)
+                }
+            }
+
+            // Restores the heads that a step wrote, last first (an anchor may stand in it twice), and poisons its
+            // entries. The pre-entries still lie behind `preEntries`.
+            function undo(w_, tag_, start_, header, entryEnd, preEntries) {
+                mstore(add(w_, 0xe0), 1) // some step was skipped
+                let fresh := and(shr(12, header), 15)
+                let opened := and(shr(8, header), 15)
+                let taken := add(fresh, opened)
+                let again := add(add(start_, STEP_HEADER), add(mul(FRESH_SIZE, fresh), mul(OPENED_SIZE, opened)))
+                for { let i := add(taken, and(shr(4, header), 15)) } i {} {
+                    i := sub(i, 1)
+                    let place := sub(entryEnd, shl(5, sub(taken, i)))
+                    if iszero(lt(i, taken)) {
+                        let named := shr(240, calldataload(add(again, mul(AGAIN_SIZE, sub(i, taken)))))
+                        place := add(mload(add(w_, 0xa0)), shl(5, named))
+                    }
+                    let anchor := mload(place)
+                    if iszero(shr(255, anchor)) {
+                        // A stale touch wrote nothing; its pre-entry is the head as it still is.
+                        sstore(or(tag_, anchor), mload(add(preEntries, add(mul(ENTRY_SIZE, i), 7))))
+                        mstore(place, or(anchor, shl(255, 1)))
+                    }
+                }
+            }
+
+            // Appends the leaves of the `count` withdrawals at `from_`. `scratch` is memory that nobody needs.
+            function withdraw(w_, tooMany, from_, count, scratch) {
+                let leaf := mload(add(w_, 0x80))
+                let end_ := add(leaf, shl(5, count))
+                if gt(end_, mload(add(w_, 0xa0))) {
+                    mstore(0, tooMany)
+                    mstore(4, MAX_WITHDRAWALS)
+                    revert(0, 36)
+                }
+                mstore(add(w_, 0x80), end_)
+                for {} lt(leaf, end_) { leaf := add(leaf, 32) } {
+                    calldatacopy(scratch, from_, WITHDRAWAL_SIZE)
+                    mstore(leaf, keccak256(scratch, WITHDRAWAL_SIZE))
+                    from_ := add(from_, WITHDRAWAL_SIZE)
+                }
             }
         }
-        if (!ordered) return (false, 0);
-        if (stale != 0) _undo(w, step, listStart);
-        else if (step.withdrawals != 0) _withdraw(w, step);
+        unchecked {
+            uint256 end;
+            assembly ("memory-safe") {
+                end := add(steps.offset, steps.length)
+            }
+            if (start != end || entry != w.list) revert MalformedBatch();
+            // A repeated touch alone is applied only if its entry was.
+            if (listEnd == w.list) revert NothingApplied();
+        }
     }
 
-    /// @dev Restores the heads that the step wrote, last first (an anchor may stand in it twice), and poisons its
-    /// entries. The pre-entries still lie behind `listStart`.
-    function _undo(Walk memory w, Step memory step, uint256 listStart) private {
-        uint256 taken = step.fresh + step.opened;
-        uint256 firstEntry = w.entryEnd - 32 * taken;
-        uint256 againAt = step.start + STEP_HEADER + FRESH_SIZE * step.fresh + OPENED_SIZE * step.opened;
-        for (uint256 i = taken + step.again; i > 0;) {
-            --i;
-            uint256 place;
-            if (i < taken) {
-                place = firstEntry + 32 * i;
-            } else {
-                uint256 from = againAt + AGAIN_SIZE * (i - taken);
-                assembly ("memory-safe") {
-                    place := shr(240, calldataload(from))
-                }
-                place = w.entries + 32 * place;
-            }
-            uint256 tagSlot = HeadLib.SLOT_TAG;
-            assembly ("memory-safe") {
-                let anchor := mload(place)
-                if iszero(shr(255, anchor)) {
-                    // A stale touch wrote nothing; its pre-entry is the head as it still is.
-                    sstore(or(tagSlot, anchor), mload(add(listStart, add(mul(ENTRY_SIZE, i), 7))))
-                    mstore(place, or(anchor, POISONED))
-                }
-            }
+    /// @dev The steps whose commitment is zero, as bits. `free` is where memory may be taken.
+    function _skipped(uint256 commitments, uint256 stepCount, uint256 free) private pure returns (bytes memory bits) {
+        assembly ("memory-safe") {
+            mstore(0x40, free) // behind the commitments, leaves and entry words
         }
-    }
-
-    /// @dev Appends the leaves of an applied step's withdrawals.
-    function _withdraw(Walk memory w, Step memory step) private pure {
-        uint256 leaves = w.leaves;
-        if (leaves + 32 * step.withdrawals > w.entries) revert TooManyWithdrawals(MAX_WITHDRAWALS);
-        uint256 from =
-            step.start + STEP_HEADER + FRESH_SIZE * step.fresh + OPENED_SIZE * step.opened + AGAIN_SIZE * step.again;
-        for (uint256 i; i < step.withdrawals; ++i) {
+        bits = new bytes((stepCount + 7) / 8);
+        for (uint256 i; i < stepCount; ++i) {
+            bytes32 commitment;
             assembly ("memory-safe") {
-                let scratch := mload(add(w, 0x80)) // behind the list
-                calldatacopy(scratch, from, WITHDRAWAL_SIZE)
-                mstore(leaves, keccak256(scratch, WITHDRAWAL_SIZE))
+                commitment := mload(add(commitments, shl(5, i)))
             }
-            leaves += 32;
-            from += WITHDRAWAL_SIZE;
+            if (commitment == 0) bits[i / 8] |= bytes1(uint8(1 << (i % 8)));
         }
-        w.leaves = leaves;
     }
 }

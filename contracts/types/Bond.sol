@@ -39,17 +39,18 @@ library BondLib {
     /// @dev Brings the locks to epoch `now_`. While frozen nothing is released: all locks count as new.
     function roll(Bond bond, uint256 now_, bool frozen) internal pure returns (Bond) {
         (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
-        if (frozen) (current, previous) = (current + previous, 0);
-        else if (now_ == epoch + 1) (current, previous) = (0, current);
-        else if (now_ > epoch + 1) (current, previous) = (0, 0);
-        return pack(balance, current, previous, now_);
+        if (frozen) return pack(balance, current + previous, 0, now_);
+        if (now_ == epoch) return bond;
+        return pack(balance, 0, now_ == epoch + 1 ? current : 0, now_);
     }
 
     /// @dev Unlocked part of a bond that was rolled to the present.
     function free(Bond bond) internal pure returns (uint256) {
-        (uint256 balance, uint256 current, uint256 previous,) = bond.unpack();
-        uint256 locked = current + previous;
-        return balance > locked ? balance - locked : 0;
+        unchecked {
+            (uint256 balance, uint256 current, uint256 previous,) = bond.unpack();
+            uint256 locked = current + previous;
+            return balance > locked ? balance - locked : 0;
+        }
     }
 
     function add(Bond bond, uint256 amount) internal pure returns (Bond) {
@@ -69,8 +70,8 @@ library BondLib {
     function lock(Bond bond, uint256 amount) internal pure returns (Bond) {
         uint256 available = bond.free();
         if (amount > available) revert BondTooSmall(amount, available);
-        (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
-        return pack(balance, current + amount, previous, epoch);
+        // All locks together are at most the balance, so the field does not overflow.
+        return Bond.wrap(Bond.unwrap(bond) + (amount << 128));
     }
 
     /// @dev Takes a lock made in epoch `lockedIn` out of balance and locks. Total: never reverts, for a verdict must

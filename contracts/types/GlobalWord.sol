@@ -26,13 +26,15 @@ library GlobalWordLib {
 
     /// @dev Gives out the next id of a block (counted from deployment).
     function nextId(GlobalWord word, uint256 relativeBlock) internal pure returns (GlobalWord, BatchId) {
-        uint256 raw = GlobalWord.unwrap(word);
-        uint256 first = (relativeBlock << BatchIdLib.SEQUENCE_BITS) | 1;
-        uint256 id = (raw & ID_MASK) + 1;
-        if (id < first) id = first;
-        // The sequence ran over into the next block, or the block does not fit.
-        if (id >> BatchIdLib.SEQUENCE_BITS != relativeBlock || id > ID_MASK) revert IdsExhausted();
-        return (GlobalWord.wrap((raw & ~ID_MASK) | id), BatchId.wrap(uint40(id)));
+        unchecked {
+            uint256 raw = GlobalWord.unwrap(word);
+            uint256 first = (relativeBlock << BatchIdLib.SEQUENCE_BITS) | 1;
+            uint256 id = (raw & ID_MASK) + 1;
+            if (id < first) id = first;
+            // The sequence ran over into the next block, or the block does not fit.
+            if (id >> BatchIdLib.SEQUENCE_BITS != relativeBlock || id > ID_MASK) revert IdsExhausted();
+            return (GlobalWord.wrap((raw & ~ID_MASK) | id), BatchId.wrap(uint40(id)));
+        }
     }
 
     function isFrozen(GlobalWord word) internal pure returns (bool) {
