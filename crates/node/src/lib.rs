@@ -1,14 +1,29 @@
 //! L1 follower, watcher, proposer and claims of nthroot.
+//!
+//! The node reads L1 and nothing else. [`Follower`] derives the ledger of `nthroot-model` from it and stops if the two
+//! differ; [`watcher`] proves what the model finds to be a lie, never without a simulation that says so; [`claims`] knows
+//! what can be paid. Errors are sorted by what their caller should do: [`Action`].
 
+pub mod claims;
 pub mod deploy;
 pub mod devnet;
 pub mod error;
+pub mod follower;
+pub mod inputs;
+pub mod intent;
 pub mod l1;
+pub mod proposer;
 pub mod revert;
 pub mod sender;
+pub mod watcher;
+
+mod derive;
 
 pub use deploy::{Deployment, Parameters, deploy};
 pub use error::{Action, Error, Result};
+pub use follower::Follower;
 pub use l1::L1;
+pub use proposer::Proposer;
 pub use revert::Revert;
 pub use sender::{Call, Mined, Sender};
+pub use watcher::Watcher;
