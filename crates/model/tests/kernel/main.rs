@@ -1,0 +1,13 @@
+//! The evaluation of steps: what is valid does what section 6 says, and each of its conditions has a step that breaks
+//! nothing else.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod account;
+mod calls;
+mod effects;
+mod properties;
+mod signing;
+mod valid;
+mod verdict;
+mod world;

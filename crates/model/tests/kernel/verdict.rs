@@ -1,0 +1,245 @@
+//! Each condition on a whole step (points 1, 2, 4, 5 and 6 of section 6), by the honest step with one thing changed.
+
+use nthroot_model::{
+    invalid::{CallFault, Invalid},
+    kernel::{Failure, Undecided, Verdict},
+};
+use nthroot_protocol::{
+    AccountOp, BodyError, Evidence, FragmentError, PlacedStep, Root, Trailing, Withdrawal, proof_gas::PROOF_GAS,
+};
+
+use crate::world::{
+    Consent, ETH, PUPPET, Posted, Scene, UNKNOWN, account, holder, open, owned, puppet, ruled, transfer, with, write,
+};
+
+/// Touches of each kind, and two withdrawals.
+fn scene() -> Scene {
+    let withdraw = |amount| AccountOp::Withdraw {
+        recipient: holder(7),
+        token: alloy_primitives::Address::ZERO,
+        amount,
+    };
+    let consent = Consent::of(1).outflow(ETH, 3).ops(&[withdraw(1), withdraw(2)]);
+    Scene::new()
+        .fresh(1, owned(1, &[(ETH, 100)]))
+        .fresh(9, ruled(&[(ETH, 50)]))
+        .opening(1)
+        .again(crate::world::new_anchor(4), ruled(&[]))
+        .call(with(account(&[0]), 0, &consent))
+        .call(puppet(&[1, 3], &[open(3, PUPPET), transfer(0, 1, ETH, 5)]))
+}
+
+#[track_caller]
+fn check(change: impl FnOnce(&mut Posted), expected: impl FnOnce(&Posted) -> Invalid) {
+    let mut posted = scene().post();
+    change(&mut posted);
+    assert_eq!(posted.evaluate(), Ok(Verdict::Invalid(expected(&posted))));
+}
+
+#[test]
+fn the_honest_step_is_valid() {
+    let outcome = scene().execute().unwrap();
+    assert_eq!(scene().post().evaluate(), Ok(Verdict::Valid(outcome)));
+}
+
+#[test]
+fn a_body_is_well_formed() {
+    let append = |posted: &mut Posted| {
+        let mut body = posted.placed.step.body.to_vec();
+        body.push(0);
+        posted.placed.step.body = body.into();
+    };
+    check(append, |_| Invalid::Body(BodyError::Trailing(Trailing(1))));
+    let form = |posted: &mut Posted| {
+        let mut body = posted.placed.step.body.to_vec();
+        body[0] = 1;
+        posted.placed.step.body = body.into();
+    };
+    check(form, |_| Invalid::Body(BodyError::Form(1)));
+}
+
+/// Section 7.1, in one formula.
+fn proof_gas(posted: &Posted, scene: &Scene) -> u64 {
+    let evidence = Evidence {
+        preimage: posted.preimage.clone(),
+        placed: posted.placed.clone(),
+        // Step 9 of 20 has 7 siblings in its run of 8, and 2 above: the runs are of 8, 8 and 4.
+        siblings: vec![alloy_primitives::B256::ZERO; 9],
+        pre_states: posted.pre_states.clone(),
+    };
+    let length = |length: usize| u64::try_from(length).unwrap();
+    let (e, p) = (
+        length(evidence.encode().len()),
+        length(posted.pre_states.concat().len()),
+    );
+    let s = length(posted.placed.step.encode().len()) + p;
+    let t = length(posted.placed.step.touches());
+    let mut evaluation = 20_000 + 40 * s + 5_000 * t;
+    let mut effects = 0;
+    for call in &scene.calls {
+        let signed: usize = call.authorisations.iter().map(|a| a.outflows.len()).sum();
+        effects += u64::from(call.max_effects);
+        evaluation += 15_000 + u64::from(call.gas) + 12_000 * length(call.authorisations.len());
+        evaluation += 1_000 * length(signed) + 40 * (p + effects) + 250 * u64::from(call.max_effects);
+    }
+    200_000 + (64 * e).max((16 + PROOF_GAS.open_byte) * e + evaluation)
+}
+
+#[test]
+fn proof_gas_is_at_most_the_ceiling() {
+    let needed = proof_gas(&scene().post(), &scene());
+    let ceiling = u32::try_from(needed).unwrap();
+    let mut posted = scene().post();
+    posted.preimage.header.ceiling = ceiling;
+    assert!(matches!(posted.evaluate(), Ok(Verdict::Valid(_))));
+    check(
+        |posted| posted.preimage.header.ceiling = ceiling - 1,
+        |_| Invalid::ProofGas {
+            ceiling: ceiling - 1,
+            needed,
+        },
+    );
+}
+
+#[test]
+fn every_pre_state_is_a_state() {
+    for index in 0..3 {
+        let change = |posted: &mut Posted| posted.pre_states[index].push(0);
+        let error = FragmentError::Trailing(Trailing(1));
+        check(change, |_| Invalid::PreState { index, error });
+    }
+    let change = |posted: &mut Posted| posted.pre_states[1][1] = 2;
+    let error = FragmentError::Kind(2);
+    check(change, |_| Invalid::PreState { index: 1, error });
+}
+
+#[test]
+fn an_invalid_call_makes_the_step_invalid() {
+    let change = |posted: &mut Posted| posted.preimage.header.rules.clear();
+    check(change, |_| Invalid::Call {
+        call: 1,
+        fault: CallFault::RuleIndex { index: 1, rules: 0 },
+    });
+}
+
+#[test]
+fn every_fragment_has_its_part() {
+    let invalid = |scene: Scene| match scene.execute() {
+        Err(Failure::Invalid(invalid)) => invalid,
+        other => panic!("{other:?}"),
+    };
+    let unlisted = scene().again(crate::world::new_anchor(8), ruled(&[]));
+    assert_eq!(invalid(unlisted), Invalid::Unlisted { fragment: 4 });
+    let mut unopened = scene();
+    unopened.calls[1] = puppet(&[1, 3], &[transfer(0, 1, ETH, 5)]);
+    assert_eq!(invalid(unopened), Invalid::Unopened { fragment: 2 });
+}
+
+#[test]
+fn each_root_is_that_of_the_state_left() {
+    let states = scene().execute().unwrap().states;
+    let root = |step: &mut nthroot_protocol::Step, fragment: usize, root: Root| match fragment {
+        0 | 1 => step.fresh[fragment].root = root,
+        2 => step.opened[0] = root,
+        _ => step.again[0].root = root,
+    };
+    for (fragment, state) in states.iter().enumerate() {
+        let mut stated = state.root();
+        stated.0[26] ^= 1;
+        check(
+            |posted| root(&mut posted.placed.step, fragment, stated),
+            |_| Invalid::Root {
+                fragment,
+                stated,
+                actual: state.root(),
+            },
+        );
+    }
+}
+
+#[test]
+fn withdrawals_are_those_produced_in_order() {
+    let actual = scene().execute().unwrap().withdrawals;
+    let changes: [fn(&mut Vec<Withdrawal>); 6] = [
+        |stated| stated.truncate(1),
+        |stated| stated.push(stated[0]),
+        |stated| stated.reverse(),
+        |stated| stated[0].amount += 1,
+        |stated| stated[1].token = holder(1),
+        |stated| stated[1].recipient = holder(1),
+    ];
+    for change in changes {
+        check(
+            |posted| change(&mut posted.placed.step.withdrawals),
+            |posted| Invalid::Withdrawals {
+                stated: posted.placed.step.withdrawals.clone(),
+                actual: actual.clone(),
+            },
+        );
+    }
+}
+
+/// A fragment is new by its anchor's id alone, wherever its touch stands.
+#[test]
+fn a_fragment_is_new_if_its_anchor_carries_the_batchs_id() {
+    check(
+        |posted| posted.preimage.id = crate::world::anchor(1).batch(),
+        |_| Invalid::Call {
+            call: 0,
+            fault: CallFault::NewSigner { position: 0 },
+        },
+    );
+}
+
+#[test]
+fn a_rule_without_a_twin_leaves_the_step_undecided_unless_it_is_invalid_before() {
+    let mut posted = scene().post();
+    posted.preimage.header.rules[0] = UNKNOWN;
+    posted.pre_states[1] = crate::world::fragment(nthroot_protocol::Kind::Rule, UNKNOWN, &[]).encode();
+    posted.pre_states[2] = posted.pre_states[1].clone();
+    assert_eq!(posted.evaluate(), Err(Undecided::UnknownRule(UNKNOWN)));
+    posted.pre_states[0] = Vec::new();
+    assert!(matches!(
+        posted.evaluate(),
+        Ok(Verdict::Invalid(Invalid::PreState { index: 0, .. }))
+    ));
+}
+
+#[test]
+fn arguments_that_are_not_of_one_step_say_nothing_about_it() {
+    let check = |change: fn(&mut PlacedStep, &mut Vec<Vec<u8>>), undecided: Undecided| {
+        let mut posted = scene().post();
+        change(&mut posted.placed, &mut posted.pre_states);
+        assert_eq!(posted.evaluate(), Err(undecided));
+    };
+    let count = |expected, actual| Undecided::Count { expected, actual };
+    check(
+        |placed, _| placed.index = 20,
+        Undecided::StepIndex { index: 20, count: 20 },
+    );
+    check(|placed, _| placed.opened.clear(), count(1, 0));
+    check(|placed, _| placed.again.clear(), count(1, 0));
+    check(|_, pre_states| drop(pre_states.pop()), count(3, 2));
+    check(|_, pre_states| pre_states.push(Vec::new()), count(3, 4));
+}
+
+#[test]
+fn a_step_without_calls_is_no_step() {
+    let mut scene = scene();
+    scene.calls.clear();
+    assert_eq!(
+        scene.execute(),
+        Err(Failure::Invalid(Invalid::Unlisted { fragment: 0 }))
+    );
+    let change = |posted: &mut Posted| posted.placed.step.body = vec![0, 0].into();
+    check(change, |_| Invalid::Body(BodyError::Calls(0)));
+}
+
+#[test]
+fn what_another_call_writes_is_part_of_the_root() {
+    let mut scene = scene();
+    let root = |scene: &Scene| scene.post().placed.step.fresh[1].root;
+    let before = root(&scene);
+    scene.calls.push(puppet(&[1], &[write(0, b"more")]));
+    assert_ne!(root(&scene), before);
+}

@@ -1,0 +1,334 @@
+//! A batch, some keys and rules, and a step to be changed in one place.
+
+use alloy_primitives::{Address, B256};
+use k256::ecdsa::SigningKey;
+use nthroot_model::{
+    kernel::{self, Env, Failure, Outcome, Terms, Touch, Undecided, Verdict},
+    rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules},
+    signing,
+};
+use nthroot_protocol::{
+    AccountOp, AnchorId, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
+    FreshTouch, Kind, Outflow, PlacedStep, Preimage, RepeatedTouch, SignedMessage, Step,
+};
+
+pub(crate) const CLOCK: u64 = 1_000;
+pub(crate) const ACCOUNT: Address = Address::repeat_byte(0xac);
+pub(crate) const PROPOSER: Address = Address::repeat_byte(0x70);
+pub(crate) const DOMAIN: Domain = Domain {
+    chain_id: 31_337,
+    bridge: Address::repeat_byte(0xb1),
+};
+
+/// Returns `extra` as its effects.
+pub(crate) const PUPPET: Address = Address::repeat_byte(0x91);
+/// Always fails.
+pub(crate) const FAILING: Address = Address::repeat_byte(0xfa);
+/// Has no twin.
+pub(crate) const UNKNOWN: Address = Address::repeat_byte(0x99);
+/// The rule table. Tests that need one more append it, as rule 4.
+pub(crate) const TABLE: [Address; 3] = [PUPPET, FAILING, UNKNOWN];
+
+pub(crate) const ETH: AssetId = AssetId::ETH;
+pub(crate) const TOKEN: Address = Address::repeat_byte(0x20);
+pub(crate) const TAG: B256 = B256::repeat_byte(0x7a);
+
+pub(crate) fn usd() -> AssetId {
+    AssetId::token(TOKEN)
+}
+
+/// What the puppet issues under [`TAG`].
+pub(crate) fn gold() -> AssetId {
+    AssetId::issued(PUPPET, TAG)
+}
+
+pub(crate) fn key(n: u8) -> SigningKey {
+    SigningKey::from_slice(&[n; 32]).unwrap()
+}
+
+pub(crate) fn holder(n: u8) -> Address {
+    signing::address_of(&key(n))
+}
+
+pub(crate) fn fragment(kind: Kind, controller: Address, assets: &[(AssetId, u128)]) -> Fragment {
+    let mut fragment = Fragment::new(kind, controller);
+    fragment.assets = assets.iter().copied().collect();
+    fragment
+}
+
+/// A fragment of key n.
+pub(crate) fn owned(n: u8, assets: &[(AssetId, u128)]) -> Fragment {
+    fragment(Kind::Key, holder(n), assets)
+}
+
+/// A fragment of the puppet.
+pub(crate) fn ruled(assets: &[(AssetId, u128)]) -> Fragment {
+    fragment(Kind::Rule, PUPPET, assets)
+}
+
+pub(crate) fn batch() -> BatchId {
+    BatchId::new(2_000, 7).unwrap()
+}
+
+/// An anchor older than the batch. That of a fragment of key n is n, unless a test says otherwise.
+pub(crate) fn anchor(n: u16) -> AnchorId {
+    AnchorId::new(BatchId::new(n.into(), 1).unwrap(), 0)
+}
+
+/// An anchor that the batch opened under entry n.
+pub(crate) fn new_anchor(n: u16) -> AnchorId {
+    AnchorId::new(batch(), n)
+}
+
+/// What a key consents to.
+#[derive(Clone)]
+pub(crate) struct Consent {
+    pub(crate) key: u8,
+    pub(crate) anchor: AnchorId,
+    pub(crate) nonce: u64,
+    pub(crate) valid_until: u64,
+    pub(crate) outflows: Vec<Outflow>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Consent {
+    /// Key n consents for the fragment at anchor n, at nonce 0, until the clock, to no outflow, with an empty payload.
+    pub(crate) fn of(key: u8) -> Self {
+        Self {
+            key,
+            anchor: anchor(key.into()),
+            nonce: 0,
+            valid_until: CLOCK,
+            outflows: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+
+    pub(crate) fn outflow(mut self, asset: AssetId, amount: u128) -> Self {
+        self.outflows.push(Outflow { asset, amount });
+        self.outflows.sort_by_key(|outflow| outflow.asset);
+        self
+    }
+
+    pub(crate) fn ops(mut self, ops: &[AccountOp]) -> Self {
+        self.payload = AccountOp::encode_payload(ops);
+        self
+    }
+
+    pub(crate) fn nonce(mut self, nonce: u64) -> Self {
+        self.nonce = nonce;
+        self
+    }
+
+    pub(crate) fn sign(&self, rule: Address, position: u8) -> Authorisation {
+        let message = SignedMessage {
+            rule,
+            payload: self.payload.clone().into(),
+            fragment: self.anchor.fragment(),
+            nonce: self.nonce,
+            valid_until: self.valid_until,
+            outflows: self.outflows.clone(),
+        };
+        signing::authorise(&key(self.key), &DOMAIN, &message, position)
+    }
+}
+
+pub(crate) fn call(rule: u8, fragments: &[u8], extra: Vec<u8>) -> Call {
+    Call {
+        rule,
+        gas: 100_000,
+        max_effects: 4_096,
+        fragments: fragments.to_vec(),
+        authorisations: Vec::new(),
+        extra: extra.into(),
+    }
+}
+
+pub(crate) fn account(fragments: &[u8]) -> Call {
+    call(0, fragments, Vec::new())
+}
+
+pub(crate) fn puppet(fragments: &[u8], effects: &[Effect]) -> Call {
+    call(1, fragments, Effect::encode_list(effects))
+}
+
+/// The call with one more authorisation.
+pub(crate) fn with(mut call: Call, position: u8, consent: &Consent) -> Call {
+    let rule = match call.rule {
+        0 => ACCOUNT,
+        i => TABLE[usize::from(i) - 1],
+    };
+    call.authorisations.push(consent.sign(rule, position));
+    call
+}
+
+pub(crate) fn transfer(from: u8, to: u8, asset: AssetId, amount: u128) -> Effect {
+    Effect::Move {
+        from,
+        to,
+        asset,
+        amount,
+    }
+}
+
+pub(crate) fn write(fragment: u8, data: &[u8]) -> Effect {
+    Effect::Write {
+        fragment,
+        data: data.to_vec().into(),
+    }
+}
+
+pub(crate) fn open(kind: u8, controller: Address) -> Effect {
+    Effect::Open { kind, controller }
+}
+
+/// Return type of a twin.
+pub(crate) type Returned = Result<Vec<u8>, RuleFailure>;
+
+/// A step before it is evaluated.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) env: Env,
+    pub(crate) terms: Terms,
+    pub(crate) fresh: Vec<(AnchorId, Fragment)>,
+    pub(crate) opened: usize,
+    pub(crate) again: Vec<(AnchorId, Fragment)>,
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let puppet =
+            |_: &Context, _: &[FragmentView], _: &[AuthorisationView], extra: &[u8]| -> Returned { Ok(extra.to_vec()) };
+        let failing = |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| -> Returned {
+            Err(RuleFailure("always".to_owned()))
+        };
+        Self {
+            env: Env {
+                account_rule: ACCOUNT,
+                bridge: DOMAIN.bridge,
+                rules: Rules::default().with(PUPPET, puppet).with(FAILING, failing),
+            },
+            terms: Terms {
+                chain_id: DOMAIN.chain_id,
+                clock: CLOCK,
+                proposer: PROPOSER,
+                rules: TABLE.to_vec(),
+            },
+            fresh: Vec::new(),
+            opened: 0,
+            again: Vec::new(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// With a fresh touch of anchor n.
+    pub(crate) fn fresh(mut self, n: u16, fragment: Fragment) -> Self {
+        self.fresh.push((anchor(n), fragment));
+        self
+    }
+
+    pub(crate) fn opening(mut self, count: usize) -> Self {
+        self.opened = count;
+        self
+    }
+
+    pub(crate) fn again(mut self, anchor: AnchorId, fragment: Fragment) -> Self {
+        self.again.push((anchor, fragment));
+        self
+    }
+
+    pub(crate) fn call(mut self, call: Call) -> Self {
+        self.calls.push(call);
+        self
+    }
+
+    pub(crate) fn body(&self) -> Body {
+        Body {
+            calls: self.calls.clone(),
+        }
+    }
+
+    pub(crate) fn execute(&self) -> Result<Outcome, Failure> {
+        let touch = |(anchor, state): &(AnchorId, Fragment)| Touch {
+            anchor: Some(*anchor).filter(|anchor| anchor.batch() != batch()),
+            state: Some(state.clone()),
+        };
+        let new = Touch {
+            anchor: None,
+            state: None,
+        };
+        let touches = self.fresh.iter().map(touch);
+        let touches = touches.chain(std::iter::repeat_n(new, self.opened));
+        let touches = touches.chain(self.again.iter().map(touch));
+        kernel::execute(&self.env, &self.terms, &self.body(), touches.collect())
+    }
+
+    /// The step as an honest proposer posts it.
+    pub(crate) fn post(&self) -> Posted {
+        let outcome = self.execute().unwrap();
+        let mut roots = outcome.states.iter().map(Fragment::root);
+        let mut root = || roots.next().unwrap();
+        let mut step = Step::default();
+        for (anchor, _) in &self.fresh {
+            step.fresh.push(FreshTouch {
+                anchor: *anchor,
+                root: root(),
+                parent: anchor.batch(),
+            });
+        }
+        step.opened = (0..self.opened).map(|_| root()).collect();
+        for entry in (0..).take(self.again.len()) {
+            step.again.push(RepeatedTouch { entry, root: root() });
+        }
+        step.withdrawals.clone_from(&outcome.withdrawals);
+        step.body = self.body().encode().into();
+        let states = self.fresh.iter().chain(&self.again);
+        Posted {
+            env: self.env.clone(),
+            preimage: Preimage {
+                id: batch(),
+                proposer: self.terms.proposer,
+                withdrawal_count: 0,
+                entries_written: 0,
+                entries_hash: B256::ZERO,
+                step_root: B256::ZERO,
+                withdrawal_root: B256::ZERO,
+                header: BatchHeader {
+                    version: 1,
+                    data_availability: 0,
+                    chain_id: self.terms.chain_id,
+                    clock: self.terms.clock,
+                    clock_hash: B256::ZERO,
+                    ceiling: 10_000_000,
+                    slot: 0,
+                    step_count: 20,
+                    entry_count: 100,
+                    rules: self.terms.rules.clone(),
+                },
+            },
+            placed: PlacedStep {
+                index: 9,
+                opened: (50..).take(self.opened).map(new_anchor).collect(),
+                again: self.again.iter().map(|(anchor, _)| *anchor).collect(),
+                step,
+            },
+            pre_states: states.map(|(_, state)| state.encode()).collect(),
+        }
+    }
+}
+
+/// A posted step.
+#[derive(Clone)]
+pub(crate) struct Posted {
+    pub(crate) env: Env,
+    pub(crate) preimage: Preimage,
+    pub(crate) placed: PlacedStep,
+    pub(crate) pre_states: Vec<Vec<u8>>,
+}
+
+impl Posted {
+    pub(crate) fn evaluate(&self) -> Result<Verdict, Undecided> {
+        kernel::evaluate(&self.env, &self.preimage, &self.placed, &self.pre_states)
+    }
+}
