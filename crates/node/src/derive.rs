@@ -134,3 +134,101 @@ fn builds_on(ledger: &Ledger, child: BatchId, parent: BatchId) -> bool {
         .iter()
         .any(|entry| entry.head.is_some_and(|head| head.id == parent))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, Bytes};
+    use nthroot_protocol::Withdrawal;
+
+    use super::*;
+    use crate::{deploy::Parameters, error::Action};
+
+    fn deployment() -> Deployment {
+        let address = Address::repeat_byte;
+        Deployment {
+            chain_id: 1,
+            deployment_block: 100,
+            bridge: address(1),
+            verifier: address(2),
+            registry: address(3),
+            account: address(4),
+            parameters: Parameters {
+                window: 20,
+                insured_gas_price: 1,
+                min_lock: 1,
+            },
+        }
+    }
+
+    #[test]
+    fn whatever_does_not_follow_from_the_inputs_halts() {
+        let id = |block, sequence| BatchId::new(block, sequence).unwrap();
+        let deposited = |id| What::Deposited {
+            id,
+            controller: Address::repeat_byte(9),
+            token: Address::ZERO,
+            amount: 1,
+        };
+        let submitted = What::Submitted {
+            proposer: Address::ZERO,
+            id: id(1, 1),
+            word: U256::ZERO,
+            skipped: Bytes::new(),
+            batch: Bytes::from_static(b"no batch"),
+        };
+        let claimed = What::Claimed {
+            id: id(1, 1),
+            position: U256::MAX,
+            withdrawal: Withdrawal {
+                recipient: Address::ZERO,
+                token: Address::ZERO,
+                amount: 1,
+            },
+        };
+        let (bond, amount) = (Address::ZERO, U256::from(1_000_000_000));
+        for (what, follows) in [
+            (deposited(id(1, 1)), true),
+            (deposited(id(1, 2)), false),
+            (deposited(id(2, 1)), false),
+            (submitted, false),
+            (
+                What::Convicted {
+                    id: id(1, 1),
+                    slashed: amount,
+                },
+                false,
+            ),
+            (
+                What::Condemned {
+                    id: id(1, 1),
+                    parent: id(0, 1),
+                },
+                false,
+            ),
+            (What::Unwound { id: id(1, 1) }, false),
+            (claimed, false),
+            (What::BondFunded { proposer: bond, amount }, true),
+            (
+                What::BondFunded {
+                    proposer: bond,
+                    amount: U256::ONE,
+                },
+                false,
+            ),
+            (What::BondWithdrawn { proposer: bond, amount }, false),
+        ] {
+            let input = Input {
+                block: 101,
+                block_hash: B256::ZERO,
+                transaction: B256::ZERO,
+                what,
+            };
+            let mut ledger = genesis(&deployment(), &Rules::default());
+            let result = apply(&mut ledger, &input, Some(B256::ZERO));
+            assert_eq!(result.is_ok(), follows, "{input:?}");
+            if let Err(error) = result {
+                assert_eq!(error.action(), Action::Halt, "{error}");
+            }
+        }
+    }
+}

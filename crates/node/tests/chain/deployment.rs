@@ -5,7 +5,7 @@ use nthroot_node::{Action, Deployment};
 
 #[tokio::test]
 async fn a_manifest_is_recognised_and_a_wrong_one_refused() {
-    let world = World::new(20).await;
+    let world = World::new().await;
     let text = serde_json::to_string(&world.deployment).unwrap();
     let read: Deployment = serde_json::from_str(&text).unwrap();
     assert_eq!(read, world.deployment);

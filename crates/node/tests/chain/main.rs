@@ -1,4 +1,7 @@
 //! The node against the contracts, on a local chain.
 
+mod claiming;
 mod deployment;
+mod following;
+mod watching;
 mod world;
