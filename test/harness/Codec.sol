@@ -68,6 +68,21 @@ library Codec {
         return abi.encodePacked(w.recipient, w.token, w.amount);
     }
 
+    /// @dev Concatenation of many: `bytes.concat` in a loop would copy the front again for each.
+    function join(bytes[] memory parts) internal pure returns (bytes memory out) {
+        uint256 size = 0;
+        for (uint256 i = 0; i < parts.length; i++) {
+            size += parts[i].length;
+        }
+        out = new bytes(size);
+        uint256 place = 0;
+        for (uint256 i = 0; i < parts.length; i++) {
+            for (uint256 j = 0; j < parts[i].length; j++) {
+                out[place++] = parts[i][j];
+            }
+        }
+    }
+
     function preimage(uint40 id, address proposer, Walked memory w, bytes memory header)
         internal
         pure

@@ -45,11 +45,13 @@ abstract contract Posting is Drafts {
         });
     }
 
-    function batchBytes(Header memory h, Step[] memory list) internal pure returns (bytes memory out) {
-        out = h.encode();
+    function batchBytes(Header memory h, Step[] memory list) internal pure returns (bytes memory) {
+        bytes[] memory parts = new bytes[](list.length + 1);
+        parts[0] = h.encode();
         for (uint256 i = 0; i < list.length; i++) {
-            out = bytes.concat(out, list[i].encode());
+            parts[i + 1] = list[i].encode();
         }
+        return Codec.join(parts);
     }
 
     /// @dev Sends a batch straight from `who`, as an account without code.

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {console} from "forge-std/console.sol";
+
+import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Codec} from "../harness/Codec.sol";
+import {Draft} from "../harness/Drafts.sol";
+import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Trial, Trials} from "../harness/Trials.sol";
+
+interface IExposedProofGas {
+    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
+        external
+        pure
+        returns (bool wellFormed, uint256 gas_);
+}
+
+/// @notice The constants of docs/spec.md, section 7.1, against what evaluation costs at its dearest. A lie whose evaluation
+/// costs more than the bound × 4/3 could not be proven; so each shape must stay within the bound itself.
+/// Each shape stresses one constant: the rule's gas is taken out on both sides, for it is spent as committed.
+contract ProofGasTest is Trials {
+    using Codec for *;
+
+    /// @dev A rule that returns `extra` for next to no gas, so that the kernel's own cost is all that shows.
+    address private echo;
+    string[] private exceeded;
+    IExposedProofGas private formula;
+
+    function setUp() public override {
+        super.setUp();
+        formula = IExposedProofGas(deployCode("ExposedLibraries.sol:ExposedLibraries"));
+        // `extra` comes last in the calldata, as length ‖ bytes ‖ padding. With o = calldataload(132) + 4, where it starts,
+        // returns u256 32 ‖ calldata[o …]:
+        // PUSH1 32 PUSH0 MSTORE · PUSH1 132 CALLDATALOAD PUSH1 4 ADD · DUP1 CALLDATASIZE SUB · DUP1 SWAP2 PUSH1 32
+        // CALLDATACOPY · PUSH1 32 ADD PUSH0 RETURN
+        echo = registry.register(hex"60205f5260843560040180360380916020376020015ff3");
+        rules[0] = echo;
+        // PUSH1 32 PUSH0 MSTORE · PUSH1 64 PUSH0 RETURN: no effects, whatever it is shown.
+        rules[1] = registry.register(hex"60205f5260405ff3");
+        nextBlock();
+    }
+
+    // ---------------------------------------------------------------- shapes
+
+    function test_AStepOfNothing() public {
+        _measure("one fragment, no effect", trial(solo(a(), "", noAssets(), 0, 0)));
+        _measure("transfer", trial(transfer(a(), b(), ETH, 1)));
+        _finish();
+    }
+
+    function test_FullStates() public {
+        _measure("15 signers, 32 assets, 2 KB data", trial(_full(15, 32, 2048, 1)));
+        _measure("15 signers, 32 assets", trial(_full(15, 32, 0, 1)));
+        _measure("15 signers, 2 KB data", trial(_full(15, 0, 2048, 1)));
+        _measure("15 signers, empty", trial(_full(15, 0, 0, 1)));
+        _measure("15 signers, 32 outflows each", trial(_full(15, 32, 0, 32)));
+        _finish();
+    }
+
+    function test_ManyCallsOnFullStates() public {
+        _measure("16 calls, 15 signers, empty", trial(_calls(16, 15, 0, 0)));
+        _measure("16 calls, 8 signers, 32 assets", trial(_calls(16, 8, 32, 0)));
+        _measure("16 calls, 2 signers, 2 KB data", trial(_calls(16, 2, 0, 2048)));
+        _measure("16 calls, 1 signer, 32 assets", trial(_calls(16, 1, 32, 0)));
+        _finish();
+    }
+
+    function test_ManyCallsOnVaults() public {
+        // Unsigned fragments are hashed before and after each call, and listed for a byte.
+        _measure("16 calls, 15 vaults, empty, written", trial(_vaults(16, 15, 0, 0, 0)));
+        _measure("16 calls, 15 vaults, 32 assets, written", trial(_vaults(16, 15, 32, 0, 0)));
+        _measure("16 calls, 15 vaults, 2 KB data, minted", trial(_vaults(16, 15, 0, 2048, 1)));
+        _measure("16 calls, 15 vaults, empty, minted", trial(_vaults(16, 15, 0, 0, 1)));
+        _measure("16 calls, 5 vaults, empty, written", trial(_vaults(16, 5, 0, 0, 0)));
+        _measure("1 call, 15 vaults, empty, written", trial(_vaults(1, 15, 0, 0, 0)));
+        _measure("1 call, 1 vault", trial(_vaults(1, 1, 0, 0, 0)));
+        _measure("16 calls, 1 vault", trial(_vaults(16, 1, 0, 0, 0)));
+        _measure("16 calls, 1 vault, 32 assets", trial(_vaults(16, 1, 32, 0, 0)));
+        _finish();
+    }
+
+    function test_MaximalEffects() public {
+        _measure("64 moves back and forth over 32 assets", trial(_moves(64, 32, false)));
+        _measure("64 moves back and forth over 32 assets, signed", trial(_moves(64, 32, true)));
+        _measure("64 mints of 31 assets", trial(_mints(64, 31)));
+        _measure("15 withdrawals of 32 assets", trial(_withdrawals(15, 32)));
+        _measure("64 writes of nothing", trial(_writes(64, 0)));
+        _measure("64 writes of 120 bytes", trial(_writes(64, 120)));
+        _measure("4 writes of 2,000 bytes", trial(_writes(4, 2000)));
+        _finish();
+    }
+
+    function test_Opening() public {
+        _measure("15 opened in one call", trial(_opens(15, 1)));
+        _measure("15 opened, then 16 calls name them all", trial(_opens(15, 16)));
+        _finish();
+    }
+
+    function test_BigBodies() public {
+        Draft memory d = solo(a(), "", noAssets(), 0, 0);
+        d.calls[0].rule = 2;
+        d.calls[0].extra = new bytes(16_000);
+        d.calls[0].signed[0] = sign(d.calls[0].signed[0], rules[1], a());
+        _measure("16 KB of unsigned data", trial(d));
+        d = solo(a(), new bytes(16_000), noAssets(), 0, 0);
+        d.calls[0].rule = 1;
+        d.calls[0].signed[0] = sign(d.calls[0].signed[0], echo, a());
+        _measure("16 KB of payload", trial(d));
+        _finish();
+    }
+
+    // ---------------------------------------------------------------- building
+
+    function _full(uint256 fragments, uint256 assets, uint256 data, uint256 outflows)
+        private
+        view
+        returns (Draft memory d)
+    {
+        d = ruled(1, _users(fragments, assets, data), _list(outflows), "", 0);
+        d.calls[0].maxEffects = 0;
+    }
+
+    /// @dev Each fragment signs in each call.
+    function _calls(uint256 calls, uint256 fragments, uint256 assets, uint256 data)
+        private
+        view
+        returns (Draft memory d)
+    {
+        Anchor[] memory users = _users(fragments, assets, data);
+        d = ruled(1, users, noAssets(), "", 0);
+        d.calls = new Call[](calls);
+        for (uint256 i = 0; i < calls; i++) {
+            d.calls[i] = ruled(1, users, noAssets(), "", 0).calls[0];
+            d.calls[i].maxEffects = 0;
+            for (uint256 j = 0; j < fragments; j++) {
+                users[j].state.nonce++;
+                d.freshAfter[j].nonce = users[j].state.nonce;
+            }
+        }
+        for (uint256 j = 0; j < fragments; j++) {
+            d.fresh[j].state.nonce = 0;
+        }
+    }
+
+    /// @dev Each call changes every vault: writes a byte, or mints.
+    function _vaults(uint256 calls, uint256 count, uint256 assets, uint256 data, uint256 mints)
+        private
+        view
+        returns (Draft memory d)
+    {
+        Anchor[] memory list = new Anchor[](count);
+        for (uint256 i = 0; i < count; i++) {
+            list[i] = _anchor(i, State(3, echo, 0, _list(assets), new bytes(data)));
+        }
+        d = ruled(1, list, noAssets(), "", 0);
+        Call memory first = d.calls[0];
+        d.calls = new Call[](calls);
+        for (uint256 i = 0; i < calls; i++) {
+            bytes memory effects;
+            for (uint8 j = 0; j < count; j++) {
+                // A byte, then none, then a byte: the shortest effects that change it each time.
+                bytes memory written = i % 2 == 0 ? bytes(hex"01") : bytes("");
+                effects = bytes.concat(effects, mints == 0 ? write(j, written) : mint(j, 0, 1));
+                if (mints == 0) d.freshAfter[j].data = written;
+                else d.freshAfter[j].assets = plus(d.freshAfter[j].assets, issued(echo, 0), 1);
+            }
+            d.calls[i] =
+                Call(1, first.gasLimit, uint16(effects.length), first.fragments, new Signed[](0), effects);
+        }
+    }
+
+    /// @dev The last asset goes back and forth: every search is as long as it can be.
+    function _moves(uint256 count, uint256 assets, bool signed) private view returns (Draft memory d) {
+        Anchor[] memory list = new Anchor[](2);
+        for (uint256 i = 0; i < 2; i++) {
+            State memory state =
+                signed ? State(1, alice, 0, _list(assets), "") : State(3, echo, 0, _list(assets), "");
+            list[i] = _anchor(i, state);
+        }
+        bytes memory effects;
+        bytes32 last = _list(assets)[assets - 1].id;
+        for (uint256 i = 0; i < count; i++) {
+            // All of it: the asset disappears and comes again, except at the other end.
+            effects = bytes.concat(effects, i % 2 == 0 ? move(0, 1, last, 1000) : move(1, 0, last, 2000 - 1000));
+        }
+        IRule.Asset[] memory limits = _list(assets);
+        for (uint256 i = 0; i < assets; i++) {
+            limits[i].amount = 1_000_000;
+        }
+        effects = signed ? effects : bytes.concat(effects, write(0, hex"01"), write(1, hex"01"));
+        d = ruled(1, list, limits, effects, 0);
+        if (!signed) (d.freshAfter[0].data, d.freshAfter[1].data) = (bytes(hex"01"), bytes(hex"01"));
+        d.calls[0].maxEffects = uint16(effects.length);
+        // 64 at most, the two writes included.
+        if (!signed) {
+            effects = "";
+            for (uint256 i = 0; i < count - 2; i++) {
+                effects = bytes.concat(effects, i % 2 == 0 ? move(0, 1, last, 1000) : move(1, 0, last, 1000));
+            }
+            d.calls[0].extra = bytes.concat(effects, write(0, hex"01"), write(1, hex"01"));
+            d.calls[0].maxEffects = uint16(d.calls[0].extra.length);
+        }
+    }
+
+    function _mints(uint256 count, uint256 assets) private view returns (Draft memory d) {
+        d = ruled(1, these(_anchor(0, State(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
+        for (uint256 i = 0; i < count; i++) {
+            d.calls[0].extra = bytes.concat(d.calls[0].extra, mint(0, 0, 1));
+            d.freshAfter[0].assets = plus(d.freshAfter[0].assets, issued(echo, 0), 1);
+        }
+        d.calls[0].maxEffects = uint16(d.calls[0].extra.length);
+    }
+
+    function _withdrawals(uint256 count, uint256 assets) private view returns (Draft memory d) {
+        d = ruled(1, these(_anchor(0, State(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
+        bytes32 last = _list(assets)[assets - 1].id;
+        d.withdrawals = new IBridge.Withdrawal[](count);
+        for (uint256 i = 0; i < count; i++) {
+            address token = address(uint160(uint256(last)));
+            d.calls[0].extra = bytes.concat(d.calls[0].extra, withdrawEffect(0, bob, token, 1));
+            d.withdrawals[i] = IBridge.Withdrawal(bob, token, 1);
+        }
+        d.freshAfter[0].assets = minus(d.freshAfter[0].assets, last, uint128(count));
+        d.calls[0].maxEffects = uint16(d.calls[0].extra.length);
+    }
+
+    function _writes(uint256 count, uint256 size) private view returns (Draft memory d) {
+        d = ruled(1, these(_anchor(0, State(3, echo, 0, noAssets(), hex"01"))), noAssets(), "", 0);
+        for (uint256 i = 0; i < count; i++) {
+            d.calls[0].extra = bytes.concat(d.calls[0].extra, write(0, new bytes(size)));
+        }
+        d.freshAfter[0].data = new bytes(size);
+        d.calls[0].maxEffects = uint16(d.calls[0].extra.length);
+    }
+
+    /// @dev One call opens all; the further ones write to each.
+    function _opens(uint256 count, uint256 calls) private view returns (Draft memory d) {
+        d = ruled(1, these(a()), noAssets(), "", count);
+        Call memory first = d.calls[0];
+        d.calls = new Call[](calls);
+        d.calls[0] = first;
+        for (uint256 i = 0; i < count; i++) {
+            first.extra = bytes.concat(first.extra, openEffect(3, echo));
+            d.opened[i] = State(3, echo, 0, noAssets(), calls == 1 ? bytes("") : abi.encodePacked(uint8(calls - 1)));
+        }
+        first.maxEffects = uint16(first.extra.length);
+        for (uint256 i = 1; i < calls; i++) {
+            Call memory c = Call(1, first.gasLimit, 0, new uint8[](count), new Signed[](0), "");
+            for (uint8 j = 0; j < count; j++) {
+                c.fragments[j] = j + 1;
+                c.extra = bytes.concat(c.extra, write(j, abi.encodePacked(uint8(i))));
+            }
+            c.maxEffects = uint16(c.extra.length);
+            d.calls[i] = c;
+        }
+    }
+
+    function _users(uint256 count, uint256 assets, uint256 data) private view returns (Anchor[] memory list) {
+        list = new Anchor[](count);
+        for (uint256 i = 0; i < count; i++) {
+            list[i] = _anchor(i, State(1, alice, 0, _list(assets), new bytes(data)));
+        }
+    }
+
+    function _anchor(uint256 i, State memory state) private pure returns (Anchor memory) {
+        return Anchor(uint56((777 + i) * 65_536), uint40(777 + i), state);
+    }
+
+    function _list(uint256 count) private pure returns (IRule.Asset[] memory list) {
+        list = new IRule.Asset[](count);
+        for (uint256 i = 0; i < count; i++) {
+            list[i] = IRule.Asset(bytes32(1000 * (i + 1)), 1000);
+        }
+    }
+
+    // ---------------------------------------------------------------- measuring
+
+    /// @dev The step must be valid: then all of it was evaluated. The rule's gas is set to what the echo surely needs and
+    /// taken out of the bound; what the echo really used counts against the bound.
+    function _measure(string memory what, Trial memory t) private {
+        bytes memory proof = evidence(t);
+        uint256 committed = 0;
+        for (uint256 i = 0; i < t.draft.calls.length; i++) {
+            committed += t.draft.calls[i].gasLimit;
+        }
+        uint256 bound_ = _bound(t) - committed;
+        uint256 used = _gasOf(proof);
+        console.log(string.concat(what, ": used, bound, used / bound in percent"));
+        console.log(used, bound_, used * 100 / bound_);
+        if (used > bound_) exceeded.push(string.concat(what, ": ", vm.toString(used), " > ", vm.toString(bound_)));
+    }
+
+    /// @dev Reports all shapes that exceed the bound, rather than the first.
+    function _finish() private view {
+        string memory all = "";
+        for (uint256 i = 0; i < exceeded.length; i++) {
+            all = string.concat(all, i == 0 ? "" : "; ", exceeded[i]);
+        }
+        assertEq(all, "", "evaluation costs more than its bound");
+    }
+
+    function _bound(Trial memory t) private view returns (uint256 gas_) {
+        uint256 stateSize = 0;
+        for (uint256 i = 0; i < t.states.length; i++) {
+            stateSize += t.states[i].length;
+        }
+        uint256 touches = t.step.fresh.length + t.step.opened.length + t.step.again.length;
+        bool wellFormed;
+        (wellFormed, gas_) = formula.evaluation(t.step.body, t.step.encode().length, touches, stateSize);
+        assertTrue(wellFormed, "well formed");
+    }
+
+    /// @dev Gas of the evaluation's frame, with the rules cold as in a transaction of its own.
+    function _gasOf(bytes memory proof) private returns (uint256 used) {
+        bytes memory input = abi.encodeCall(verifier.evaluate, (proof, address(bridge)));
+        address target = address(verifier);
+        vm.cool(echo);
+        vm.cool(account);
+        uint256 before = gasleft();
+        (bool done, bytes memory output) = target.staticcall(input);
+        used = before - gasleft();
+        assertTrue(done && abi.decode(output, (bool)), "valid");
+    }
+}
