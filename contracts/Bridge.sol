@@ -29,6 +29,9 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     uint256 private constant ENTRY_SIZE = 39;
     /// @dev Unwinding one anchor under the dearer of the known gas schedules, rounded up (test/gas).
     uint256 private constant UNWIND_GAS = 13_000;
+    /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence,
+    /// of below 80,000 bytes (16 states of 3,645, a step of 18,500, preimage and path of 2,500), at 64 gas each.
+    uint256 private constant OVERSIZE_PROOF_GAS = 5_300_000;
     /// @dev Enough for a wallet contract's receive function; the verdict does not depend on it.
     uint256 private constant REWARD_GAS = 30_000;
 
@@ -55,7 +58,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         // A window of a year or a lock beyond the gwei word is a slip of the deployer's.
         if (
             window == 0 || window > 2_628_000 || insuredGasPrice == 0 || insuredGasPrice > 1e15 || minLock > 1e24
-                || address(verifier).code.length == 0 || address(registry).code.length == 0
+                || minLock < 2 * OVERSIZE_PROOF_GAS * insuredGasPrice || address(verifier).code.length == 0
+                || address(registry).code.length == 0
         ) revert BadParameters();
         WINDOW = window;
         INSURED_GAS_PRICE = insuredGasPrice;
@@ -399,7 +403,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev No overflow: the constructor and the limits bound each factor.
     function _lockGwei(uint256 ceiling, uint256 entryCount) private view returns (uint256) {
         unchecked {
-            uint256 amount = (2 * ceiling + UNWIND_GAS * entryCount) * INSURED_GAS_PRICE;
+            uint256 amount = 2 * (ceiling + UNWIND_GAS * entryCount) * INSURED_GAS_PRICE;
             if (amount < MIN_LOCK) amount = MIN_LOCK;
             return (amount + 1 gwei - 1) / 1 gwei;
         }

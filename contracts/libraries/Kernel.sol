@@ -12,6 +12,7 @@ import {States} from "./States.sol";
 ///
 /// Whatever is wrong reverts, and the verifier reads any revert but `NeedGas` as "invalid".
 library Kernel {
+    using States for IRule.Asset[];
     using States for IRule.Fragment;
     using States for States.State;
 
@@ -63,6 +64,7 @@ library Kernel {
         Party[] parties; // they, and room for what the call opens
         uint256 count; // parties in use
         IRule.Authorisation[] authorisations;
+        uint256 free; // where the rule's input starts, and its output after it
     }
 
     /// @dev Runs the call whose rule is `rule` at the front of `body`, a well-formed one; returns where the next starts.
@@ -163,7 +165,23 @@ library Kernel {
         view
         returns (bytes memory effects)
     {
-        IRule.Fragment[] memory shown = new IRule.Fragment[](0);
+        assembly ("memory-safe") {
+            mstore(add(call_, 0xe0), mload(0x40)) // call_.free
+        }
+        bytes memory input = _input(step, call_, extra);
+        _requireGas(call_.gasLimit);
+        bool done;
+        assembly ("memory-safe") {
+            // Gas limit and rule stand in the call's second and first word.
+            done := staticcall(mload(add(call_, 0x20)), mload(call_), add(input, 32), mload(input), 0, 0)
+        }
+        if (!done) revert Invalid();
+        return _output(call_.free, call_.maxEffects);
+    }
+
+    /// @dev The calldata of the rule.
+    function _input(Step memory step, Call memory call_, bytes calldata extra) private pure returns (bytes memory) {
+        IRule.Fragment[] memory shown;
         uint256 listed = call_.listed;
         assembly ("memory-safe") {
             // An array of pointers, which `new` would fill with empty fragments.
@@ -174,34 +192,36 @@ library Kernel {
         for (uint256 i; i < listed; ++i) {
             shown[i] = call_.parties[i].work.state.shown;
         }
-        bytes memory input = abi.encodeCall(
+        return abi.encodeCall(
             IRule.transition, (IRule.Context(step.clock, step.proposer), shown, call_.authorisations, extra)
         );
+    }
 
-        uint256 gasLimit = call_.gasLimit;
+    /// @dev The rule surely gets what was committed: 63/64 of what is left is that much.
+    function _requireGas(uint256 gasLimit) private view {
         uint256 needed = gasLimit + gasLimit / 63 + CALL_RESERVE;
         if (gasleft() < needed) revert IFraudVerifier.NeedGas(needed, gasleft());
-        address rule = call_.rule;
-        uint256 maxSize = call_.maxEffects;
+    }
+
+    /// @dev The return data: u256 32 ‖ u256 length ‖ effects ‖ padding. Nothing longer than committed is copied; it
+    /// takes the place of the input, at `free`, which has served.
+    function _output(uint256 free, uint256 maxSize) private pure returns (bytes memory effects) {
         bool canonical;
         assembly ("memory-safe") {
-            let done := staticcall(gasLimit, rule, add(input, 32), mload(input), 0, 0)
             let size := returndatasize()
-            // u256 32 ‖ u256 length ‖ effects ‖ padding; nothing longer than committed is copied.
-            if and(done, and(gt(size, 63), iszero(gt(size, add(maxSize, 95))))) {
-                let output := mload(0x40)
-                returndatacopy(output, 0, size)
-                effects := add(output, 32)
+            if and(gt(size, 63), iszero(gt(size, add(maxSize, 95)))) {
+                returndatacopy(free, 0, size)
+                effects := add(free, 32)
                 let length := mload(effects)
-                let end := add(add(output, 64), length)
-                mstore(0x40, add(output, and(add(size, 63), not(31)))) // and a word for what follows
+                mstore(0x40, add(free, and(add(size, 63), not(31))))
                 canonical := and(
-                    and(eq(mload(output), 32), iszero(gt(length, maxSize))),
+                    and(eq(mload(free), 32), iszero(gt(length, maxSize))),
                     eq(size, add(64, and(add(length, 31), not(31))))
                 )
                 // Padding: the bytes behind the effects in their last word.
-                if and(canonical, iszero(iszero(and(length, 31)))) {
-                    canonical := iszero(shl(shl(3, and(length, 31)), mload(sub(end, and(length, 31)))))
+                let rest := and(length, 31)
+                if and(canonical, iszero(iszero(rest))) {
+                    canonical := iszero(shl(shl(3, rest), mload(add(effects, sub(add(length, 32), rest)))))
                 }
             }
         }
@@ -211,80 +231,81 @@ library Kernel {
     // ---------------------------------------------------------------- effects
 
     function _applyAll(Step memory step, Call memory call_, bytes memory effects) private pure {
-        uint256 pos;
-        uint256 count;
-        while (pos < effects.length) {
-            if (++count > MAX_EFFECTS) revert Invalid();
-            pos = _apply(step, call_, effects, pos);
+        unchecked {
+            uint256 from;
+            uint256 end;
+            assembly ("memory-safe") {
+                from := add(effects, 32)
+                end := add(from, mload(effects))
+            }
+            for (uint256 count; from < end; ++count) {
+                if (count == MAX_EFFECTS) revert Invalid();
+                from = _apply(step, call_, from);
+            }
+            // The last one went on behind the list: it was read from whatever lies there, and this undoes it.
+            if (from != end) revert Invalid();
         }
     }
 
-    /// @dev Applies the effect at `at`; returns where the next starts.
-    function _apply(Step memory step, Call memory call_, bytes memory effects, uint256 pos)
-        private
-        pure
-        returns (uint256)
-    {
-        uint256 code = _read(effects, pos, 1);
-        if (code == Effects.MOVE) {
-            uint256 from = _read(effects, pos + 1, 1);
-            uint256 to = _read(effects, pos + 2, 1);
-            if (from == to) revert Invalid();
-            bytes32 asset = bytes32(_read(effects, pos + 3, 32));
-            uint128 amount = uint128(_read(effects, pos + 35, 16));
-            _debit(call_, from, asset, amount);
-            _at(call_, to).work.state.shown.credit(asset, amount);
-            return pos + 51;
-        }
-        if (code == Effects.MINT || code == Effects.BURN) {
-            uint256 position = _read(effects, pos + 1, 1);
-            bytes32 asset = Effects.issuedAsset(call_.rule, bytes32(_read(effects, pos + 2, 32)));
-            uint128 amount = uint128(_read(effects, pos + 34, 16));
-            if (amount == 0) revert Invalid();
-            if (code == Effects.MINT) _at(call_, position).work.state.shown.credit(asset, amount);
-            else _debit(call_, position, asset, amount);
-            return pos + 50;
-        }
-        if (code == Effects.WRITE) {
-            Party memory party = _at(call_, _read(effects, pos + 1, 1));
-            uint256 size = _read(effects, pos + 2, 2);
-            if (!party.authority || size > MAX_DATA || pos + 4 + size > effects.length) revert Invalid();
-            bytes memory data = new bytes(size);
-            assembly ("memory-safe") {
-                mcopy(add(data, 32), add(add(effects, 36), pos), size)
+    /// @dev Applies the effect at memory `from`; returns where the next starts.
+    function _apply(Step memory step, Call memory call_, uint256 from) private pure returns (uint256) {
+        unchecked {
+            uint256 code = _read(from, 1);
+            uint256 position = _read(from + 1, 1);
+            if (code == Effects.MOVE) {
+                uint256 to = _read(from + 2, 1);
+                if (position == to) revert Invalid();
+                bytes32 asset = bytes32(_read(from + 3, 32));
+                uint128 amount = uint128(_read(from + 35, 16));
+                _debit(call_, position, asset, amount);
+                _at(call_, to).work.state.shown.credit(asset, amount);
+                return from + 51;
             }
-            party.work.state.shown.data = data;
-            return pos + 4 + size;
+            if (code == Effects.WRITE) {
+                Party memory party = _at(call_, position);
+                uint256 size = _read(from + 2, 2);
+                if (!party.authority || size > MAX_DATA) revert Invalid();
+                bytes memory data;
+                assembly ("memory-safe") {
+                    data := mload(0x40)
+                    mstore(0x40, add(data, and(add(size, 63), not(31))))
+                    mstore(data, size)
+                    mcopy(add(data, 32), add(from, 4), size)
+                }
+                party.work.state.shown.data = data;
+                return from + 4 + size;
+            }
+            if (code == Effects.MINT || code == Effects.BURN) {
+                bytes32 asset = Effects.issuedAsset(call_.rule, bytes32(_read(from + 2, 32)));
+                uint128 amount = uint128(_read(from + 34, 16));
+                if (amount == 0) revert Invalid();
+                if (code == Effects.MINT) _at(call_, position).work.state.shown.credit(asset, amount);
+                else _debit(call_, position, asset, amount);
+                return from + 50;
+            }
+            if (code == Effects.OPEN) {
+                _open(step, call_, uint8(position), address(uint160(_read(from + 2, 20))));
+                return from + 22;
+            }
+            if (code == Effects.WITHDRAW) {
+                address recipient = address(uint160(_read(from + 2, 20)));
+                address token = address(uint160(_read(from + 22, 20)));
+                uint128 amount = uint128(_read(from + 42, 16));
+                if (recipient == address(0)) revert Invalid();
+                _debit(call_, position, bytes32(uint256(uint160(token))), amount);
+                // Out of bounds reverts: more withdrawals than the step has are invalid.
+                step.withdrawals[step.withdrawn++] = keccak256(abi.encodePacked(recipient, token, amount));
+                return from + 58;
+            }
+            revert Invalid();
         }
-        if (code == Effects.OPEN) {
-            _open(step, call_, uint8(_read(effects, pos + 1, 1)), address(uint160(_read(effects, pos + 2, 20))));
-            return pos + 22;
-        }
-        if (code == Effects.WITHDRAW) {
-            uint256 from = _read(effects, pos + 1, 1);
-            address recipient = address(uint160(_read(effects, pos + 2, 20)));
-            address token = address(uint160(_read(effects, pos + 22, 20)));
-            uint128 amount = uint128(_read(effects, pos + 42, 16));
-            if (recipient == address(0)) revert Invalid();
-            _debit(call_, from, bytes32(uint256(uint160(token))), amount);
-            // Out of bounds reverts: more withdrawals than the step has are invalid.
-            step.withdrawals[step.withdrawn++] = keccak256(abi.encodePacked(recipient, token, amount));
-            return pos + 58;
-        }
-        revert Invalid();
     }
 
     /// @dev Takes an asset from a party with authority, within what it signed.
     function _debit(Call memory call_, uint256 position, bytes32 asset, uint128 amount) private pure {
         Party memory party = _at(call_, position);
         if (!party.authority || amount == 0) revert Invalid();
-        if (party.signed) {
-            IRule.Asset[] memory limits = party.limits;
-            uint256 i;
-            while (i < limits.length && limits[i].id != asset) ++i;
-            if (i == limits.length) revert Invalid();
-            limits[i].amount -= amount; // underflow reverts: invalid
-        }
+        if (party.signed) party.limits.spend(asset, amount);
         party.work.state.shown.debit(asset, amount);
     }
 
@@ -303,21 +324,32 @@ library Kernel {
 
     // ---------------------------------------------------------------- helpers
 
-    function _at(Call memory call_, uint256 position) private pure returns (Party memory) {
+    function _at(Call memory call_, uint256 position) private pure returns (Party memory party) {
         if (position >= call_.count) revert Invalid();
-        return call_.parties[position];
-    }
-
-    /// @dev An effect's field; the list must reach as far.
-    function _read(bytes memory effects, uint256 pos, uint256 size) private pure returns (uint256 value) {
-        if (pos + size > effects.length) revert Invalid();
+        Party[] memory parties = call_.parties;
         assembly ("memory-safe") {
-            value := shr(sub(256, shl(3, size)), mload(add(add(effects, 32), pos)))
+            party := mload(add(parties, shl(5, add(position, 1))))
         }
     }
 
+    /// @dev `size` bytes at memory `from`, as a number.
+    function _read(uint256 from, uint256 size) private pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(sub(256, shl(3, size)), mload(from))
+        }
+    }
+
+    /// @dev A party without authority. Declaring one in Solidity would fill in an empty fragment first.
     function _party(Work memory work) private pure returns (Party memory party) {
-        party.work = work;
+        assembly ("memory-safe") {
+            party := mload(0x40)
+            mstore(0x40, add(party, 0xa0))
+            mstore(party, work)
+            mstore(add(party, 0x20), 0)
+            mstore(add(party, 0x40), 0)
+            mstore(add(party, 0x60), 0x60) // no outflows: Solidity's empty array
+            mstore(add(party, 0x80), 0)
+        }
     }
 
     /// @dev An array of `size` pointers, each still to be set.

@@ -10,14 +10,15 @@ library ProofGas {
     uint256 internal constant FLOOR_BYTE = 64; // calldata floor of EIP-7976, whatever the byte
     uint256 internal constant DATA_BYTE = 16; // calldata
     uint256 internal constant OPEN_BYTE = 8; // copying and hashing evidence
-    uint256 internal constant EVAL_BASE = 20_000;
+    uint256 internal constant EVAL_BASE = 30_000;
     uint256 internal constant EVAL_BYTE = 40; // decoding, encoding, hashing of step and states
     uint256 internal constant EVAL_TOUCH = 5000;
     uint256 internal constant CALL_BASE = 15_000;
+    uint256 internal constant CALL_FRAGMENT = 6000; // listing a fragment, beside its bytes
     uint256 internal constant AUTH = 12_000; // signature and its message
     uint256 internal constant AUTH_OUTFLOW = 1000;
     uint256 internal constant PASS_BYTE = 40; // passing states to a rule
-    uint256 internal constant EFFECT_BYTE = 250; // decoding and applying effects
+    uint256 internal constant EFFECT_BYTE = 300; // decoding and applying effects
 
     uint256 private constant MAX_CALLS = 16;
     uint256 private constant MAX_FRAGMENTS = 16;
@@ -46,7 +47,8 @@ library ProofGas {
                 uint256 fragments = _read(body, pos + 7, 1);
                 if (effectBytes > MAX_EFFECT_BYTES || fragments == 0 || fragments > MAX_FRAGMENTS) return (false, 0);
                 passed += effectBytes;
-                gas_ += CALL_BASE + _read(body, pos + 1, 4) + PASS_BYTE * passed + EFFECT_BYTE * effectBytes;
+                gas_ += CALL_BASE + _read(body, pos + 1, 4) + CALL_FRAGMENT * fragments + PASS_BYTE * passed
+                    + EFFECT_BYTE * effectBytes;
                 pos += 8 + fragments;
 
                 uint256 authorisations = _read(body, pos, 1);

@@ -47,55 +47,56 @@ library States {
         shown.data = encoded[pos + 2:];
     }
 
-    /// @dev Hash of the canonical encoding.
+    /// @dev Hash of the canonical encoding, which is written to scratch memory behind the free pointer.
     function hash(State memory state) internal pure returns (bytes32 digest) {
-        IRule.Fragment memory shown = state.shown;
-        bytes memory head =
-            abi.encodePacked(uint8(0), shown.kind, shown.controller, state.nonce, uint8(shown.assets.length));
-        uint256 start;
-        uint256 pos;
         assembly ("memory-safe") {
-            // Continues `head` in scratch memory behind the free pointer.
-            start := mload(0x40)
-            mcopy(start, add(head, 32), mload(head))
-            pos := add(start, mload(head))
-        }
-        uint256 count = shown.assets.length;
-        for (uint256 i; i < count; ++i) {
-            IRule.Asset memory asset = shown.assets[i];
-            assembly ("memory-safe") {
-                mstore(pos, mload(asset))
-                mstore(add(pos, 32), shl(128, mload(add(asset, 32))))
-                pos := add(pos, ASSET_SIZE)
+            let shown := mload(state)
+            let assets := mload(add(shown, 0x60))
+            let data := mload(add(shown, 0x80))
+            let start := mload(0x40)
+            // 0x00 ‖ kind ‖ controller ‖ nonce ‖ number of assets
+            mstore(
+                start,
+                or(
+                    or(shl(240, mload(add(shown, 0x20))), shl(80, mload(add(shown, 0x40)))),
+                    or(shl(16, mload(add(state, 0x20))), shl(8, mload(assets)))
+                )
+            )
+            let to := add(start, 31)
+            let from := add(assets, 32)
+            for { let last := add(from, shl(5, mload(assets))) } lt(from, last) { from := add(from, 32) } {
+                let asset := mload(from)
+                mstore(to, mload(asset))
+                mstore(add(to, 32), shl(128, mload(add(asset, 32))))
+                to := add(to, ASSET_SIZE)
             }
-        }
-        bytes memory data = shown.data;
-        assembly ("memory-safe") {
-            mstore(pos, shl(240, mload(data)))
-            mcopy(add(pos, 2), add(data, 32), mload(data))
-            digest := keccak256(start, add(sub(add(pos, 2), start), mload(data)))
+            let size := mload(data)
+            mstore(to, shl(240, size))
+            mcopy(add(to, 2), add(data, 32), size)
+            digest := keccak256(start, add(sub(to, start), add(size, 2)))
         }
     }
 
     /// @dev Adds to an asset; a new one takes its place in the order.
     function credit(IRule.Fragment memory fragment, bytes32 id, uint128 amount) internal pure {
         IRule.Asset[] memory assets = fragment.assets;
-        uint256 count = assets.length;
-        uint256 i;
-        while (i < count && assets[i].id < id) ++i;
-        if (i < count && assets[i].id == id) {
-            assets[i].amount += amount; // overflow reverts: invalid
+        (uint256 place, uint256 found) = _find(assets, id);
+        if (found == uint256(id)) {
+            IRule.Asset memory held = _assetAt(place);
+            held.amount += amount; // overflow reverts: invalid
             return;
         }
-        if (count == MAX_ASSETS) revert NotAState();
+        if (assets.length == MAX_ASSETS) revert NotAState();
         IRule.Asset memory added = IRule.Asset(id, amount);
         assembly ("memory-safe") {
             let grown := mload(0x40)
+            let count := mload(assets)
             mstore(0x40, add(grown, shl(5, add(count, 2))))
             mstore(grown, add(count, 1))
-            mcopy(add(grown, 32), add(assets, 32), shl(5, i))
-            mstore(add(grown, shl(5, add(i, 1))), added)
-            mcopy(add(grown, shl(5, add(i, 2))), add(assets, shl(5, add(i, 1))), shl(5, sub(count, i)))
+            let before := sub(place, add(assets, 32))
+            mcopy(add(grown, 32), add(assets, 32), before)
+            mstore(add(add(grown, 32), before), added)
+            mcopy(add(add(grown, 64), before), place, sub(shl(5, count), before))
             mstore(add(fragment, 0x60), grown)
         }
     }
@@ -103,17 +104,48 @@ library States {
     /// @dev Takes from an asset, which disappears at zero.
     function debit(IRule.Fragment memory fragment, bytes32 id, uint128 amount) internal pure {
         IRule.Asset[] memory assets = fragment.assets;
-        uint256 count = assets.length;
-        uint256 i;
-        while (i < count && assets[i].id != id) ++i;
-        if (i == count) revert NotAState();
-        uint128 left = assets[i].amount - amount; // underflow reverts: invalid
-        assets[i].amount = left;
-        if (left != 0) return;
+        (uint256 place, uint256 found) = _find(assets, id);
+        if (found != uint256(id)) revert NotAState();
+        IRule.Asset memory held = _assetAt(place);
+        held.amount -= amount; // underflow reverts: invalid
+        if (held.amount != 0) return;
         assembly ("memory-safe") {
-            // Closes the gap; memory behind the shortened array stays unused.
-            mcopy(add(assets, shl(5, add(i, 1))), add(assets, shl(5, add(i, 2))), shl(5, sub(sub(count, i), 1)))
-            mstore(assets, sub(count, 1))
+            // Closes the gap; the word behind the shortened array stays unused.
+            let last := add(assets, shl(5, mload(assets)))
+            mcopy(place, add(place, 32), sub(last, place))
+            mstore(assets, sub(mload(assets), 1))
+        }
+    }
+
+    /// @dev Takes from what is left of a signed outflow.
+    function spend(IRule.Asset[] memory limits, bytes32 id, uint128 amount) internal pure {
+        (uint256 place, uint256 found) = _find(limits, id);
+        if (found != uint256(id)) revert NotAState();
+        IRule.Asset memory limit = _assetAt(place);
+        limit.amount -= amount; // underflow reverts: invalid
+    }
+
+    /// @dev First element whose id is not below `id`, of a list in ascending order: where its pointer lies, and its id.
+    /// Behind the last one the id reads as `~id`, which is another. Up to 64 effects scan up to three lists of 32: hence assembly, 41
+    /// gas an element instead of 130 checked.
+    function _find(IRule.Asset[] memory assets, bytes32 id) private pure returns (uint256 place, uint256 found) {
+        assembly ("memory-safe") {
+            found := not(id)
+            place := add(assets, 32)
+            for { let end := add(place, shl(5, mload(assets))) } lt(place, end) { place := add(place, 32) } {
+                let held := mload(mload(place))
+                if iszero(lt(held, id)) {
+                    found := held
+                    break
+                }
+            }
+        }
+    }
+
+    /// @dev The asset whose pointer lies at `place`.
+    function _assetAt(uint256 place) private pure returns (IRule.Asset memory asset) {
+        assembly ("memory-safe") {
+            asset := mload(place)
         }
     }
 }

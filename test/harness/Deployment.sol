@@ -13,7 +13,7 @@ import {IRuleRegistry} from "../../contracts/interfaces/IRuleRegistry.sol";
 abstract contract Deployment is Test {
     uint256 internal constant WINDOW = 20;
     uint256 internal constant INSURED_GAS_PRICE = 10 gwei;
-    uint256 internal constant MIN_LOCK = 0.05 ether;
+    uint256 internal constant MIN_LOCK = 0.106 ether;
     /// @dev Not zero and not round, so that an id counted from the wrong block shows.
     uint256 internal constant DEPLOYMENT_BLOCK = 1017;
     uint256 internal constant BOND = 100 ether;

@@ -20,12 +20,12 @@ pub struct Parameters {
 }
 
 impl Default for Parameters {
-    /// Small: a window of 20 blocks, 1 gwei, 0.01 ETH.
+    /// Small: a window of 20 blocks, 1 gwei, 0.0106 ETH.
     fn default() -> Self {
         Self {
             window: 20,
             insured_gas_price: 1_000_000_000,
-            min_lock: 10_000_000_000_000_000,
+            min_lock: 10_600_000_000_000_000,
         }
     }
 }

@@ -5,7 +5,7 @@ use alloy_primitives::U256;
 /// Wei in a gwei, the unit of bonds.
 pub const GWEI: u64 = 1_000_000_000;
 
-/// Gas that the roll-back of one entry is reckoned at; a conviction is reckoned at twice the proof ceiling (section 8).
+/// Gas that the roll-back of one entry is reckoned at, beside the proof at its ceiling (section 8).
 const ENTRY_GAS: u64 = 13_000;
 
 /// What a deployment fixes.
@@ -24,10 +24,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// What a batch locks, in gwei: `max(MIN_LOCK, (2 · ceiling + 13,000 · entries) · INSURED_GAS_PRICE)`, rounded up. A lock
+    /// What a batch locks, in gwei: `max(MIN_LOCK, 2 · (ceiling + 13,000 · entries) · INSURED_GAS_PRICE)`, rounded up. A lock
     /// beyond 64 bits saturates; no bond covers it.
     pub fn lock(&self, ceiling: u32, entry_count: u16) -> u64 {
-        let gas = 2 * u64::from(ceiling) + ENTRY_GAS * u64::from(entry_count);
+        let gas = 2 * (u64::from(ceiling) + ENTRY_GAS * u64::from(entry_count));
         // 64 bits times 128 bits fit.
         let insured = U256::from(gas) * U256::from(self.insured_gas_price);
         let wei = insured.max(U256::from(self.min_lock));

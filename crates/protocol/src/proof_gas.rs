@@ -19,6 +19,8 @@ pub struct ProofGasTable {
     pub eval_touch: u64,
     /// A call, beside the gas of its rule.
     pub call_base: u64,
+    /// A fragment that a call lists, beside its bytes.
+    pub call_fragment: u64,
     /// An authorisation.
     pub auth: u64,
     /// An outflow of an authorisation.
@@ -33,14 +35,15 @@ pub struct ProofGasTable {
 pub const PROOF_GAS: ProofGasTable = ProofGasTable {
     tx_base: 200_000,
     open_byte: 8,
-    eval_base: 20_000,
+    eval_base: 30_000,
     eval_byte: 40,
     eval_touch: 5_000,
     call_base: 15_000,
+    call_fragment: 6_000,
     auth: 12_000,
     auth_outflow: 1_000,
     pass_byte: 40,
-    effect_byte: 250,
+    effect_byte: 300,
 };
 
 /// Gas of a byte of calldata, at the dearer of ordinary execution and the floor of EIP-7623 as planned to be raised.
@@ -73,6 +76,7 @@ impl ProofGasTable {
             let terms = [
                 self.call_base,
                 u64::from(call.gas),
+                self.call_fragment.saturating_mul(length(call.fragments.len())),
                 self.auth.saturating_mul(length(call.authorisations.len())),
                 self.auth_outflow.saturating_mul(length(outflows)),
                 self.pass_byte.saturating_mul(passed.saturating_add(effects_so_far)),
