@@ -1,0 +1,160 @@
+//! Withdrawals: finality, bits, openings (section 9).
+
+use nthroot_model::ledger::{ClaimError, WordError};
+use nthroot_protocol::{BatchId, Status, Withdrawal};
+
+use crate::world::{ALICE, BOB, WINDOW, World, spend, withdrawal};
+
+/// A batch with 10 withdrawals, so that their tree has two levels, in two steps.
+fn withdrawing(world: &mut World) -> BatchId {
+    let [a, b] = [world.deposit(0, 1000), world.deposit(1, 1000)];
+    let mut builder = world.builder(ALICE);
+    builder.step(&spend(&builder, 0, a, None, &[1, 2, 3, 4, 5])).unwrap();
+    builder.step(&spend(&builder, 1, b, None, &[6, 7, 8, 9, 10])).unwrap();
+    let batch = builder.build().unwrap();
+    world.submit(ALICE, &batch).unwrap().id
+}
+
+fn claim(world: &mut World, id: BatchId, position: u8) -> Result<Withdrawal, ClaimError> {
+    let preimage = world.preimage(id);
+    let claim = world.ledger.claims(id).unwrap()[usize::from(position)].clone();
+    assert_eq!(claim.position, position);
+    let payment = world
+        .ledger
+        .claim(&preimage, position, claim.withdrawal, &claim.siblings)?;
+    assert_eq!((payment.batch, payment.position), (id, position));
+    Ok(payment.withdrawal)
+}
+
+#[test]
+fn each_withdrawal_is_paid_once_after_the_window() {
+    let mut world = World::new();
+    let id = withdrawing(&mut world);
+    let last = world.ledger.block() + WINDOW;
+    world.advance(WINDOW);
+    assert_eq!(claim(&mut world, id, 3), Err(ClaimError::InWindow { id, last }));
+    assert_eq!(world.ledger.final_at(id), Some(last + 1));
+    world.advance(1);
+    for position in [3, 9, 0, 8, 1, 2, 4, 5, 6, 7] {
+        assert!(!world.ledger.slot_is_free(ALICE, 0), "something is unpaid");
+        let expected = withdrawal(position / 5, u128::from(position) + 1);
+        assert_eq!(claim(&mut world, id, position), Ok(expected));
+        assert_eq!(claim(&mut world, id, position), Err(ClaimError::NothingToPay(position)));
+        assert!(world.ledger.claims(id).unwrap()[usize::from(position)].paid);
+    }
+    assert!(world.ledger.slot_is_free(ALICE, 0));
+    assert_eq!(world.ledger.word(ALICE, 0).unwrap().unpaid, 0);
+}
+
+#[test]
+fn a_claim_must_open_the_withdrawal_root() {
+    let mut world = World::new();
+    let id = withdrawing(&mut world);
+    world.advance(WINDOW + 1);
+    let preimage = world.preimage(id);
+    let claims = world.ledger.claims(id).unwrap();
+    let before = world.dump();
+    let mut try_claim =
+        |position, withdrawal, siblings: &[_]| world.ledger.claim(&preimage, position, withdrawal, siblings);
+    for claim in &claims {
+        let more = Withdrawal {
+            amount: claim.withdrawal.amount + 1,
+            ..claim.withdrawal
+        };
+        let position = claim.position;
+        assert_eq!(
+            try_claim(position, more, &claim.siblings),
+            Err(ClaimError::Opening(position))
+        );
+        let other = (position + 1) % 10;
+        assert_eq!(
+            try_claim(other, claim.withdrawal, &claim.siblings),
+            Err(ClaimError::Opening(other))
+        );
+        let siblings = &claim.siblings[1..];
+        assert_eq!(
+            try_claim(position, claim.withdrawal, siblings),
+            Err(ClaimError::Opening(position))
+        );
+    }
+    for position in [10, 23, 24, 32, 255] {
+        let none = try_claim(position, claims[0].withdrawal, &claims[0].siblings);
+        assert_eq!(none, Err(ClaimError::NothingToPay(position)));
+    }
+    let mut other = world.ledger.preimage(id).unwrap().clone();
+    other.withdrawal_root = claims[0].withdrawal.leaf();
+    other.withdrawal_count = 1;
+    let mismatch = WordError::Mismatch {
+        proposer: ALICE,
+        slot: 0,
+    };
+    assert_eq!(
+        world.ledger.claim(&other.encode(), 0, claims[0].withdrawal, &[]),
+        Err(mismatch.into())
+    );
+    assert_eq!(world.dump(), before, "a refused claim changes nothing");
+}
+
+#[test]
+fn an_older_fault_holds_payments_back_and_a_younger_one_does_not() {
+    let mut world = World::new();
+    let [x, y] = world.deposits();
+    let older = world.lie(BOB, &[x]);
+    let id = withdrawing(&mut world);
+    let younger = world.lie(BOB, &[y]);
+    world.convict(older, 0, false);
+    world.convict(younger, 0, false);
+    assert_eq!(world.ledger.final_at(id), None);
+    world.advance(WINDOW + 1);
+    assert_eq!(claim(&mut world, id, 0), Err(ClaimError::Fault { id, fault: older }));
+    world.unwind(older);
+    assert_eq!(world.ledger.oldest_fault(), Some(younger));
+    assert!(claim(&mut world, id, 0).is_ok());
+}
+
+#[test]
+fn only_live_batches_pay() {
+    let mut world = World::new();
+    let [x] = world.deposits();
+    let parent = world.lie(BOB, &[x]);
+    world.advance(1);
+    let mut step = world.touch(&[x]);
+    step.withdrawals = vec![withdrawal(0, 5)];
+    let batch = world.raw(ALICE, vec![step]);
+    let child = world.submit(ALICE, &batch).unwrap().id;
+    world.convict(parent, 0, false);
+    world.advance(WINDOW + 1);
+    for status in [Status::Condemned, Status::Unwound] {
+        match status {
+            Status::Condemned => world.ledger.on_condemned(child).unwrap(),
+            _ => world.ledger.on_unwound(child).unwrap(),
+        }
+        let refused = WordError::Status {
+            id: child,
+            actual: status,
+        };
+        assert_eq!(claim(&mut world, child, 0), Err(refused.into()));
+        assert_eq!(world.ledger.on_claimed(child, 0), Err(refused.into()));
+    }
+}
+
+#[test]
+fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
+    let mut world = World::new();
+    let id = withdrawing(&mut world);
+    let [x] = world.deposits();
+    let other = world.lie(BOB, &[x]);
+    world.advance(WINDOW + 1);
+    world.ledger.prune_final();
+    assert_eq!(world.ledger.preimage(other), Err(WordError::Pruned(other)));
+    assert_eq!(world.ledger.status(other), Some(Status::Live));
+    for position in 0..10 {
+        assert!(claim(&mut world, id, position).is_ok());
+    }
+    let anchors = world.anchors();
+    world.ledger.prune_final();
+    assert_eq!(world.ledger.claims(id), Err(WordError::Pruned(id)));
+    assert_eq!(world.anchors(), anchors);
+    let batch = world.raw(ALICE, vec![world.touch(&[x])]);
+    assert_eq!(batch.header.slot, 0, "its word slot is free");
+}

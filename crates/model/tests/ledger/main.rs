@@ -1,0 +1,10 @@
+//! The ledger and the builder, against the specification.
+
+mod bonds;
+mod claims;
+mod faults;
+mod honest;
+mod liars;
+mod submission;
+mod walks;
+mod world;
