@@ -5,7 +5,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use nthroot_bindings::{Bridge, bridge::IBridge};
-use nthroot_model::ledger::{Claim, Ledger};
+use nthroot_model::ledger::{Claim, Ledger, WordError};
 use nthroot_protocol::BatchId;
 
 use crate::{
@@ -53,8 +53,13 @@ impl Payable {
 ///
 /// If the ledger does not know the batch.
 pub fn unpaid(ledger: &Ledger, batch: BatchId) -> Result<Vec<Payable>> {
-    let unknown = |error: nthroot_model::ledger::WordError| Error::Model(error.to_string());
-    let preimage = ledger.preimage(batch).map_err(unknown)?.encode();
+    let unknown = |error: WordError| Error::Model(error.to_string());
+    let preimage = match ledger.preimage(batch) {
+        Ok(preimage) => preimage.encode(),
+        // Only what is paid or unwound is pruned.
+        Err(WordError::Pruned(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(unknown(error)),
+    };
     let claims = ledger.claims(batch).map_err(unknown)?;
     let payable = |claim| Payable {
         batch,
@@ -72,8 +77,7 @@ pub fn unpaid(ledger: &Ledger, batch: BatchId) -> Result<Vec<Payable>> {
 pub fn ready(ledger: &Ledger) -> Result<Vec<Payable>> {
     let mut ready = Vec::new();
     for batch in ledger.batches().filter(|batch| ledger.is_final(*batch)) {
-        // A batch that was pruned has nothing left to pay.
-        ready.extend(unpaid(ledger, batch).unwrap_or_default());
+        ready.extend(unpaid(ledger, batch)?);
     }
     Ok(ready)
 }

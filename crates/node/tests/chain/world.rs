@@ -94,7 +94,7 @@ impl World {
         let parameters = Parameters {
             window: WINDOW,
             insured_gas_price: 50_000_000_000,
-            min_lock: ETHER / 10,
+            min_lock: 53 * ETHER / 100,
         };
         let (deployment, _) = deploy(&funder, parameters).await.expect("the contracts deploy");
         Self {
