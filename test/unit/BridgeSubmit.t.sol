@@ -163,9 +163,9 @@ contract BridgeSubmitTest is Scenario {
     function test_TheLockMustBeFree() public {
         Step[] memory list = _list();
         Header memory h = header(list, 0);
-        h.ceiling = 5_000_000;
+        h.ceiling = 6_000_000;
         // (2 · 5,000,000 + 13,000 · 2) · 10 gwei, in gwei
-        uint256 lock = 100_260_000;
+        uint256 lock = 120_520_000;
         assertEq(bridge.lockOf(h.ceiling, h.entryCount), lock * 1 gwei);
         address poor = makeAddr("poor");
         bytes memory batch = batchBytes(h, list);
@@ -185,7 +185,7 @@ contract BridgeSubmitTest is Scenario {
 
     function test_TheLeastLockBinds() public view {
         assertEq(bridge.lockOf(0, 1), MIN_LOCK);
-        assertEq(bridge.lockOf(10_000_000, 512), (20_000_000 + 13_000 * 512) * INSURED_GAS_PRICE);
+        assertEq(bridge.lockOf(10_000_000, 512), 2 * (10_000_000 + 13_000 * 512) * INSURED_GAS_PRICE);
     }
 
     // ---------------------------------------------------------------- shapes
