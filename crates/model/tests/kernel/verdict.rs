@@ -74,13 +74,16 @@ fn proof_gas(posted: &Posted, scene: &Scene) -> u64 {
     );
     let s = length(posted.placed.step.encode().len()) + p;
     let t = length(posted.placed.step.touches());
-    let mut evaluation = 20_000 + 40 * s + 5_000 * t;
+    let mut evaluation = 30_000 + 40 * s + 5_000 * t;
     let mut effects = 0;
     for call in &scene.calls {
         let signed: usize = call.authorisations.iter().map(|a| a.outflows.len()).sum();
         effects += u64::from(call.max_effects);
-        evaluation += 15_000 + u64::from(call.gas) + 12_000 * length(call.authorisations.len());
-        evaluation += 1_000 * length(signed) + 40 * (p + effects) + 250 * u64::from(call.max_effects);
+        evaluation += 15_000
+            + u64::from(call.gas)
+            + 6_000 * length(call.fragments.len())
+            + 12_000 * length(call.authorisations.len());
+        evaluation += 1_000 * length(signed) + 40 * (p + effects) + 300 * u64::from(call.max_effects);
     }
     200_000 + (64 * e).max((16 + PROOF_GAS.open_byte) * e + evaluation)
 }
