@@ -9,6 +9,7 @@ use alloy::{
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::local::PrivateKeySigner,
     sol_types::SolEvent,
+    transports::{TransportError, TransportErrorKind},
 };
 use tracing::{debug, warn};
 
@@ -29,6 +30,9 @@ const GIVE_UP: u64 = 30;
 
 /// Per cent. Nodes ask for at least 10 more to replace a transaction.
 const FEE_RAISE: u128 = 25;
+
+/// How often fees are raised at once to replace a transaction that was given up.
+const MAX_RAISES: u32 = 20;
 
 /// Per cent that an estimate is raised by: the state may change before inclusion.
 const ESTIMATE_MARGIN: u64 = 25;
@@ -144,7 +148,7 @@ impl Mined {
     }
 }
 
-/// A key that sends transactions.
+/// A key that sends transactions, one after the other: nothing else may send with it meanwhile.
 #[derive(Clone)]
 pub struct Sender {
     l1: L1,
@@ -216,8 +220,10 @@ impl Sender {
         Ok(mined)
     }
 
+    /// That of the next transaction to be included. One that was given up has it too, and is replaced: behind it nothing
+    /// would ever be included.
     async fn nonce(&self) -> Result<u64> {
-        Ok(self.l1.provider().get_transaction_count(self.address).pending().await?)
+        Ok(self.l1.provider().get_transaction_count(self.address).latest().await?)
     }
 
     async fn with_gas(&self, mut call: Call) -> Result<Call> {
@@ -235,40 +241,59 @@ impl Sender {
 
     async fn broadcast(&self, call: Call, nonce: u64) -> Result<Pending> {
         let head = self.l1.header(BlockNumberOrTag::Latest).await?;
-        let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
-        let base = head.base_fee_per_gas().unwrap_or_default();
         let mut pending = Pending {
             calldata: call.input.len(),
             request: call
                 .request(self.address)
                 .with_nonce(nonce)
-                .with_chain_id(self.l1.chain_id())
-                .with_max_priority_fee_per_gas(tip)
-                .with_max_fee_per_gas(2 * u128::from(base) + tip),
+                .with_chain_id(self.l1.chain_id()),
             hashes: Vec::new(),
             first: head.number,
             last: head.number,
         };
-        self.publish(&mut pending).await?;
+        self.set_fees(&mut pending).await?;
+        let mut raises = 0;
+        while let Err(error) = self.publish(&mut pending).await {
+            // Something that was given up stands in its place, and its fees must be topped.
+            let refused = error
+                .as_error_resp()
+                .is_some_and(|error| error.message.contains("underpriced"));
+            if !refused || raises == MAX_RAISES {
+                return Err(error.into());
+            }
+            raises += 1;
+            self.set_fees(&mut pending).await?;
+        }
         Ok(pending)
     }
 
-    async fn publish(&self, pending: &mut Pending) -> Result<()> {
+    /// Twice the base fee, so that it may double, and a tip; but a fixed step above the last version, if there is one.
+    async fn set_fees(&self, pending: &mut Pending) -> Result<()> {
+        let head = self.l1.header(BlockNumberOrTag::Latest).await?;
+        let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
+        let base = u128::from(head.base_fee_per_gas().unwrap_or_default());
+        let raised = |fee: Option<u128>| fee.map_or(0, |fee| fee + (fee * FEE_RAISE / 100).max(1));
+        let tip = tip.max(raised(pending.request.max_priority_fee_per_gas));
+        let fee = (2 * base + tip).max(raised(pending.request.max_fee_per_gas));
+        pending.request.max_priority_fee_per_gas = Some(tip);
+        pending.request.max_fee_per_gas = Some(fee);
+        Ok(())
+    }
+
+    /// Hands the transaction, as it now is, to the node.
+    async fn publish(&self, pending: &mut Pending) -> Result<(), TransportError> {
         let signed = pending
             .request
             .clone()
             .build(&self.wallet)
             .await
-            .map_err(|error| Error::Signer(error.to_string()))?;
+            .map_err(TransportErrorKind::custom)?;
         let hash = *signed.tx_hash();
         let raw = signed.encoded_2718();
         debug!(%hash, bytes = raw.len(), "sending");
-        match self.l1.provider().send_raw_transaction(&raw).await {
-            Ok(_) => pending.hashes.push(hash),
-            // An earlier version may have been included meanwhile: its receipt will tell.
-            Err(error) if !pending.hashes.is_empty() => warn!(%hash, %error, "not sent again"),
-            Err(error) => return Err(error.into()),
-        }
+        // Its receipt is awaited in `finish`, together with those of the other versions.
+        let _ = self.l1.provider().send_raw_transaction(&raw).await?;
+        pending.hashes.push(hash);
         Ok(())
     }
 
@@ -299,12 +324,15 @@ impl Sender {
             }
             if block > pending.last + PATIENCE {
                 pending.last = block;
-                pending.raise_fees();
                 warn!(
                     nonce = pending.request.nonce,
                     "not included, sending again with higher fees"
                 );
-                self.publish(&mut pending).await?;
+                self.set_fees(&mut pending).await?;
+                // An earlier version may have been included meanwhile: its receipt will tell.
+                if let Err(error) = self.publish(&mut pending).await {
+                    warn!(%error, "not sent again");
+                }
             }
             tokio::time::sleep(self.l1.poll()).await;
         }
@@ -325,7 +353,7 @@ impl Sender {
 }
 
 /// A node that refuses a call or an estimate says why.
-fn refusal(error: alloy::transports::TransportError) -> Error {
+fn refusal(error: TransportError) -> Error {
     match Revert::of(&error) {
         Some(revert) => Error::WouldFail(revert),
         None => error.into(),
@@ -339,18 +367,6 @@ struct Pending {
     hashes: Vec<B256>,
     first: u64,
     last: u64,
-}
-
-impl Pending {
-    fn raise_fees(&mut self) {
-        let raise = |fee: &mut Option<u128>| {
-            if let Some(fee) = fee {
-                *fee += (*fee * FEE_RAISE / 100).max(1);
-            }
-        };
-        raise(&mut self.request.max_fee_per_gas);
-        raise(&mut self.request.max_priority_fee_per_gas);
-    }
 }
 
 /// Makes a sent request callable again.

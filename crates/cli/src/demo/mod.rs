@@ -31,7 +31,6 @@ use crate::demo::{chain::Chain, report::Narrator, stage::Stage};
 /// With --rpc-url it runs on a chain that is there and waits for its blocks. It needs one account with about 9 ether
 /// (--deployer-key); all others get theirs from it, under keys that follow from its key, unless you name them.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Args {
     /// Run on the L1 node at this address instead of a local chain
     #[arg(long, value_name = "URL", requires = "deployer_key")]

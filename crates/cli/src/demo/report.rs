@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use eyre::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nthroot_node::{Deployment, Mined};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::text::{Style, table, thousands};
 
@@ -79,30 +79,48 @@ pub(crate) struct Target {
     pub(crate) met: bool,
 }
 
-/// Somebody's money. Wei, or the token's smallest unit.
+/// Somebody's money. Wei, or the token's smallest unit; in decimal.
 #[derive(Clone, Serialize)]
 pub(crate) struct Money {
     pub(crate) actor: String,
     pub(crate) address: Address,
+    #[serde(serialize_with = "decimal")]
     pub(crate) eth_before: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) eth_after: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) eth_fees: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) eth_bridge: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) bond: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) token_before: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) token_after: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) token_bridge: U256,
 }
 
-/// What the bridge holds of an asset, and what it owes.
+/// What the bridge holds of an asset, and what it owes; in decimal.
 #[derive(Serialize)]
 pub(crate) struct Solvency {
     pub(crate) asset: String,
+    #[serde(serialize_with = "decimal")]
     pub(crate) held: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) fragments: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) unpaid: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) bonds: U256,
+    #[serde(serialize_with = "decimal")]
     pub(crate) burnt: U256,
+}
+
+/// Beyond what numbers in JSON can hold.
+fn decimal<S: Serializer>(amount: &U256, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
 }
 
 /// Tells the story as it goes.

@@ -3,5 +3,6 @@
 mod claiming;
 mod deployment;
 mod following;
+mod sending;
 mod watching;
 mod world;

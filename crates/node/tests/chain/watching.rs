@@ -167,6 +167,44 @@ async fn a_conviction_stands_although_others_built_on_the_lie_and_all_of_it_is_r
     world.assert_same(&follower).await;
 }
 
+#[tokio::test]
+async fn a_conviction_stands_when_a_child_slips_in_between_simulation_and_inclusion() {
+    let scene = scene().await;
+    let Scene {
+        world,
+        mallory,
+        wanda,
+        anchors,
+    } = &scene;
+    let lie = world
+        .post(mallory, 0, &scene.transfer(0), enrich(mallory))
+        .await
+        .unwrap();
+    let mut follower = world.follower().await;
+    let proof = watcher::challenge(follower.ledger(), lie.id, 0).unwrap();
+    assert!(!proof.entries.is_empty(), "nothing was built on it yet");
+    let watcher = Watcher::new(wanda.sender.clone());
+    watcher.simulate(world.deployment.bridge, &proof).await.unwrap();
+
+    let child = build_on_unknown(world, mallory, 1, anchors[1], 1).await;
+    nthroot_node::Proposer::new(mallory.sender.clone())
+        .post(&follower, &child)
+        .await
+        .unwrap();
+    let mined = wanda.sender.send(proof.call(world.deployment.bridge)).await.unwrap();
+    assert!(mined.event::<Bridge::Convicted>(world.deployment.bridge).is_ok());
+    assert!(mined.event::<Bridge::Unwound>(world.deployment.bridge).is_err());
+
+    let deeds = watcher.defend(&mut follower).await.unwrap();
+    assert_eq!(
+        deeds.len(),
+        3,
+        "the child condemned and unwound, then the lie unwound: {deeds:?}"
+    );
+    assert_eq!(follower.ledger().oldest_fault(), None);
+    world.assert_same(&follower).await;
+}
+
 /// A batch with a consent to nothing on an anchor whose state the model does not know.
 async fn build_on_unknown(world: &World, actor: &Actor, slot: u16, anchor: AnchorId, nonce: u64) -> Batch {
     let follower = world.follower().await;
