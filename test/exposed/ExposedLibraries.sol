@@ -26,11 +26,7 @@ contract ExposedLibraries {
         return CommitmentTree.siblingCount(n, index);
     }
 
-    function rootFrom(bytes32 leaf, uint256 n, uint256 index, bytes calldata siblings)
-        external
-        pure
-        returns (bytes32)
-    {
+    function rootFrom(bytes32 leaf, uint256 n, uint256 index, bytes calldata siblings) external pure returns (bytes32) {
         return CommitmentTree.rootFrom(leaf, n, index, siblings);
     }
 

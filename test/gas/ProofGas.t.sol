@@ -166,8 +166,7 @@ contract ProofGasTest is Trials {
                 if (mints == 0) d.freshAfter[j].data = written;
                 else d.freshAfter[j].assets = plus(d.freshAfter[j].assets, issued(echo, 0), 1);
             }
-            d.calls[i] =
-                Call(1, first.gasLimit, uint16(effects.length), first.fragments, new Signed[](0), effects);
+            d.calls[i] = Call(1, first.gasLimit, uint16(effects.length), first.fragments, new Signed[](0), effects);
         }
     }
 
@@ -175,8 +174,7 @@ contract ProofGasTest is Trials {
     function _moves(uint256 count, uint256 assets, bool signed) private view returns (Draft memory d) {
         Anchor[] memory list = new Anchor[](2);
         for (uint256 i = 0; i < 2; i++) {
-            State memory state =
-                signed ? State(1, alice, 0, _list(assets), "") : State(3, echo, 0, _list(assets), "");
+            State memory state = signed ? State(1, alice, 0, _list(assets), "") : State(3, echo, 0, _list(assets), "");
             list[i] = _anchor(i, state);
         }
         bytes memory effects;

@@ -141,9 +141,7 @@ library Codec {
         bytes memory outflows;
         for (uint256 i = 0; i < a.outflows.length; i++) {
             bytes32 hash = keccak256(
-                abi.encode(
-                    keccak256("Outflow(bytes32 asset,uint128 amount)"), a.outflows[i].id, a.outflows[i].amount
-                )
+                abi.encode(keccak256("Outflow(bytes32 asset,uint128 amount)"), a.outflows[i].id, a.outflows[i].amount)
             );
             outflows = bytes.concat(outflows, hash);
         }

@@ -205,25 +205,24 @@ abstract contract Drafts is Deployment {
     }
 
     /// @dev The call of a transfer between the step's fragments `a` and `b`.
-    function transferCall(
-        uint8 a,
-        uint8 b,
-        Anchor memory from,
-        Anchor memory to,
-        bytes32 asset,
-        uint128 amount
-    ) internal view returns (Call memory c) {
+    function transferCall(uint8 a, uint8 b, Anchor memory from, Anchor memory to, bytes32 asset, uint128 amount)
+        internal
+        view
+        returns (Call memory c)
+    {
         c = Call(0, RULE_GAS, MAX_EFFECTS, ids(a, b), new Signed[](2), "");
         c.signed[0] = sign(unsigned(0, pay(to, asset, amount), one(asset, amount)), account, from);
         c.signed[1] = sign(unsigned(1, "", noAssets()), account, to);
     }
 
     /// @dev One user acts alone by `payload`, with `outflows` at most. The states after are the caller's to say.
-    function solo(Anchor memory from, bytes memory payload, IRule.Asset[] memory outflows, uint256 opened, uint256 withdrawals)
-        internal
-        view
-        returns (Draft memory d)
-    {
+    function solo(
+        Anchor memory from,
+        bytes memory payload,
+        IRule.Asset[] memory outflows,
+        uint256 opened,
+        uint256 withdrawals
+    ) internal view returns (Draft memory d) {
         d = draft(1, opened, 0, withdrawals, 1);
         d.fresh[0] = from;
         d.calls[0] = Call(0, RULE_GAS, MAX_EFFECTS, ids(0), new Signed[](1), "");

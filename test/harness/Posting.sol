@@ -2,8 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
-import {Status} from "../../contracts/types/BatchWord.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
+import {Status} from "../../contracts/types/BatchWord.sol";
 import {Codec} from "./Codec.sol";
 import {Drafts} from "./Drafts.sol";
 import {Anchor, Header, Posted, State, Step, Walked} from "./Shapes.sol";

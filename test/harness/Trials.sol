@@ -100,12 +100,10 @@ abstract contract Trials is Scenario {
     // ---------------------------------------------------------------- steps of a puppet
 
     /// @dev A fragment under a rule, as if an earlier batch had opened it.
-    function vault(address rule, IRule.Asset[] memory assets, bytes memory data)
-        internal
-        pure
-        returns (Anchor memory)
-    {
-        return Anchor(idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3, idAt(DEPLOYMENT_BLOCK + 45, 2), State(3, rule, 0, assets, data));
+    function vault(address rule, IRule.Asset[] memory assets, bytes memory data) internal pure returns (Anchor memory) {
+        return Anchor(
+            idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3, idAt(DEPLOYMENT_BLOCK + 45, 2), State(3, rule, 0, assets, data)
+        );
     }
 
     /// @dev A call of the puppet on the anchors, which returns `effects`. Those with a key sign for `outflows`.

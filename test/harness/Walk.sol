@@ -26,11 +26,7 @@ library Walk {
     }
 
     /// @param bound min(oldest fault, first id after the clock)
-    function walk(IHeads heads, Step[] memory steps, uint40 id, uint256 bound)
-        internal
-        view
-        returns (Walked memory w)
-    {
+    function walk(IHeads heads, Step[] memory steps, uint40 id, uint256 bound) internal view returns (Walked memory w) {
         uint256 most;
         for (uint256 i = 0; i < steps.length; i++) {
             most += steps[i].fresh.length + steps[i].opened.length;

@@ -56,9 +56,7 @@ contract BridgeBondTest is Scenario {
         _assertBond(proposer, 60 ether, 60 ether - _lock());
         vm.prank(proposer);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                BondLib.BondTooSmall.selector, 60 ether / 1 gwei, (60 ether - _lock()) / 1 gwei
-            )
+            abi.encodeWithSelector(BondLib.BondTooSmall.selector, 60 ether / 1 gwei, (60 ether - _lock()) / 1 gwei)
         );
         bridge.withdrawBond(60 ether, payable(bob));
     }

@@ -145,11 +145,7 @@ contract BridgeSubmitTest is Scenario {
         (h.rules[0], h.rules[1]) = (account, puppet);
         h.clock--;
         h.clockHash = blockhash(h.clock);
-        _expect(
-            h,
-            list,
-            abi.encodeWithSelector(IBridge.RuleNotRegistered.selector, puppet, registered, registered - 1)
-        );
+        _expect(h, list, abi.encodeWithSelector(IBridge.RuleNotRegistered.selector, puppet, registered, registered - 1));
         h.rules[1] = alice;
         _expect(h, list, abi.encodeWithSelector(IBridge.RuleNotRegistered.selector, alice, 0, registered - 1));
         h = header(list, 0);

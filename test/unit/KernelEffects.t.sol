@@ -312,7 +312,8 @@ contract KernelEffectsTest is Trials {
         private
         view
     {
-        Draft memory d = puppet(these(own), noAssets(), bytes.concat(write(0, hex"01"), openEffect(kind, controller)), 1);
+        Draft memory d =
+            puppet(these(own), noAssets(), bytes.concat(write(0, hex"01"), openEffect(kind, controller)), 1);
         d.freshAfter[0].data = hex"01";
         d.opened[0] = State(kind, controller, 0, noAssets(), "");
         assertEq(verdict(trial(d)), valid, what);

@@ -229,7 +229,8 @@ contract StepEvaluationTest is Trials {
         uint256 pre = t.states[0].length + t.states[1].length;
         uint256 size = evidence(t).length;
         uint256 evaluation = 30_000 + 40 * (stepSize + pre) + 5000 * 2;
-        evaluation += 15_000 + RULE_GAS + 6000 * 2 + 12_000 * 2 + 1000 + 40 * (pre + MAX_EFFECTS) + 300 * uint256(MAX_EFFECTS);
+        evaluation += 15_000 + RULE_GAS + 6000 * 2 + 12_000 * 2 + 1000 + 40 * (pre + MAX_EFFECTS) + 300
+            * uint256(MAX_EFFECTS);
         uint256 execution = 24 * size + evaluation;
         return 200_000 + (64 * size > execution ? 64 * size : execution);
     }

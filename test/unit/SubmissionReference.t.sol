@@ -107,11 +107,7 @@ contract SubmissionReferenceTest is Test {
         }
     }
 
-    function _step(Random.Rng memory rng, uint256 entries, uint256 withdrawals)
-        private
-        view
-        returns (Step memory s)
-    {
+    function _step(Random.Rng memory rng, uint256 entries, uint256 withdrawals) private view returns (Step memory s) {
         s.fresh = new Fresh[](rng.below(4));
         for (uint256 i = 0; i < s.fresh.length; i++) {
             uint56 anchor = _anchor(uint56(rng.onceIn(8) ? rng.below(4) : 3 + rng.below(POOL - 3)));
@@ -138,9 +134,8 @@ contract SubmissionReferenceTest is Test {
         }
         s.withdrawals = new IBridge.Withdrawal[](withdrawals);
         for (uint256 i = 0; i < withdrawals; i++) {
-            s.withdrawals[i] = IBridge.Withdrawal(
-                address(uint160(rng.next())), address(uint160(rng.below(2))), uint128(rng.next())
-            );
+            s.withdrawals[i] =
+                IBridge.Withdrawal(address(uint160(rng.next())), address(uint160(rng.below(2))), uint128(rng.next()));
         }
         s.body = rng.data(rng.below(100));
     }
