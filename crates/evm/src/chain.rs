@@ -85,7 +85,9 @@ impl Chain {
 
     /// Hash of a block, as the BLOCKHASH opcode gives it for the last 256.
     pub fn block_hash(&mut self, number: u64) -> B256 {
-        self.state.block_hash(number).expect("a database in memory does not fail")
+        self.state
+            .block_hash(number)
+            .expect("a database in memory does not fail")
     }
 
     /// Gives an account ETH.
@@ -142,7 +144,10 @@ impl Chain {
     /// The answer to a call that changes nothing. `None` if it reverts.
     pub fn view<C: SolCall>(&mut self, to: Address, call: &C) -> Option<C::Return> {
         let receipt = self.simulate(Address::ZERO, to, call.abi_encode().into()).ok()?;
-        receipt.success.then(|| C::abi_decode_returns(&receipt.output).ok()).flatten()
+        receipt
+            .success
+            .then(|| C::abi_decode_returns(&receipt.output).ok())
+            .flatten()
     }
 
     /// Creates a contract.
@@ -152,7 +157,11 @@ impl Chain {
     /// If L1 would not take it into a block, or its constructor fails.
     pub fn create(&mut self, from: Address, initcode: Bytes) -> Result<Address, Rejected> {
         // Under EIP-8037 gas for new state comes on top of the cap; before it a limit above the cap is refused.
-        let gas = if self.spec.is_enabled_in(SpecId::AMSTERDAM) { BLOCK_GAS } else { TX_GAS_CAP };
+        let gas = if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            BLOCK_GAS
+        } else {
+            TX_GAS_CAP
+        };
         let receipt = self.transact(from, TxKind::Create, U256::ZERO, initcode, gas, true)?;
         match receipt.created {
             Some(created) if receipt.success => Ok(created),

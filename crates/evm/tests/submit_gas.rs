@@ -14,7 +14,12 @@ fn world(spec: SpecId, users: usize) -> (Deployed, Vec<FreshTouch>) {
     world.chain.fund(PROPOSER, ETHER * U256::from(10_000));
     world.chain.mine(200_000);
     let fund = Bridge::fundBondCall { proposer: PROPOSER };
-    assert!(world.send_value(PROPOSER, ETHER * U256::from(1_000), &fund).unwrap().success);
+    assert!(
+        world
+            .send_value(PROPOSER, ETHER * U256::from(1_000), &fund)
+            .unwrap()
+            .success
+    );
     let touches = (0..users)
         .map(|_| {
             world.chain.mine(1);
@@ -23,7 +28,11 @@ fn world(spec: SpecId, users: usize) -> (Deployed, Vec<FreshTouch>) {
                 .unwrap();
             assert!(receipt.success);
             let parent = BatchId::new(world.chain.number() - world.deployment_block, 1).unwrap();
-            FreshTouch { anchor: AnchorId::new(parent, 0), root: Root::of(b"any"), parent }
+            FreshTouch {
+                anchor: AnchorId::new(parent, 0),
+                root: Root::of(b"any"),
+                parent,
+            }
         })
         .collect();
     world.chain.mine(1);
@@ -48,12 +57,20 @@ fn post(world: &mut Deployed, touches: &[FreshTouch]) -> (u64, Vec<FreshTouch>) 
         },
         steps: touches
             .chunks(2)
-            .map(|pair| Step { fresh: pair.to_vec(), ..Step::default() })
+            .map(|pair| Step {
+                fresh: pair.to_vec(),
+                ..Step::default()
+            })
             .collect(),
     };
     batch.seal();
     let receipt = world
-        .send(PROPOSER, &Bridge::submitCall { batch: batch.encode().into() })
+        .send(
+            PROPOSER,
+            &Bridge::submitCall {
+                batch: batch.encode().into(),
+            },
+        )
         .unwrap();
     assert!(receipt.success, "{}", receipt.output);
     let id = BatchId::new(world.chain.number() - world.deployment_block, 1).unwrap();
@@ -75,6 +92,8 @@ fn a_user_root_and_a_batch_stay_below_their_targets() {
         let (two, _) = post(&mut world, &touches[..2]);
         let root = (hundred - two) as f64 / 98.0;
         let fixed = two as f64 - 2.0 * root;
-        println!("{spec:?}: new word {first}; 100 roots {hundred}, 2 roots {two}: root {root:.0} of {root_target}, batch {fixed:.0} of {batch_target}");
+        println!(
+            "{spec:?}: new word {first}; 100 roots {hundred}, 2 roots {two}: root {root:.0} of {root_target}, batch {fixed:.0} of {batch_target}"
+        );
     }
 }

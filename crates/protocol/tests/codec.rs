@@ -489,11 +489,12 @@ fn proof_gas_is_the_formula_of_the_specification() {
     step.body = body.encode().into();
     let (states, step_length) = ([200, 300], step.encoded_length() as u64);
     let touches = step.touches() as u64;
-    let evaluation = 20_000
+    let listed = body.calls[0].fragments.len() as u64;
+    let evaluation = 30_000
         + 40 * (step_length + 500)
         + 5_000 * touches
-        + (15_000 + 100_000 + 40 * (500 + 300) + 250 * 300)
-        + (15_000 + 50_000 + 40 * (500 + 1_300) + 250 * 1_000);
+        + (15_000 + 100_000 + 40 * (500 + 300) + 6_000 * listed + 300 * 300)
+        + (15_000 + 50_000 + 40 * (500 + 1_300) + 6_000 * listed + 300 * 1_000);
     assert_eq!(PROOF_GAS.evaluation(&step, 500, &body), evaluation);
     // One step of one, no rules: no siblings.
     let evidence = 185 + 2 + step_length + 7 * step.opened.len() as u64 + 2 + 200 + 2 + 300;

@@ -148,3 +148,33 @@ fn a_lock_is_the_insured_gas_or_the_least_lock_rounded_up() {
     assert_eq!(lock(1, 1_000_000_000, 0, 0), 1);
     assert_eq!(lock(u128::MAX, u128::MAX, u32::MAX, u16::MAX), u64::MAX);
 }
+
+#[test]
+fn an_epoch_is_one_block_longer_than_the_window() {
+    let epochs = [0, 999, 1000, 1005, 1006, 1011, 1012].map(|block| PARAMS.epoch(block));
+    assert_eq!(epochs, [0, 0, 0, 0, 1, 1, 2]);
+}
+
+#[test]
+fn the_lock_of_a_convicted_batch_is_taken_from_where_it_is() {
+    let bond = Bond {
+        balance: 100,
+        locked: 20,
+        locked_before: 30,
+        epoch: 4,
+    };
+    // (lock, epoch in which it was posted) to (balance, locked, locked before, slashed)
+    let cases = [
+        ((5, 4), (95, 15, 30, 5)),
+        ((5, 3), (95, 20, 25, 5)),
+        // A freeze has joined older locks to the current one.
+        ((40, 2), (60, 10, 0, 40)),
+        ((120, 3), (0, 0, 0, 100)),
+    ];
+    for ((lock, posted), expected) in cases {
+        let (after, slashed) = bond.slash(lock, posted);
+        let found = (after.balance, after.locked, after.locked_before, slashed);
+        assert_eq!(found, expected, "{lock} of epoch {posted}");
+        assert_eq!(after.epoch, 4);
+    }
+}

@@ -144,7 +144,10 @@ fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
     let id = withdrawing(&mut world);
     let [x] = world.deposits();
     let other = world.lie(BOB, &[x]);
-    world.advance(WINDOW + 1);
+    world.advance(WINDOW);
+    world.ledger.prune_final();
+    assert!(world.ledger.evidence(other, 0).is_ok(), "its window still runs");
+    world.advance(1);
     world.ledger.prune_final();
     assert_eq!(world.ledger.preimage(other), Err(WordError::Pruned(other)));
     assert_eq!(world.ledger.status(other), Some(Status::Live));

@@ -277,6 +277,26 @@ fn after_a_lie_its_anchors_are_unknown_until_it_is_unwound() {
     assert_eq!(world.ledger.state(opened), None);
 }
 
+#[test]
+fn unwinding_a_condemned_batch_resolves_no_fault() {
+    let mut world = World::new();
+    let [x, others @ ..]: [AnchorId; 6] = world.deposits();
+    let parent = world.lie(ALICE, &[x]);
+    world.advance(1);
+    let child = world.lie(BOB, &[x]);
+    for anchor in others {
+        let fault = world.lie(ALICE, &[anchor]);
+        world.convict(fault, 0, false);
+    }
+    world.convict(parent, 0, false);
+    world.ledger.on_condemned(child).unwrap();
+    let faults = *world.ledger.global();
+    world.unwind(child);
+    assert_eq!(*world.ledger.global(), faults);
+    world.unwind(parent);
+    assert_eq!(world.ledger.global().more, faults.more - 1);
+}
+
 proptest! {
     #![proptest_config(config(200))]
 

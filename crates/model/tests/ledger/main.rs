@@ -1,6 +1,7 @@
 //! The ledger and the builder, against the specification.
 
 mod bonds;
+mod builder;
 mod claims;
 mod faults;
 mod honest;

@@ -155,6 +155,32 @@ fn the_clock_may_be_32_blocks_old() {
 }
 
 #[test]
+fn a_rule_registered_at_the_clock_will_do() {
+    let mut world = World::new();
+    let [anchor] = world.deposits();
+    let mut batch = world.raw(ALICE, vec![world.touch(&[anchor])]);
+    batch.header.rules = vec![BOB];
+    world.ledger.register_rule(BOB, batch.header.clock);
+    world.ledger.register_rule(BOB, batch.header.clock + 1);
+    assert!(world.submit(ALICE, &batch).is_ok(), "the first registration counts");
+}
+
+#[test]
+fn a_batch_locks_bond_for_two_epochs() {
+    let mut world = World::new();
+    let [anchor] = world.deposits();
+    let free = world.ledger.free_bond(ALICE);
+    world.lie(ALICE, &[anchor]);
+    // This is block 2 of epoch 0.
+    let locked = free - 10_026_000;
+    assert_eq!(world.ledger.free_bond(ALICE), locked);
+    world.advance(2 * (WINDOW + 1) - 3);
+    assert_eq!(world.ledger.free_bond(ALICE), locked);
+    world.advance(1);
+    assert_eq!(world.ledger.free_bond(ALICE), free);
+}
+
+#[test]
 fn of_two_proposers_in_a_block_the_second_finds_the_heads_changed() {
     let mut world = World::new();
     let [a, b] = world.deposits();
