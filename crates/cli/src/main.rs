@@ -34,7 +34,23 @@ async fn main() -> eyre::Result<()> {
         // Dropping the demonstration ends the chain that it started.
         Command::Demo(args) => tokio::select! {
             result = demo::run(args) => result,
-            _ = tokio::signal::ctrl_c() => eyre::bail!("interrupted"),
+            () = interruption() => eyre::bail!("interrupted"),
         },
+    }
+}
+
+/// Waits for Ctrl-C, or to be terminated.
+async fn interruption() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    // An error means that there is no such signal to wait for.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -1,5 +1,7 @@
 //! Proves lies, and clears up after them.
 
+use std::time::Duration;
+
 use alloy::{
     primitives::{Address, Bytes},
     sol_types::SolCall,
@@ -10,7 +12,7 @@ use nthroot_protocol::{BatchId, Body, Evidence, PreEntry, proof_gas::PROOF_GAS};
 use tracing::{info, warn};
 
 use crate::{
-    error::{Error, Result},
+    error::{Action, Error, Result},
     follower::Follower,
     sender::{Call, MAX_TX_GAS, Mined, Sender},
 };
@@ -141,29 +143,64 @@ impl Watcher {
     ///
     /// # Errors
     ///
-    /// [`Error::VerdictDiffers`] if the contracts hold valid what the model holds a lie: then nothing is sent. Otherwise as
-    /// [`Follower::sync`] and [`Sender::send`]; what was done until then is done.
+    /// As [`Self::step`]; what was done until then is done.
     pub async fn defend(&self, follower: &mut Follower) -> Result<Vec<Deed>> {
         let mut deeds = Vec::new();
-        loop {
-            follower.sync().await?;
-            if let Some(lie) = lies(follower.ledger()).into_iter().next() {
-                deeds.push(self.convict(follower, lie).await?);
-            } else if let Some(what) = follower.ledger().rollbacks().into_iter().next() {
-                let mined = self.sender.send(rollback(follower, what)?).await?;
-                info!(?what, hash = %mined.hash(), "rolled back");
-                deeds.push(Deed::RolledBack { what, mined });
-            } else {
-                return Ok(deeds);
-            }
+        while let Some(deed) = self.step(follower).await? {
+            deeds.push(deed);
         }
+        Ok(deeds)
+    }
+
+    /// Defends for ever: looks at L1 `every` so often, tries again what failed for the moment, and follows reorganisations.
+    /// `tell` hears of each deed. Returns only when it must stop, with the reason.
+    pub async fn run(&self, follower: &mut Follower, every: Duration, mut tell: impl FnMut(Deed)) -> Error {
+        loop {
+            let failed = match self.step(follower).await {
+                Ok(Some(deed)) => {
+                    tell(deed);
+                    continue;
+                }
+                Ok(None) => None,
+                Err(error) if error.action() == Action::Reset => {
+                    warn!(%error, "deriving again");
+                    follower.reset().await.err()
+                }
+                Err(error) => Some(error),
+            };
+            match failed {
+                Some(error) if error.action() == Action::Halt => return error,
+                Some(error) => warn!(%error, "trying again"),
+                None => {}
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    /// Derives up to the latest block, and does the next thing that is to be done, if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VerdictDiffers`] if the contracts hold valid what the model holds a lie: then nothing is sent. Otherwise as
+    /// [`Follower::sync`] and [`Sender::send`].
+    pub async fn step(&self, follower: &mut Follower) -> Result<Option<Deed>> {
+        follower.sync().await?;
+        if let Some(lie) = lies(follower.ledger()).into_iter().next() {
+            return Ok(Some(self.convict(follower, lie).await?));
+        }
+        let Some(what) = follower.ledger().rollbacks().into_iter().next() else {
+            return Ok(None);
+        };
+        let mined = self.sender.send(rollback(follower, what)?).await?;
+        info!(?what, hash = %mined.hash(), "rolled back");
+        Ok(Some(Deed::RolledBack { what, mined }))
     }
 
     /// Proves a lie, if a simulation of the proof convicts.
     ///
     /// # Errors
     ///
-    /// As [`Self::defend`].
+    /// As [`Self::step`].
     pub async fn convict(&self, follower: &Follower, lie: Lie) -> Result<Deed> {
         let bridge = follower.deployment().bridge;
         warn!(batch = %lie.batch, step = lie.step, reason = %lie.reason, "a lie");

@@ -178,7 +178,7 @@ async fn proof(stage: &mut Stage, mallory: &[AnchorId; 2]) -> Result<()> {
         .narrator
         .check_equal("Both heads are what they were before the lie", &restored, &before)?;
     stage.narrator.target(
-        "Fraud proof of a two-party transfer in 1,000 steps, slashing and roll-back included",
+        "Fraud proof, two parties in 1,000 steps, with slashing and roll-back",
         "gas",
         PROOF_TARGET,
         mined.gas(),

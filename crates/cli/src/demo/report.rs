@@ -229,8 +229,13 @@ impl Narrator {
 
     /// Records a result beside its aim.
     pub(crate) fn target(&mut self, what: impl Into<String>, unit: &'static str, target: u64, measured: u64) {
+        let what = what.into();
+        let met = if measured <= target { "met" } else { "missed" };
+        let (measured_text, target_text) = (thousands(measured), thousands(target));
+        let line = format!("  {:9} {what}: {measured_text} {unit}, aim ≤ {target_text}: {met}", "");
+        self.print(&self.style.faint(line));
         self.report.targets.push(Target {
-            what: what.into(),
+            what,
             unit,
             target,
             measured,

@@ -1,5 +1,7 @@
 //! Lies are proved, honest batches are left alone, and what was built on a lie goes with it.
 
+use std::time::Duration;
+
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::Rollback;
 use nthroot_node::{
@@ -133,8 +135,7 @@ async fn a_conviction_stands_although_others_built_on_the_lie_and_all_of_it_is_r
         .post(mallory, 0, &scene.transfer(0), enrich(mallory))
         .await
         .unwrap();
-    // The second anchor's new state is known to Mallory, so she can build on it; the model, which judged the step a lie,
-    // knows none of its states: she builds on a private ledger in which the step was no lie.
+    // The model, which judged the step a lie, knows none of its states; Mallory does, and builds by hand.
     let mut children = Vec::new();
     for (slot, nonce) in [(1, 1), (2, 2)] {
         let batch = build_on_unknown(world, mallory, slot, anchors[1], nonce).await;
@@ -203,6 +204,39 @@ async fn a_conviction_stands_when_a_child_slips_in_between_simulation_and_inclus
     );
     assert_eq!(follower.ledger().oldest_fault(), None);
     world.assert_same(&follower).await;
+}
+
+#[tokio::test]
+async fn a_watcher_that_runs_survives_a_reorganisation_and_proves_the_lie_that_comes_after() {
+    let scene = scene().await;
+    let Scene {
+        world, mallory, wanda, ..
+    } = &scene;
+    let mut follower = world.follower().await;
+    let watcher = Watcher::new(wanda.sender.clone());
+    let (sender, mut deeds) = tokio::sync::mpsc::unbounded_channel();
+    let run = async {
+        let tell = |deed| sender.send(deed).unwrap();
+        watcher.run(&mut follower, Duration::from_millis(5), tell).await
+    };
+    let story = async {
+        world.devnet.mine(3).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        world.devnet.reorg(2).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let posted = world
+            .post(mallory, 0, &scene.transfer(0), enrich(mallory))
+            .await
+            .unwrap();
+        let Some(Deed::Convicted { lie, unwound, .. }) = deeds.recv().await else {
+            panic!("no conviction")
+        };
+        assert_eq!((lie.batch, unwound), (posted.id, true));
+    };
+    tokio::select! {
+        error = run => panic!("the watcher stopped: {error}"),
+        () = story => {}
+    }
 }
 
 /// A batch with a consent to nothing on an anchor whose state the model does not know.
