@@ -2,6 +2,7 @@
 
 mod cast;
 mod chain;
+mod closing;
 mod measure;
 mod report;
 mod stage;
