@@ -82,10 +82,16 @@ contract ProofGasTest is Trials {
     }
 
     function test_MaximalEffects() public {
-        _measure("64 moves back and forth over 32 assets", trial(_moves(64, 32, false)));
-        _measure("64 moves back and forth over 32 assets, signed", trial(_moves(64, 32, true)));
+        _measure("64 moves back and forth over 32 assets", trial(_moves(1, 32, false)));
+        _measure("64 moves back and forth over 32 assets, signed", trial(_moves(1, 32, true)));
         _measure("64 mints of 31 assets", trial(_mints(64, 31)));
         _measure("15 withdrawals of 32 assets", trial(_withdrawals(15, 32)));
+        _measure("5 calls of 64 moves, signed", trial(_moves(5, 32, true)));
+        _finish();
+    }
+
+    function test_MoreEffects() public {
+        _measure("6 calls of 64 moves", trial(_moves(6, 32, false)));
         _measure("64 writes of nothing", trial(_writes(64, 0)));
         _measure("64 writes of 120 bytes", trial(_writes(64, 120)));
         _measure("4 writes of 2,000 bytes", trial(_writes(4, 2000)));
@@ -170,36 +176,35 @@ contract ProofGasTest is Trials {
         }
     }
 
-    /// @dev The last asset goes back and forth: every search is as long as it can be.
-    function _moves(uint256 count, uint256 assets, bool signed) private view returns (Draft memory d) {
+    /// @dev The last asset goes back and forth, all of it: every search is as long as it can be, and each move takes an
+    /// asset out of one list and inserts it into the other.
+    function _moves(uint256 calls, uint256 assets, bool signed) private view returns (Draft memory d) {
         Anchor[] memory list = new Anchor[](2);
         for (uint256 i = 0; i < 2; i++) {
-            State memory state = signed ? State(1, alice, 0, _list(assets), "") : State(3, echo, 0, _list(assets), "");
-            list[i] = _anchor(i, state);
-        }
-        bytes memory effects;
-        bytes32 last = _list(assets)[assets - 1].id;
-        for (uint256 i = 0; i < count; i++) {
-            // All of it: the asset disappears and comes again, except at the other end.
-            effects = bytes.concat(effects, i % 2 == 0 ? move(0, 1, last, 1000) : move(1, 0, last, 2000 - 1000));
+            IRule.Asset[] memory held = _list(i == 0 ? assets : assets - 1);
+            list[i] = _anchor(i, signed ? State(1, alice, 0, held, "") : State(3, echo, 0, held, ""));
         }
         IRule.Asset[] memory limits = _list(assets);
         for (uint256 i = 0; i < assets; i++) {
             limits[i].amount = 1_000_000;
         }
-        effects = signed ? effects : bytes.concat(effects, write(0, hex"01"), write(1, hex"01"));
-        d = ruled(1, list, limits, effects, 0);
-        if (!signed) (d.freshAfter[0].data, d.freshAfter[1].data) = (bytes(hex"01"), bytes(hex"01"));
-        d.calls[0].maxEffects = uint16(effects.length);
-        // 64 at most, the two writes included.
-        if (!signed) {
-            effects = "";
-            for (uint256 i = 0; i < count - 2; i++) {
-                effects = bytes.concat(effects, i % 2 == 0 ? move(0, 1, last, 1000) : move(1, 0, last, 1000));
+        d = ruled(1, list, limits, "", 0);
+        d.calls = new Call[](calls);
+        for (uint256 i = 0; i < calls; i++) {
+            bytes memory written = i % 2 == 0 ? bytes(hex"01") : bytes("");
+            // 64 effects, with those that change who did not sign.
+            bytes memory effects = signed ? bytes("") : bytes.concat(write(0, written), write(1, written));
+            for (uint256 j = 0; j < (signed ? 64 : 62); j++) {
+                effects = bytes.concat(effects, move(uint8(j % 2), uint8(1 - j % 2), limits[assets - 1].id, 1000));
             }
-            d.calls[0].extra = bytes.concat(effects, write(0, hex"01"), write(1, hex"01"));
-            d.calls[0].maxEffects = uint16(d.calls[0].extra.length);
+            d.calls[i] = ruled(1, list, limits, effects, 0).calls[0];
+            d.calls[i].maxEffects = uint16(effects.length);
+            for (uint256 j = 0; j < 2; j++) {
+                if (signed) d.freshAfter[j].nonce = ++list[j].state.nonce;
+                else d.freshAfter[j].data = written;
+            }
         }
+        if (signed) (d.fresh[0].state.nonce, d.fresh[1].state.nonce) = (0, 0);
     }
 
     function _mints(uint256 count, uint256 assets) private view returns (Draft memory d) {
