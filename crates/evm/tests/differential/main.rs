@@ -1,6 +1,7 @@
 //! The model and the contracts agree on every step, well-formed or not: the same verdict, hence the same roots and withdrawals.
 //!
 //! `NTHROOT_CASES` sets how many cases run. Steps in which a rule runs out of gas are left out: the bytecode decides those.
+#![allow(clippy::print_stdout, reason = "what was measured")]
 
 mod choices;
 mod scene;

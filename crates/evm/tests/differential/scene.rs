@@ -181,7 +181,7 @@ impl Scene {
             let more = 25 + c.below(4);
             state
                 .assets
-                .extend((0..more).map(|n| (AssetId(B256::from(keccak256([n as u8]).0)), 1)));
+                .extend((0_u8..).take(more).map(|n| (AssetId(keccak256([n])), 1)));
         }
         if c.once_in(4) {
             let length = c.below(40);
