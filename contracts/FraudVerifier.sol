@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IFraudVerifier} from "./interfaces/IFraudVerifier.sol";
+import {Calldata} from "./libraries/Calldata.sol";
 import {Evidence} from "./libraries/Evidence.sol";
 import {Intents} from "./libraries/Intents.sol";
 import {Kernel} from "./libraries/Kernel.sol";
@@ -11,6 +12,7 @@ import {States} from "./libraries/States.sol";
 import {BatchId} from "./types/BatchId.sol";
 
 contract FraudVerifier is IFraudVerifier {
+    using Calldata for bytes;
     using Evidence for bytes;
     using Preimage for bytes;
     using States for States.State;
@@ -74,11 +76,11 @@ contract FraudVerifier is IFraudVerifier {
         step.endOpened = loc.fresh + loc.opened;
         step.fragments = _fragments(evidence, loc);
 
-        uint256 calls = uint8(body[1]);
+        uint256 calls = body.number(1, 1);
         uint256 rules = evidence.ruleCount();
         uint256 from = 2;
         for (uint256 i; i < calls; ++i) {
-            uint256 rule = uint8(body[from]);
+            uint256 rule = body.number(from, 1);
             if (rule > rules) return false;
             from = Kernel.run(step, rule == 0 ? ACCOUNT : evidence.rule(rule - 1), body, from);
         }
@@ -91,28 +93,31 @@ contract FraudVerifier is IFraudVerifier {
         pure
         returns (Kernel.Work[] memory fragments)
     {
-        uint256 own = BatchId.unwrap(evidence.batchId());
-        fragments = new Kernel.Work[](loc.fresh + loc.opened + loc.again);
-        uint256 anchorAt = loc.anchorsAt;
-        uint256 stateAt = loc.statesAt;
-        for (uint256 i; i < fragments.length; ++i) {
-            Kernel.Work memory work = fragments[i];
-            uint256 anchor;
-            if (i < loc.fresh) {
-                anchor = evidence.read(loc.stepAt + 4 + 39 * i, 7);
-            } else {
-                anchor = evidence.read(anchorAt, 7);
-                anchorAt += 7;
+        // Offsets within the evidence, which `locate` has checked.
+        unchecked {
+            uint256 own = BatchId.unwrap(evidence.batchId());
+            fragments = new Kernel.Work[](loc.fresh + loc.opened + loc.again);
+            uint256 anchorAt = loc.anchorsAt;
+            uint256 stateAt = loc.statesAt;
+            for (uint256 i; i < fragments.length; ++i) {
+                Kernel.Work memory work = fragments[i];
+                uint256 anchor;
+                if (i < loc.fresh) {
+                    anchor = evidence.number(loc.stepAt + 4 + 39 * i, 7);
+                } else {
+                    anchor = evidence.number(anchorAt, 7);
+                    anchorAt += 7;
+                }
+                work.exists = i < loc.fresh || i >= loc.fresh + loc.opened;
+                if (work.exists) {
+                    uint256 size = evidence.number(stateAt, 2);
+                    States.decode(evidence.slice(stateAt + 2, size), work.state);
+                    stateAt += 2 + size;
+                }
+                work.id = uint80(anchor << 24);
+                work.isNew = anchor >> 16 == own;
+                work.state.shown.id = work.isNew ? 0 : work.id;
             }
-            work.exists = i < loc.fresh || i >= loc.fresh + loc.opened;
-            if (work.exists) {
-                uint256 size = evidence.read(stateAt, 2);
-                work.state = States.decode(evidence[stateAt + 2:stateAt + 2 + size]);
-                stateAt += 2 + size;
-            }
-            work.id = uint80(anchor << 24);
-            work.isNew = anchor >> 16 == own;
-            work.state.shown.id = work.isNew ? 0 : work.id;
         }
     }
 
@@ -122,22 +127,24 @@ contract FraudVerifier is IFraudVerifier {
         pure
         returns (bool)
     {
-        if (step.nextOpened != step.endOpened || step.withdrawn != loc.withdrawals) return false;
-        uint256 from = loc.withdrawalsAt;
-        for (uint256 i; i < loc.withdrawals; ++i) {
-            if (keccak256(evidence[from:from + 56]) != step.withdrawals[i]) return false;
-            from += 56;
+        unchecked {
+            if (step.nextOpened != step.endOpened || step.withdrawn != loc.withdrawals) return false;
+            uint256 from = loc.withdrawalsAt;
+            for (uint256 i; i < loc.withdrawals; ++i) {
+                if (keccak256(evidence.slice(from, 56)) != step.withdrawals[i]) return false;
+                from += 56;
+            }
+            from = loc.stepAt + 4;
+            for (uint256 i; i < step.fragments.length; ++i) {
+                Kernel.Work memory work = step.fragments[i];
+                bool opened = i >= loc.fresh && i < step.endOpened;
+                if (!work.listed && !opened) return false;
+                // Root in a fresh touch behind the anchor id, in a repeated one behind the entry number.
+                uint256 rootAt = i < loc.fresh ? from + 7 : opened ? from : from + 2;
+                if (bytes27(work.state.hash()) != bytes27(bytes32(evidence.number(rootAt, 27) << 40))) return false;
+                from += i < loc.fresh ? 39 : opened ? 27 : 29;
+            }
+            return true;
         }
-        from = loc.stepAt + 4;
-        for (uint256 i; i < step.fragments.length; ++i) {
-            Kernel.Work memory work = step.fragments[i];
-            bool opened = i >= loc.fresh && i < step.endOpened;
-            if (!work.listed && !opened) return false;
-            // Root in a fresh touch behind the anchor id, in a repeated one behind the entry number.
-            uint256 rootAt = i < loc.fresh ? from + 7 : opened ? from : from + 2;
-            if (bytes27(work.state.hash()) != bytes27(bytes32(evidence.read(rootAt, 27) << 40))) return false;
-            from += i < loc.fresh ? 39 : opened ? 27 : 29;
-        }
-        return true;
     }
 }

@@ -29,10 +29,12 @@ library CommitmentTree {
 
     /// @dev Number of siblings in an opening of leaf `index` of `n`.
     function siblingCount(uint256 n, uint256 index) internal pure returns (uint256 count) {
-        while (n > 1) {
-            count += _runLength(n, index) - 1;
-            index /= ARITY;
-            n = (n + ARITY - 1) / ARITY;
+        unchecked {
+            while (n > 1) {
+                count += _runLength(n, index) - 1;
+                index /= ARITY;
+                n = (n + ARITY - 1) / ARITY;
+            }
         }
     }
 
@@ -48,29 +50,33 @@ library CommitmentTree {
         assembly ("memory-safe") {
             pos := siblings.offset
         }
-        while (n > 1) {
-            uint256 length = _runLength(n, index);
-            uint256 place = index % ARITY;
-            assembly ("memory-safe") {
-                let run := mload(0x40) // scratch beyond the free pointer
-                calldatacopy(run, pos, shl(5, place))
-                mstore(add(run, shl(5, place)), root)
-                calldatacopy(
-                    add(run, shl(5, add(place, 1))),
-                    add(pos, shl(5, place)),
-                    shl(5, sub(sub(length, place), 1))
-                )
-                root := keccak256(run, shl(5, length))
-                pos := add(pos, shl(5, sub(length, 1)))
+        unchecked {
+            while (n > 1) {
+                uint256 length = _runLength(n, index);
+                uint256 place = index % ARITY;
+                assembly ("memory-safe") {
+                    let run := mload(0x40) // scratch beyond the free pointer
+                    calldatacopy(run, pos, shl(5, place))
+                    mstore(add(run, shl(5, place)), root)
+                    calldatacopy(
+                        add(run, shl(5, add(place, 1))),
+                        add(pos, shl(5, place)),
+                        shl(5, sub(sub(length, place), 1))
+                    )
+                    root := keccak256(run, shl(5, length))
+                    pos := add(pos, shl(5, sub(length, 1)))
+                }
+                index /= ARITY;
+                n = (n + ARITY - 1) / ARITY;
             }
-            index /= ARITY;
-            n = (n + ARITY - 1) / ARITY;
         }
     }
 
     /// @dev Length of the run that holds `index` among `n` values.
     function _runLength(uint256 n, uint256 index) private pure returns (uint256) {
-        uint256 left = n - index / ARITY * ARITY;
-        return left < ARITY ? left : ARITY;
+        unchecked {
+            uint256 left = n - index / ARITY * ARITY;
+            return left < ARITY ? left : ARITY;
+        }
     }
 }

@@ -3,9 +3,13 @@ pragma solidity ^0.8.37;
 
 import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
 import {IRule} from "../interfaces/IRule.sol";
+import {Calldata} from "./Calldata.sol";
+import {States} from "./States.sol";
 
 /// @notice What users sign: EIP-712 typed data (docs/spec.md, section 5.1).
 library Intents {
+    using Calldata for bytes;
+
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 internal constant OUTFLOW_TYPEHASH = keccak256("Outflow(bytes32 asset,uint128 amount)");
@@ -17,9 +21,6 @@ library Intents {
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
     /// @dev ecrecover costs 3,000; the rest leaves room for a repricing. It gets all that is left.
     uint256 private constant ECRECOVER_RESERVE = 20_000;
-
-    /// @notice Outflows stand out of order.
-    error UnsortedOutflows();
 
     /// @dev An authorisation as the body has it, without the fragment's position.
     struct Intent {
@@ -36,24 +37,19 @@ library Intents {
 
     /// @dev Reads a well-formed authorisation behind its position byte; returns where it ends.
     function read(bytes calldata body, uint256 pos) internal pure returns (Intent memory intent, uint256 end) {
-        intent.validUntil = uint64(bytes8(body[pos:pos + 8]));
-        uint256 count = uint8(body[pos + 8]);
-        pos += 9;
-        intent.outflows = new IRule.Asset[](count);
-        for (uint256 i; i < count; ++i) {
-            IRule.Asset memory outflow = intent.outflows[i];
-            outflow.id = bytes32(body[pos:pos + 32]);
-            outflow.amount = uint128(bytes16(body[pos + 32:pos + 48]));
-            if (i != 0 && outflow.id <= intent.outflows[i - 1].id) revert UnsortedOutflows();
-            pos += 48;
+        unchecked {
+            intent.validUntil = uint64(body.number(pos, 8));
+            uint256 count = body.number(pos + 8, 1);
+            pos += 9;
+            intent.outflows = States.readAssets(body, pos, count);
+            pos += 48 * count;
+            uint256 size = body.number(pos, 2);
+            intent.payload = body.slice(pos + 2, size);
+            pos += 3 + size; // and the scheme
+            intent.r = bytes32(body.number(pos, 32));
+            intent.vs = bytes32(body.number(pos + 32, 32));
+            return (intent, pos + 64);
         }
-        uint256 size = uint16(bytes2(body[pos:pos + 2]));
-        pos += 2;
-        intent.payload = body[pos:pos + size];
-        pos += size + 1; // and the scheme
-        intent.r = bytes32(body[pos:pos + 32]);
-        intent.vs = bytes32(body[pos + 32:pos + 64]);
-        return (intent, pos + 64);
     }
 
     /// @dev Who signed the intent; zero if nobody did.
@@ -88,21 +84,25 @@ library Intents {
         pure
         returns (bytes32)
     {
-        uint256 count = intent.outflows.length;
-        bytes32[] memory hashes = new bytes32[](count);
-        for (uint256 i; i < count; ++i) {
-            IRule.Asset memory outflow = intent.outflows[i];
-            hashes[i] = keccak256(abi.encode(OUTFLOW_TYPEHASH, outflow.id, outflow.amount));
+        IRule.Asset[] memory outflows = intent.outflows;
+        bytes32 outflowsHash;
+        bytes32 typeHash = OUTFLOW_TYPEHASH;
+        assembly ("memory-safe") {
+            // keccak256 of each keccak256(abi.encode(OUTFLOW_TYPEHASH, id, amount)), in memory behind the free pointer
+            let hashes := mload(0x40)
+            let to := hashes
+            let from := add(outflows, 32)
+            for { let end := add(from, shl(5, mload(outflows))) } lt(from, end) { from := add(from, 32) } {
+                mstore(to, typeHash)
+                mcopy(add(to, 32), mload(from), 64)
+                mstore(to, keccak256(to, 96))
+                to := add(to, 32)
+            }
+            outflowsHash := keccak256(hashes, sub(to, hashes))
         }
         return keccak256(
             abi.encode(
-                INTENT_TYPEHASH,
-                rule,
-                keccak256(intent.payload),
-                fragment,
-                nonce,
-                intent.validUntil,
-                keccak256(abi.encodePacked(hashes))
+                INTENT_TYPEHASH, rule, keccak256(intent.payload), fragment, nonce, intent.validUntil, outflowsHash
             )
         );
     }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
 import {IRule} from "../interfaces/IRule.sol";
+import {Calldata} from "./Calldata.sol";
 import {Effects} from "./Effects.sol";
 import {Intents} from "./Intents.sol";
 import {States} from "./States.sol";
@@ -12,6 +13,7 @@ import {States} from "./States.sol";
 ///
 /// Whatever is wrong reverts, and the verifier reads any revert but `NeedGas` as "invalid".
 library Kernel {
+    using Calldata for bytes;
     using States for IRule.Asset[];
     using States for IRule.Fragment;
     using States for States.State;
@@ -69,21 +71,22 @@ library Kernel {
 
     /// @dev Runs the call whose rule is `rule` at the front of `body`, a well-formed one; returns where the next starts.
     function run(Step memory step, address rule, bytes calldata body, uint256 pos) internal view returns (uint256) {
-        Call memory call_;
-        call_.rule = rule;
-        call_.gasLimit = uint32(bytes4(body[pos + 1:pos + 5]));
-        call_.maxEffects = uint16(bytes2(body[pos + 5:pos + 7]));
-        call_.listed = uint8(body[pos + 7]);
-        pos += 8;
-        call_.parties = _parties(step, body, pos, call_.listed);
-        call_.count = call_.listed;
-        pos = _authorise(step, call_, body, pos + call_.listed);
-        _settleAuthority(call_);
-        uint256 size = uint16(bytes2(body[pos:pos + 2]));
-        bytes calldata extra = body[pos + 2:pos + 2 + size];
-        _applyAll(step, call_, _invoke(step, call_, extra));
-        _requireChange(call_);
-        return pos + 2 + size;
+        unchecked {
+            Call memory call_;
+            call_.rule = rule;
+            call_.gasLimit = body.number(pos + 1, 4);
+            call_.maxEffects = body.number(pos + 5, 2);
+            call_.listed = body.number(pos + 7, 1);
+            pos += 8;
+            call_.parties = _parties(step, body, pos, call_.listed);
+            call_.count = call_.listed;
+            pos = _authorise(step, call_, body, pos + call_.listed);
+            _settleAuthority(call_);
+            uint256 size = body.number(pos, 2);
+            _applyAll(step, call_, _invoke(step, call_, body.slice(pos + 2, size)));
+            _requireChange(call_);
+            return pos + 2 + size;
+        }
     }
 
     // ---------------------------------------------------------------- who takes part, and with what right
@@ -96,10 +99,10 @@ library Kernel {
         parties = _allocate(listed + step.endOpened - step.nextOpened);
         uint256 seen;
         for (uint256 i; i < listed; ++i) {
-            uint256 number = uint8(body[pos + i]);
-            if (number >= step.fragments.length || (seen >> number) & 1 == 1) revert Invalid();
-            seen |= 1 << number;
-            Work memory work = step.fragments[number];
+            uint256 fragment = body.number(pos + i, 1);
+            if (fragment >= step.fragments.length || (seen >> fragment) & 1 == 1) revert Invalid();
+            seen |= 1 << fragment;
+            Work memory work = step.fragments[fragment];
             if (!work.exists) revert Invalid();
             work.listed = true;
             parties[i] = _party(work);
@@ -112,12 +115,12 @@ library Kernel {
         view
         returns (uint256)
     {
-        uint256 count = uint8(body[pos]);
+        uint256 count = body.number(pos, 1);
         pos += 1;
         call_.authorisations = new IRule.Authorisation[](count);
         uint256 lowest;
         for (uint256 i; i < count; ++i) {
-            uint256 position = uint8(body[pos]);
+            uint256 position = body.number(pos, 1);
             if (position < lowest || position >= call_.listed) revert Invalid();
             lowest = position + 1;
             Party memory party = call_.parties[position];

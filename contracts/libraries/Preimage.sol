@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {BatchId} from "../types/BatchId.sol";
+import {Calldata} from "./Calldata.sol";
 import {Submission} from "./Submission.sol";
 
 /// @notice The bytes that a batch word commits to: what `submit` found out, then the batch header as it was posted.
@@ -15,6 +16,8 @@ import {Submission} from "./Submission.sol";
 ///     92  withdrawal root     32
 ///     124 batch header        61 + 20 · rules
 library Preimage {
+    using Calldata for bytes;
+
     /// @notice The bytes end before the preimage does.
     error PreimageTruncated(uint256 needed, uint256 given);
 
@@ -51,72 +54,64 @@ library Preimage {
     }
 
     function batchId(bytes calldata preimage) internal pure returns (BatchId) {
-        return BatchId.wrap(uint40(_word(preimage, 0) >> 216));
+        return BatchId.wrap(uint40(preimage.number(0, 5)));
     }
 
     function proposer(bytes calldata preimage) internal pure returns (address) {
-        return address(uint160(_word(preimage, 5) >> 96));
+        return address(uint160(preimage.number(5, 20)));
     }
 
     function withdrawalCount(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, 25) >> 248;
+        return preimage.number(25, 1);
     }
 
     function entriesHash(bytes calldata preimage) internal pure returns (bytes32) {
-        return bytes32(_word(preimage, 28));
+        return bytes32(preimage.number(28, 32));
     }
 
     function stepRoot(bytes calldata preimage) internal pure returns (bytes32) {
-        return bytes32(_word(preimage, 60));
+        return bytes32(preimage.number(60, 32));
     }
 
     function withdrawalRoot(bytes calldata preimage) internal pure returns (bytes32) {
-        return bytes32(_word(preimage, 92));
+        return bytes32(preimage.number(92, 32));
     }
 
     function chainId(bytes calldata preimage) internal pure returns (uint64) {
-        return uint64(_word(preimage, HEADER_AT + 2) >> 192);
+        return uint64(preimage.number(HEADER_AT + 2, 8));
     }
 
     function clock(bytes calldata preimage) internal pure returns (uint64) {
-        return uint64(_word(preimage, HEADER_AT + 10) >> 192);
+        return uint64(preimage.number(HEADER_AT + 10, 8));
     }
 
     function ceiling(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, HEADER_AT + 50) >> 224;
+        return preimage.number(HEADER_AT + 50, 4);
     }
 
     function wordSlot(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, HEADER_AT + 54) >> 240;
+        return preimage.number(HEADER_AT + 54, 2);
     }
 
     function stepCount(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, HEADER_AT + 56) >> 240;
+        return preimage.number(HEADER_AT + 56, 2);
     }
 
     function entryCount(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, HEADER_AT + 58) >> 240;
+        return preimage.number(HEADER_AT + 58, 2);
     }
 
     function ruleCount(bytes calldata preimage) internal pure returns (uint256) {
-        return _word(preimage, HEADER_AT + 60) >> 248;
+        return preimage.number(HEADER_AT + 60, 1);
     }
 
     /// @dev Entry of the preimage's rule table. `index < ruleCount`.
     function rule(bytes calldata preimage, uint256 index) internal pure returns (address) {
-        return address(uint160(_word(preimage, HEADER_AT + HEADER_SIZE + 20 * index) >> 96));
+        return address(uint160(preimage.number(HEADER_AT + HEADER_SIZE + 20 * index, 20)));
     }
 
     /// @dev Entry of the rule table of a batch header alone.
     function ruleAt(bytes calldata header, uint256 index) internal pure returns (address) {
-        return address(uint160(_word(header, HEADER_SIZE + 20 * index) >> 96));
-    }
-
-    /// @dev The word at `at`. Fields lie within the preimage, whose size `cut` has checked; a word that sticks out at
-    /// the end brings bytes that the callers shift away.
-    function _word(bytes calldata preimage, uint256 pos) private pure returns (uint256 word) {
-        assembly ("memory-safe") {
-            word := calldataload(add(preimage.offset, pos))
-        }
+        return address(uint160(header.number(HEADER_SIZE + 20 * index, 20)));
     }
 }

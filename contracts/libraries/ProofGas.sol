@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {Calldata} from "./Calldata.sol";
+
 /// @notice A bound on what proving a step costs, from sizes that the batch's commitment fixes, at the dearer of the known gas
 /// schedules. A step that exceeds its batch's ceiling is invalid; so no proposer can post a lie too costly to disprove.
 /// Total: neither function reverts, whatever the bytes.
 library ProofGas {
+    using Calldata for bytes;
+
     // Gas. The test in test/gas/ProofGas.t.sol measures worst cases against each.
     uint256 internal constant TX_BASE = 200_000; // everything but evidence and evaluation
     uint256 internal constant FLOOR_BYTE = 64; // calldata floor of EIP-7976, whatever the byte
@@ -38,34 +42,34 @@ library ProofGas {
         unchecked {
             gas_ = EVAL_BASE + EVAL_BYTE * (stepSize + stateSize) + EVAL_TOUCH * touches;
             uint256 size = body.length;
-            uint256 calls = _read(body, 1, 1);
-            if (size < 2 || _read(body, 0, 1) != 0 || calls == 0 || calls > MAX_CALLS) return (false, 0);
+            uint256 calls = body.number(1, 1);
+            if (size < 2 || body.number(0, 1) != 0 || calls == 0 || calls > MAX_CALLS) return (false, 0);
             uint256 passed = stateSize;
             uint256 pos = 2;
             for (uint256 i; i < calls; ++i) {
-                uint256 effectBytes = _read(body, pos + 5, 2);
-                uint256 fragments = _read(body, pos + 7, 1);
+                uint256 effectBytes = body.number(pos + 5, 2);
+                uint256 fragments = body.number(pos + 7, 1);
                 if (effectBytes > MAX_EFFECT_BYTES || fragments == 0 || fragments > MAX_FRAGMENTS) return (false, 0);
                 passed += effectBytes;
-                gas_ += CALL_BASE + _read(body, pos + 1, 4) + CALL_FRAGMENT * fragments + PASS_BYTE * passed
+                gas_ += CALL_BASE + body.number(pos + 1, 4) + CALL_FRAGMENT * fragments + PASS_BYTE * passed
                     + EFFECT_BYTE * effectBytes;
                 pos += 8 + fragments;
 
-                uint256 authorisations = _read(body, pos, 1);
+                uint256 authorisations = body.number(pos, 1);
                 if (authorisations > fragments) return (false, 0);
                 gas_ += AUTH * authorisations;
                 pos += 1;
                 for (uint256 j; j < authorisations; ++j) {
-                    uint256 outflows = _read(body, pos + 9, 1);
+                    uint256 outflows = body.number(pos + 9, 1);
                     if (outflows > MAX_OUTFLOWS) return (false, 0);
                     gas_ += AUTH_OUTFLOW * outflows;
                     pos += 10 + 48 * outflows;
-                    pos += 2 + _read(body, pos, 2);
-                    if (_read(body, pos, 1) != 1) return (false, 0); // scheme
+                    pos += 2 + body.number(pos, 2);
+                    if (body.number(pos, 1) != 1) return (false, 0); // scheme
                     pos += 65;
                     if (pos > size) return (false, 0);
                 }
-                pos += 2 + _read(body, pos, 2);
+                pos += 2 + body.number(pos, 2);
                 if (pos > size) return (false, 0);
             }
             return (pos == size, gas_);
@@ -78,13 +82,6 @@ library ProofGas {
             uint256 floor = FLOOR_BYTE * evidenceSize;
             uint256 execution = (DATA_BYTE + OPEN_BYTE) * evidenceSize + evaluationGas;
             return TX_BASE + (floor > execution ? floor : execution);
-        }
-    }
-
-    /// @dev `size` bytes at `at`, as a number. Beyond the calldata: zeros.
-    function _read(bytes calldata body, uint256 pos, uint256 size) private pure returns (uint256 value) {
-        assembly ("memory-safe") {
-            value := shr(sub(256, shl(3, size)), calldataload(add(body.offset, pos)))
         }
     }
 }

@@ -2,15 +2,17 @@
 pragma solidity ^0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
+import {Calldata} from "./Calldata.sol";
 
 /// @notice Canonical encoding of fragments (docs/spec.md, section 3), and their assets.
 library States {
+    using Calldata for bytes;
+
     /// @notice The bytes encode no state, or an effect would lead to one that has no encoding.
     error NotAState();
 
     uint256 internal constant MAX_ASSETS = 32;
     uint256 internal constant MAX_DATA = 2048;
-    uint256 private constant FIXED = 33; // all but assets and data
     uint256 private constant ASSET_SIZE = 48;
 
     /// @dev State of a fragment: what rules see of it, and its nonce.
@@ -19,32 +21,56 @@ library States {
         uint64 nonce;
     }
 
-    /// @dev Reverts unless `encoded` is the canonical encoding of a state. `shown.id` is left to the caller.
-    function decode(bytes calldata encoded) internal pure returns (State memory state) {
-        uint256 size = encoded.length;
-        if (size < FIXED) revert NotAState();
-        IRule.Fragment memory shown = state.shown;
-        shown.kind = uint8(encoded[1]);
-        if (encoded[0] != 0 || shown.kind == 0 || shown.kind > 3) revert NotAState();
-        shown.controller = address(bytes20(encoded[2:22]));
-        state.nonce = uint64(bytes8(encoded[22:30]));
-        uint256 count = uint8(encoded[30]);
-        if (count > MAX_ASSETS || size < FIXED + ASSET_SIZE * count) revert NotAState();
+    /// @dev Fills in `state`; reverts unless `encoded` is the canonical encoding of one. `shown.id` is left to the caller.
+    /// Fields are read before the length is known to hold them; the last check answers for all.
+    function decode(bytes calldata encoded, State memory state) internal pure {
+        unchecked {
+            IRule.Fragment memory shown = state.shown;
+            uint256 kind = encoded.number(0, 2); // domain of leaves ‖ kind
+            uint256 count = encoded.number(30, 1);
+            if (kind == 0 || kind > 3 || count > MAX_ASSETS) revert NotAState();
+            shown.kind = uint8(kind);
+            shown.controller = address(uint160(encoded.number(2, 20)));
+            state.nonce = uint64(encoded.number(22, 8));
 
-        IRule.Asset[] memory assets = new IRule.Asset[](count);
-        uint256 pos = 31;
-        for (uint256 i; i < count; ++i) {
-            bytes32 id = bytes32(encoded[pos:pos + 32]);
-            uint128 amount = uint128(bytes16(encoded[pos + 32:pos + 48]));
-            if (amount == 0 || (i != 0 && id <= assets[i - 1].id)) revert NotAState();
-            (assets[i].id, assets[i].amount) = (id, amount);
-            pos += ASSET_SIZE;
+            IRule.Asset[] memory assets = readAssets(encoded, 31, count);
+            for (uint256 i; i < count; ++i) {
+                if (assets[i].amount == 0) revert NotAState();
+            }
+            shown.assets = assets;
+
+            uint256 pos = 31 + ASSET_SIZE * count;
+            uint256 size = encoded.number(pos, 2);
+            if (size > MAX_DATA || encoded.length != pos + 2 + size) revert NotAState();
+            shown.data = encoded.slice(pos + 2, size);
         }
-        shown.assets = assets;
+    }
 
-        uint256 length = uint16(bytes2(encoded[pos:pos + 2]));
-        if (length > MAX_DATA || size != pos + 2 + length) revert NotAState();
-        shown.data = encoded[pos + 2:];
+    /// @dev Reads `count` times asset (32) ‖ amount (16); reverts unless the assets ascend. The caller answers for the bounds.
+    function readAssets(bytes calldata data, uint256 pos, uint256 count)
+        internal
+        pure
+        returns (IRule.Asset[] memory assets)
+    {
+        bool ascending = true;
+        assembly ("memory-safe") {
+            // The array of pointers, then the assets: what `new` does, without zeros first.
+            assets := mload(0x40)
+            let asset := add(assets, shl(5, add(count, 1)))
+            mstore(0x40, add(asset, shl(6, count)))
+            mstore(assets, count)
+            let from := add(data.offset, pos)
+            for { let i := 1 } iszero(gt(i, count)) { i := add(i, 1) } {
+                let id := calldataload(from)
+                if gt(i, 1) { ascending := and(ascending, lt(mload(sub(asset, 64)), id)) }
+                mstore(add(assets, shl(5, i)), asset)
+                mstore(asset, id)
+                mstore(add(asset, 32), shr(128, calldataload(add(from, 32))))
+                asset := add(asset, 64)
+                from := add(from, ASSET_SIZE)
+            }
+        }
+        if (!ascending) revert NotAState();
     }
 
     /// @dev Hash of the canonical encoding, which is written to scratch memory behind the free pointer.

@@ -57,18 +57,21 @@ contract ExposedLibraries {
         pure
         returns (IRule.Fragment memory shown, uint64 nonce, bytes32 hash)
     {
-        States.State memory state = States.decode(encoded);
+        States.State memory state;
+        States.decode(encoded, state);
         return (state.shown, state.nonce, state.hash());
     }
 
     function credit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32) {
-        States.State memory state = States.decode(encoded);
+        States.State memory state;
+        States.decode(encoded, state);
         state.shown.credit(id, amount);
         return state.hash();
     }
 
     function debit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32) {
-        States.State memory state = States.decode(encoded);
+        States.State memory state;
+        States.decode(encoded, state);
         state.shown.debit(id, amount);
         return state.hash();
     }
