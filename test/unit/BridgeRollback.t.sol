@@ -166,6 +166,35 @@ contract BridgeRollbackTest is Scenario {
         }
     }
 
+    function test_UnwindingACondemnedBatchResolvesNobodysFault() public {
+        // Five faults fill the five fields; the first has a child.
+        Draft[] memory lies = new Draft[](5);
+        Posted[] memory p = new Posted[](5);
+        Anchor[] memory more = new Anchor[](4);
+        for (uint256 i = 0; i < 4; i++) {
+            more[i] = depositEth(carol, 1 ether);
+        }
+        nextBlock();
+        nextBlock();
+        for (uint256 i = 0; i < 5; i++) {
+            lies[i] = lie(i == 0 ? transfer(a(), b(), ETH, 1) : solo(more[i - 1], "", noAssets(), 0, 0));
+            p[i] = post(steps(step(lies[i])), uint16(i));
+        }
+        nextBlock();
+        Anchor memory bobs = Anchor(b().id, p[0].id, lies[0].freshAfter[1]);
+        Posted memory child = post(steps(step(solo(bobs, "", noAssets(), 0, 0))), 9);
+        for (uint256 i = 0; i < 5; i++) {
+            challenge(evidence(p[i], 0, preStates(lies[i])), "");
+        }
+        bridge.condemn(child.preimage, child.walked.entries, 0, p[0].preimage);
+        bridge.unwind(child.preimage, child.walked.entries);
+        for (uint256 i = 0; i < 5; i++) {
+            assertEq(bridge.oldestFault(), p[i].id);
+            bridge.unwind(p[i].preimage, p[i].walked.entries);
+        }
+        assertEq(bridge.oldestFault(), 2 ** 40);
+    }
+
     function test_NestedFaultsAreResolvedEachByItself() public {
         Draft memory first = lie(transfer(a(), b(), ETH, 1));
         Posted memory p = post(steps(step(first)), 0);

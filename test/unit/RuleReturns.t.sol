@@ -3,7 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IFraudVerifier} from "../../contracts/interfaces/IFraudVerifier.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice Whatever a rule returns is a verdict: no return data is an error of the verifier's (docs/spec.md, section 6.1).
@@ -132,6 +132,27 @@ contract RuleReturnsTest is Trials {
         assertValid(t, "with code");
         vm.etch(rules[0], "");
         assertInvalid(t, "without");
+    }
+
+    function test_TheBytesBehindTheTableAreNoRule() public {
+        // Behind the rule table stand the step's index, header and first touch: an address that has code, say.
+        Trial memory t = trial(puppet(these(a()), noAssets(), "", 0));
+        t.draft.calls[0].rule = 5;
+        t.draft.calls[0].signed[0] = unsigned(0, "", noAssets());
+        t.step = step(t.draft);
+        bytes memory proof = evidence(t);
+        bytes20 behind;
+        assembly ("memory-safe") {
+            behind := mload(add(proof, add(32, add(185, 80))))
+        }
+        vm.etch(address(behind), rules[0].code);
+        Signed memory s = unsigned(0, "", noAssets());
+        t.draft.calls[0].signed[0] = sign(s, address(behind), a());
+        t.step = step(t.draft);
+        assertInvalid(t, "beyond the table");
+        t.header.rules = new address[](5);
+        t.header.rules[4] = address(behind);
+        assertValid(t, "in the table");
     }
 
     function test_ARuleBeyondTheTableIsInvalid() public view {

@@ -58,6 +58,20 @@ contract StatesTest is Test {
         }
     }
 
+    function test_DomainKindAndLengthsAreChecked() public {
+        bytes memory good = State(1, address(7), 5, new IRule.Asset[](0), hex"aabb").encode();
+        states.decode(good);
+        // Domain, kind (a lease too), number of assets, length of data.
+        uint8[2][10] memory changes =
+            [[0, 1], [0, 2], [0, 255], [1, 0], [1, 4], [1, 0x81], [30, 1], [30, 33], [32, 1], [32, 3]];
+        for (uint256 i = 0; i < changes.length; i++) {
+            bytes memory bad = bytes.concat(good);
+            bad[changes[i][0]] = bytes1(changes[i][1]);
+            vm.expectRevert(notAState);
+            states.decode(bad);
+        }
+    }
+
     function testFuzz_JunkIsNotAState(bytes memory junk) public {
         vm.assume(junk.length < 33 || junk[0] != 0);
         vm.expectRevert(notAState);

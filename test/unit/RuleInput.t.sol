@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Codec} from "../harness/Codec.sol";
+import {Draft} from "../harness/Drafts.sol";
+import {Anchor, Signed, State} from "../harness/Shapes.sol";
+import {Trial, Trials} from "../harness/Trials.sol";
+
+/// @notice What a rule sees, to the byte (docs/spec.md, section 6.2).
+contract RuleInputTest is Trials {
+    using Codec for *;
+
+    address private mirror;
+
+    function setUp() public override {
+        super.setUp();
+        mirror = register("Mirror.sol:Mirror");
+        rules[0] = mirror;
+        nextBlock();
+    }
+
+    function testFuzz_ARuleSeesTheFragmentsAsTheyAreBeforeIt(
+        bytes memory data,
+        bytes memory payload,
+        bytes memory extra
+    ) public view {
+        vm.assume(data.length <= 2048 && payload.length < 1000 && extra.length < 1000);
+        Anchor memory own = vault(mirror, one(ETH, 9), data);
+        Draft memory d = ruled(1, these(own, a()), one(ETH, 5), extra, 0);
+        Signed memory s = unsigned(1, payload, one(ETH, 5));
+        d.calls[0].signed[0] = sign(s, mirror, a());
+
+        IRule.Fragment[] memory shown = new IRule.Fragment[](2);
+        shown[0] = IRule.Fragment(fragmentId(own), 3, mirror, one(ETH, 9), data);
+        shown[1] = IRule.Fragment(fragmentId(a()), 1, alice, one(ETH, 5 ether), "");
+        IRule.Authorisation[] memory signed = new IRule.Authorisation[](1);
+        signed[0] = IRule.Authorisation(1, payload);
+        d.freshAfter[0].data = _seen(shown, signed, extra);
+        assertValid(d, "as specified");
+        d.freshAfter[0].data[0] ^= 0x01;
+        assertInvalid(d, "otherwise");
+    }
+
+    function test_AFragmentOpenedInTheBatchHasNoIdForRules() public view {
+        // Opened by an earlier step of the batch, and by an earlier call of the step.
+        uint40 own = idAt(block.number, 1);
+        Draft memory d = draft(0, 0, 1, 0, 1);
+        d.again[0] = Anchor(uint56(own) * 65_536 + 5, own, State(3, mirror, 0, one(ETH, 9), ""));
+        d.againAfter[0] = d.again[0].state.copy();
+        d.calls[0] = ruled(1, these(d.again[0]), noAssets(), "", 0).calls[0];
+        IRule.Fragment[] memory shown = new IRule.Fragment[](1);
+        shown[0] = IRule.Fragment(0, 3, mirror, one(ETH, 9), "");
+        d.againAfter[0].data = _seen(shown, new IRule.Authorisation[](0), "");
+        assertValid(d, "zero");
+        shown[0].id = fragmentId(d.again[0]);
+        d.againAfter[0].data = _seen(shown, new IRule.Authorisation[](0), "");
+        assertInvalid(d, "its id");
+    }
+
+    function test_TheContextIsTheClockAndTheProposer() public view {
+        Anchor memory own = vault(mirror, noAssets(), "");
+        Draft memory d = ruled(1, these(own), noAssets(), "", 0);
+        IRule.Fragment[] memory shown = new IRule.Fragment[](1);
+        shown[0] = IRule.Fragment(fragmentId(own), 3, mirror, noAssets(), "");
+        d.freshAfter[0].data = _seen(shown, new IRule.Authorisation[](0), "");
+        Trial memory t = trial(d);
+        assertValid(t, "these");
+        t.proposer = alice;
+        assertInvalid(t, "another proposer");
+        t = trial(d);
+        t.header.clock--;
+        assertInvalid(t, "another clock");
+    }
+
+    /// @dev What the mirror writes if it is called as specified.
+    function _seen(IRule.Fragment[] memory shown, IRule.Authorisation[] memory signed, bytes memory extra)
+        private
+        view
+        returns (bytes memory)
+    {
+        IRule.Context memory context = IRule.Context(uint64(block.number - 1), proposer);
+        return abi.encodePacked(keccak256(abi.encodeCall(IRule.transition, (context, shown, signed, extra))));
+    }
+}
