@@ -108,8 +108,7 @@ library States {
         IRule.Asset[] memory assets = fragment.assets;
         (uint256 place, uint256 found) = _find(assets, id);
         if (found == uint256(id)) {
-            IRule.Asset memory held = _assetAt(place);
-            held.amount += amount; // overflow reverts: invalid
+            _setAmount(place, _amount(place) + amount); // overflow reverts: invalid
             return;
         }
         if (assets.length == MAX_ASSETS) revert NotAState();
@@ -132,9 +131,9 @@ library States {
         IRule.Asset[] memory assets = fragment.assets;
         (uint256 place, uint256 found) = _find(assets, id);
         if (found != uint256(id)) revert NotAState();
-        IRule.Asset memory held = _assetAt(place);
-        held.amount -= amount; // underflow reverts: invalid
-        if (held.amount != 0) return;
+        uint128 left = _amount(place) - amount; // underflow reverts: invalid
+        _setAmount(place, left);
+        if (left != 0) return;
         assembly ("memory-safe") {
             // Closes the gap; the word behind the shortened array stays unused.
             let last := add(assets, shl(5, mload(assets)))
@@ -147,8 +146,7 @@ library States {
     function spend(IRule.Asset[] memory limits, bytes32 id, uint128 amount) internal pure {
         (uint256 place, uint256 found) = _find(limits, id);
         if (found != uint256(id)) revert NotAState();
-        IRule.Asset memory limit = _assetAt(place);
-        limit.amount -= amount; // underflow reverts: invalid
+        _setAmount(place, _amount(place) - amount); // underflow reverts: invalid
     }
 
     /// @dev First element whose id is not below `id`, of a list in ascending order: where its pointer lies, and its id.
@@ -168,10 +166,16 @@ library States {
         }
     }
 
-    /// @dev The asset whose pointer lies at `place`.
-    function _assetAt(uint256 place) private pure returns (IRule.Asset memory asset) {
+    /// @dev Amount of the asset whose pointer lies at `place`.
+    function _amount(uint256 place) private pure returns (uint128 amount) {
         assembly ("memory-safe") {
-            asset := mload(place)
+            amount := mload(add(mload(place), 32))
+        }
+    }
+
+    function _setAmount(uint256 place, uint128 amount) private pure {
+        assembly ("memory-safe") {
+            mstore(add(mload(place), 32), amount)
         }
     }
 }

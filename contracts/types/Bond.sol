@@ -77,15 +77,19 @@ library BondLib {
     /// @dev Takes a lock made in epoch `lockedIn` out of balance and locks. Total: never reverts, for a verdict must
     /// not depend on a payment. Locks that a freeze merged stand in the current epoch, hence the remainder.
     function slash(Bond bond, uint256 amount, uint256 lockedIn) internal pure returns (Bond, uint256 taken) {
-        (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
-        taken = amount < balance ? amount : balance;
-        uint256 left = amount;
-        if (lockedIn < epoch) {
-            uint256 part = left < previous ? left : previous;
-            previous -= part;
-            left -= part;
+        // Each subtrahend is at most what it is taken from.
+        unchecked {
+            (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
+            taken = amount < balance ? amount : balance;
+            uint256 left = amount;
+            if (lockedIn < epoch) {
+                uint256 part = left < previous ? left : previous;
+                previous -= part;
+                left -= part;
+            }
+            current -= left < current ? left : current;
+            uint256 raw = ((balance - taken) << 192) | (current << 128) | (previous << 64) | (epoch << 32);
+            return (Bond.wrap(raw), taken);
         }
-        current -= left < current ? left : current;
-        return (pack(balance - taken, current, previous, epoch), taken);
     }
 }
