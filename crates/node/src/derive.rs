@@ -89,8 +89,8 @@ pub(crate) fn apply(ledger: &mut Ledger, input: &Input, clock_hash: Option<B256>
             same("word", word, &derived.word.pack())?;
             same("skipped steps", &skipped.as_ref(), &derived.skipped.as_slice())
         }
-        What::Convicted { id, slashed } => {
-            let derived = ledger.on_convicted(*id).map_err(|error| refused(&error))?;
+        What::Convicted { id, slashed, unwound } => {
+            let derived = ledger.on_convicted(*id, *unwound).map_err(|error| refused(&error))?;
             same("slashed", slashed, &U256::from(derived.slashed))
         }
         What::Condemned { id, parent } => {
@@ -195,6 +195,7 @@ mod tests {
                 What::Convicted {
                     id: id(1, 1),
                     slashed: amount,
+                    unwound: false,
                 },
                 false,
             ),

@@ -66,6 +66,8 @@ pub enum What {
         id: BatchId,
         /// Wei that left its proposer's bond.
         slashed: U256,
+        /// Whether the same transaction unwound it.
+        unwound: bool,
     },
     /// A batch builds on a faulty or condemned one.
     Condemned {
@@ -210,14 +212,30 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
             BridgeEvents::Convicted(event) => What::Convicted {
                 id: batch_id(event.id.to())?,
                 slashed: event.slashed,
+                unwound: false,
             },
             BridgeEvents::Condemned(event) => What::Condemned {
                 id: batch_id(event.id.to())?,
                 parent: batch_id(event.parent.to())?,
             },
-            BridgeEvents::Unwound(event) => What::Unwound {
-                id: batch_id(event.id.to())?,
-            },
+            BridgeEvents::Unwound(event) => {
+                let id = batch_id(event.id.to())?;
+                // Right behind its conviction, if nothing had been built on it.
+                match inputs.last_mut() {
+                    Some(Input {
+                        transaction: of,
+                        what:
+                            What::Convicted {
+                                id: convicted, unwound, ..
+                            },
+                        ..
+                    }) if *of == transaction && *convicted == id => {
+                        *unwound = true;
+                        continue;
+                    }
+                    _ => What::Unwound { id },
+                }
+            }
             BridgeEvents::Claimed(event) => What::Claimed {
                 id: batch_id(event.id.to())?,
                 position: event.position,

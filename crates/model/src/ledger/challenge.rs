@@ -54,23 +54,19 @@ impl Ledger {
         }
 
         let unwinds = !entries.is_empty() && self.check_is_head(id).is_ok();
-        let mut conviction = self.enter_fault(id)?;
+        let mut conviction = self.settle(id, unwinds)?;
         conviction.reason = Some(reason);
-        if unwinds {
-            self.restore(id)?;
-            conviction.unwound = true;
-        }
         Ok(conviction)
     }
 
-    /// A conviction that L1 tells of. An unwinding in the same transaction has an event of its own.
+    /// A conviction that L1 tells of, and whether the same transaction unwound the batch.
     ///
     /// # Errors
     ///
     /// If there is no such batch, or it is faulty or unwound already: then this ledger is not that of the chain.
-    pub fn on_convicted(&mut self, id: BatchId) -> Result<Conviction, ChallengeError> {
+    pub fn on_convicted(&mut self, id: BatchId, unwound: bool) -> Result<Conviction, ChallengeError> {
         self.require_status(id, &[Status::Live, Status::Condemned])?;
-        self.enter_fault(id)
+        self.settle(id, unwound)
     }
 
     fn check_challengeable(&self, id: BatchId) -> Result<(), ChallengeError> {
@@ -85,18 +81,21 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes the batch faulty and slashes its lock.
-    fn enter_fault(&mut self, id: BatchId) -> Result<Conviction, ChallengeError> {
+    /// Slashes the batch's lock, and unwinds it at once or makes it faulty. A fault that is over at once never enters the set.
+    fn settle(&mut self, id: BatchId, unwinds: bool) -> Result<Conviction, ChallengeError> {
         let Preimage { proposer, header, .. } = self.preimage(id)?;
         let (proposer, lock) = (*proposer, self.params.lock(header.ceiling, header.entry_count));
         let posted = self
             .params
             .epoch(self.params.deployment_block.saturating_add(id.block_offset()));
 
-        if !self.global.insert_fault(id) {
+        if unwinds {
+            self.restore(id)?;
+        } else if self.global.insert_fault(id) {
+            self.set_status(id, Status::Faulty);
+        } else {
             return Err(ChallengeError::TooManyFaults);
         }
-        self.set_status(id, Status::Faulty);
         let (bond, slashed) = self.bond(proposer).slash(lock, posted);
         self.bonds.insert(proposer, bond);
         let slashed = u128::from(slashed) * u128::from(GWEI);
@@ -106,7 +105,7 @@ impl Ledger {
             reason: None,
             slashed,
             reward: slashed / 2,
-            unwound: false,
+            unwound: unwinds,
         })
     }
 

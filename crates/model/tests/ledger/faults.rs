@@ -200,7 +200,7 @@ fn events_alone_lead_to_the_same_ledger_as_the_inputs() {
         ledger: world.ledger.clone(),
     };
     let reward = world.convict(a, 0, true).reward;
-    assert_eq!(follower.ledger.on_convicted(a).unwrap().reward, reward);
+    assert_eq!(follower.ledger.on_convicted(a, false).unwrap().reward, reward);
     while let Some(next) = world.ledger.rollbacks().first().copied() {
         match next {
             Rollback::Condemn { child, index, parent } => {
@@ -218,7 +218,7 @@ fn events_alone_lead_to_the_same_ledger_as_the_inputs() {
     }
     for id in [a, b, c] {
         assert_eq!(world.ledger.status(id), Some(Status::Unwound));
-        assert!(follower.ledger.on_convicted(id).is_err());
+        assert!(follower.ledger.on_convicted(id, false).is_err());
         assert!(follower.ledger.on_condemned(id).is_err());
         assert!(follower.ledger.on_unwound(id).is_err());
     }
