@@ -2,7 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod artifacts;
+mod docs;
 mod tally;
+#[cfg(test)]
+mod tidy;
 mod tools;
 
 use std::process::ExitCode;
@@ -50,6 +53,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Run the demonstration, on the contracts in abi/, and write what it measured to docs/demo.json and README.md
+    Docs {
+        /// Write nothing; fail if a figure differs by more than half a per cent from the one in docs/demo.json
+        #[arg(long)]
+        check: bool,
+    },
     /// All that continuous integration checks: formats, lints, tests
     Ci,
 }
@@ -72,6 +81,13 @@ fn main() -> Result<ExitCode> {
             build_contracts()?;
             let mut demo = cargo(["run", "--quiet", "--package", "nthroot-cli", "--", "demo"]);
             run(demo.args(args).env("ANVIL", anvil()?))?;
+        }
+        Command::Docs { check } => {
+            setup()?;
+            if check {
+                return Ok(docs::check()?.exit_code());
+            }
+            docs::refresh()?;
         }
         Command::Ci => {
             fmt(true)?;
@@ -128,6 +144,7 @@ fn test() -> Result<ExitCode> {
     all.stage("cargo test", || {
         tested(cargo(["test", "--quiet", "--workspace", "--no-fail-fast"]).env("ANVIL", anvil()?))
     })?;
+    all.stage("demo", docs::check)?;
     println!("\n{all}");
     Ok(all.exit_code())
 }

@@ -1,0 +1,249 @@
+//! The figures that the documents state: taken from a run of the demonstration and from `snapshots/`, never typed.
+//!
+//! `docs/demo.json` holds what the demonstration measured. `README.md` shows it, between markers: a table of costs against
+//! their aims, and what the demonstration prints.
+
+use std::{collections::BTreeMap, fs, process::Stdio};
+
+use eyre::{Context, OptionExt, Result, ensure, eyre};
+use serde_json::{Value, json};
+
+use crate::{
+    tally::Tally,
+    tools::{anvil, cargo, describe, root},
+};
+
+/// What the demonstration measured when it was last recorded.
+const FIGURES: &str = "docs/demo.json";
+/// The page that shows it.
+const PAGE: &str = "README.md";
+
+/// Per mille by which a figure may differ from the one recorded: block hashes and addresses are part of the data, and a zero
+/// byte in them is cheaper than another.
+const TOLERANCE: u64 = 5;
+
+/// The part of the demonstration's output that the page shows: from the first of these acts up to the second.
+const SHOWN: [&str; 2] = ["Deposits:", "Measurements:"];
+
+/// Figures of `snapshots/` that have an aim: file, name there, name in the table, aim, all of them gas.
+const SNAPSHOTS: [(&str, &str, &str, u64); 4] = [
+    (
+        "challenger",
+        "fraud proof of a transfer, batch of 1,000 steps",
+        "Fraud proof, two parties in 1,000 steps, slashing only",
+        120_000,
+    ),
+    ("challenger", "unwinding, per anchor", "Unwinding, per anchor", 5_800),
+    (
+        "user",
+        "claim ETH from a batch of 1,000 steps",
+        "ETH claim out of a batch of 1,000 steps",
+        52_000,
+    ),
+    (
+        "worst proofs",
+        "a loop up to the ceiling",
+        "Fraud proof, the dearest that we could construct",
+        12_500_000,
+    ),
+];
+
+/// Runs the demonstration, and writes its figures to [`FIGURES`] and [`PAGE`].
+pub(crate) fn refresh() -> Result<()> {
+    let figures = measure()?;
+    fs::write(root().join(FIGURES), serde_json::to_string_pretty(&figures)? + "\n")?;
+    let path = root().join(PAGE);
+    let page = fs::read_to_string(&path)?;
+    let page = with_block(&page, "costs", &costs(&figures)?)?;
+    let page = with_block(&page, "demo", &format!("```text\n{}\n```", shown(&demo(&[])?)?))?;
+    fs::write(path, page)?;
+    println!("wrote {FIGURES} and {PAGE}");
+    Ok(())
+}
+
+/// Runs the demonstration, and compares its figures with those in [`FIGURES`].
+pub(crate) fn check() -> Result<Tally> {
+    let (found, recorded) = (flat(&measure()?), flat(&recorded()?));
+    let mut names: Vec<_> = found.keys().chain(recorded.keys()).collect();
+    names.sort();
+    names.dedup();
+    let mut tally = Tally::default();
+    for name in names {
+        let same = match (found.get(name), recorded.get(name)) {
+            (Some(found), Some(recorded)) => close(*found, *recorded),
+            _ => false,
+        };
+        if !same {
+            let show = |number: Option<&u64>| number.map_or_else(|| "nothing".to_owned(), |number| thousands(*number));
+            let [found, recorded] = [found.get(name), recorded.get(name)].map(show);
+            println!("{name}: measured {found}, recorded {recorded}: run `cargo xtask docs` and commit it");
+        }
+        tally.check(same);
+    }
+    Ok(tally)
+}
+
+/// What the demonstration measured when it was last recorded.
+pub(crate) fn recorded() -> Result<Value> {
+    let path = root().join(FIGURES);
+    let text = fs::read_to_string(&path).wrap_err_with(|| format!("no {FIGURES}: `cargo xtask docs` writes it"))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// What the demonstration prints. Fails if one of its statements does not hold.
+fn demo(options: &[&str]) -> Result<String> {
+    let mut command = cargo(["run", "--quiet", "--package", "nthroot-cli", "--", "demo"]);
+    command.args(options).env("ANVIL", anvil()?).current_dir(root());
+    let output = command.stderr(Stdio::inherit()).output().wrap_err("no cargo")?;
+    ensure!(
+        output.status.success(),
+        "`{}` failed: {}",
+        describe(&command),
+        output.status
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The figures of a run: all that would be the same in the next one.
+fn measure() -> Result<Value> {
+    let report: Value = serde_json::from_str(&demo(&["--json"])?)?;
+    let list = |value: &Value| {
+        value
+            .as_array()
+            .cloned()
+            .ok_or_eyre("the demonstration's report lacks a list")
+    };
+    let mut transactions = Vec::new();
+    for act in list(&report["acts"])? {
+        for line in list(&act["lines"])? {
+            if line["kind"] == "transaction" {
+                transactions.push(pick(&line, &["actor", "what", "gas", "calldata"]));
+            }
+        }
+    }
+    let batches: Vec<_> = list(&report["batches"])?
+        .iter()
+        .map(|batch| pick(batch, &["transfers", "gas", "calldata"]))
+        .collect();
+    let targets: Vec<_> = list(&report["targets"])?
+        .iter()
+        .map(|target| pick(target, &["what", "unit", "measured", "target"]))
+        .collect();
+    Ok(json!({
+        "transactions": transactions,
+        "batches": batches,
+        "targets": targets,
+        "blocks_to_finality": report["blocks_to_finality"],
+        "checks": report["checks"],
+    }))
+}
+
+fn pick(value: &Value, fields: &[&str]) -> Value {
+    fields
+        .iter()
+        .map(|field| ((*field).to_owned(), value[field].clone()))
+        .collect()
+}
+
+/// All numbers of a document, under names that people recognise.
+fn flat(value: &Value) -> BTreeMap<String, u64> {
+    fn walk(name: &str, value: &Value, numbers: &mut BTreeMap<String, u64>) {
+        match value {
+            Value::Number(number) => {
+                numbers.insert(name.to_owned(), number.as_u64().unwrap_or(u64::MAX));
+            }
+            Value::Array(items) => {
+                for (place, item) in items.iter().enumerate() {
+                    let words = ["actor", "what"].map(|field| item[field].as_str().unwrap_or_default());
+                    walk(&format!("{name} {place} {}", words.join(" ")), item, numbers);
+                }
+            }
+            Value::Object(fields) => {
+                for (field, value) in fields {
+                    walk(&format!("{name} {field}"), value, numbers);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut numbers = BTreeMap::new();
+    walk("demo:", value, &mut numbers);
+    numbers
+}
+
+/// The table of costs: the recorded figures and those of `snapshots/`, beside their aims.
+pub(crate) fn costs(figures: &Value) -> Result<String> {
+    let mut rows = Vec::new();
+    let mut row = |what: &str, unit: &str, measured: u64, aim: u64, source: &str| {
+        let verdict = if measured <= aim { "met" } else { "**missed**" };
+        let [measured, aim] = [measured, aim].map(thousands);
+        rows.push(format!(
+            "| {what} | {measured} {unit} | ≤ {aim} | {verdict} | {source} |"
+        ));
+    };
+    for target in figures["targets"].as_array().ok_or_eyre("no targets")? {
+        let text = |field: &str| target[field].as_str().ok_or_eyre("a target without text");
+        let number = |field: &str| target[field].as_u64().ok_or_eyre("a target without number");
+        row(
+            text("what")?,
+            text("unit")?,
+            number("measured")?,
+            number("target")?,
+            "demo",
+        );
+    }
+    for (file, name, what, aim) in SNAPSHOTS {
+        let path = format!("snapshots/{file}.json");
+        let snapshot: Value = serde_json::from_str(&fs::read_to_string(root().join(&path)).wrap_err(path.clone())?)?;
+        let measured = snapshot[name].as_str().and_then(|number| number.parse().ok());
+        let measured = measured.ok_or_else(|| eyre!("{path} has no {name:?}"))?;
+        row(what, "gas", measured, aim, &format!("[{file}](<{path}>)"));
+    }
+    let head = "| what | measured | aim | | source |\n| --- | ---: | ---: | --- | --- |";
+    Ok(format!("{head}\n{}", rows.join("\n")))
+}
+
+/// The part of the output that the page shows, and the last line.
+fn shown(output: &str) -> Result<String> {
+    let lacks = |act: &str| eyre!("the demonstration has no act {act:?}");
+    let [start, end] = SHOWN.map(|act| output.find(&format!("\n{act}")).ok_or_else(|| lacks(act)));
+    let story = output.get(start?..end?).ok_or_eyre("acts out of order")?.trim();
+    let last = output.trim().lines().last().unwrap_or_default();
+    Ok(format!("{story}\n\n…\n\n{last}"))
+}
+
+/// The text between the two markers of that name.
+pub(crate) fn block<'a>(page: &'a str, name: &str) -> Result<&'a str> {
+    let (start, end) = (
+        format!("<!-- {name}: written by `cargo xtask docs` -->"),
+        format!("<!-- end of {name} -->"),
+    );
+    let block = page.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
+    Ok(block
+        .ok_or_else(|| eyre!("{PAGE} lacks the markers {start} and {end}"))?
+        .0)
+}
+
+fn with_block(page: &str, name: &str, text: &str) -> Result<String> {
+    let old = block(page, name)?;
+    let start = old.as_ptr() as usize - page.as_ptr() as usize;
+    let (before, after) = (&page[..start], &page[start + old.len()..]);
+    Ok(format!("{before}\n\n{text}\n\n{after}"))
+}
+
+/// Whether two figures are the same but for chance.
+pub(crate) fn close(a: u64, b: u64) -> bool {
+    a.abs_diff(b).saturating_mul(1000) <= a.min(b).saturating_mul(TOLERANCE)
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(String::from_utf8_lossy)
+        .collect();
+    groups.join(",")
+}
