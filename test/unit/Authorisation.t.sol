@@ -233,6 +233,18 @@ contract AuthorisationTest is Trials {
         assertValid(d, "own");
     }
 
+    function test_AKeyWithTheAddressOfARuleIsNotUnderTheRule() public view {
+        // Anybody can deposit for the address of a rule: nobody has its key, and the rule has no say.
+        Anchor memory own = vault(rules[0], one(ETH, 9), "");
+        Draft memory d = puppet(these(own), noAssets(), write(0, hex"01"), 0);
+        d.freshAfter[0].data = hex"01";
+        assertValid(d, "under the rule");
+        (d.fresh[0].state.kind, d.freshAfter[0].kind) = (1, 1);
+        assertInvalid(d, "under a key");
+        (d.fresh[0].state.kind, d.freshAfter[0].kind) = (2, 2);
+        assertInvalid(d, "under a P-256 key");
+    }
+
     function test_ARulesFragmentMustBeChangedByTheCallThatNamesIt() public view {
         Anchor memory own = vault(rules[0], one(ETH, 9), hex"aa");
         assertInvalid(puppet(these(own), noAssets(), "", 0), "no effect");
