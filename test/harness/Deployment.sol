@@ -9,7 +9,8 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {IRuleRegistry} from "../../contracts/interfaces/IRuleRegistry.sol";
 
 /// @notice A deployed bridge, a funded proposer and users with keys. Contracts come from their artifacts: what is tested is
-/// what is deployed, and tests compile without them.
+/// what is deployed, and tests compile without them. With a filter, forge compiles only what a test imports: build first
+/// (`forge build && forge test --mc …`), or an old artifact is tested.
 abstract contract Deployment is Test {
     uint256 internal constant WINDOW = 20;
     uint256 internal constant INSURED_GAS_PRICE = 10 gwei;
