@@ -1,0 +1,127 @@
+//! The bridge and the model's ledger go through random histories together: what each action does, and everything that L1
+//! shows after it, must be the same on both sides; and what the bridge holds must cover what it owes.
+//!
+//! Actions that do not apply where the choices put them are left out. `NTHROOT_HISTORIES` sets how many histories run.
+#![allow(clippy::print_stdout, reason = "what the histories reached")]
+
+mod actions;
+mod batches;
+#[path = "../differential/choices.rs"]
+mod choices;
+mod fraud;
+mod reverts;
+mod world;
+
+use std::{
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe},
+    sync::Mutex,
+    time::Instant,
+};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngSeed, TestRunner},
+};
+
+use crate::{
+    choices::Choices,
+    world::{Tally, World},
+};
+
+/// What must have happened, or the histories say little.
+const REACHED: [&str; 30] = [
+    "honest batch applied",
+    "late batch applied",
+    "late batch partly skipped",
+    "late batch refused: NothingApplied",
+    "honest batch refused: WordSlotBusy",
+    "honest batch refused: BondTooSmall",
+    "malformed batch refused: ClockOutOfRange",
+    "malformed batch refused: ClockHashMismatch",
+    "malformed batch refused: WrongChain",
+    "malformed batch refused: MalformedStep",
+    "malformed batch refused: MalformedBatch",
+    "malformed batch refused: RuleNotRegistered",
+    "convicted and unwound",
+    "convicted alone",
+    "convicted with a child",
+    "convicted at the last block",
+    "challenge refused: StepIsValid",
+    "challenge refused: WrongStatus",
+    "challenge refused: ChallengeWindowOver",
+    "challenge refused: UnknownBatch",
+    "challenge refused: EntriesMismatch",
+    "challenge with bad evidence: StepNotInBatch",
+    "challenge with too little gas",
+    "condemned",
+    "unwound",
+    "unwind refused: NotHead",
+    "claim paid",
+    "claim refused: NotFinal",
+    "claim refused: AlreadyPaid",
+    "bond withdrawal refused: Frozen",
+];
+
+/// The last panic, with its place: shrinking makes many, and only the last one matters.
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+fn history(world: &mut World, bytes: &[u8]) -> u32 {
+    let mut choices = Choices::new(bytes);
+    let count = choices.below(64);
+    for _ in 0..count {
+        world.act(&mut choices);
+    }
+    world.settle();
+    u32::try_from(world.log.len()).expect("few")
+}
+
+#[test]
+fn bridge_and_ledger_agree_on_every_history() {
+    let histories = std::env::var("NTHROOT_HISTORIES").map_or(250, |count| count.parse().expect("a number"));
+    let start = World::new();
+    let tally: RefCell<Tally> = RefCell::default();
+    let actions = Cell::new(0);
+    let mut runner = TestRunner::new(Config {
+        cases: histories,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        max_shrink_iters: 1_000,
+        ..Config::default()
+    });
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|info| *PANIC.lock().expect("not poisoned") = info.to_string()));
+    let clock = Instant::now();
+    let outcome = runner.run(&prop::collection::vec(any::<u8>(), 0..1_500), |bytes| {
+        let mut world = start.clone();
+        match panic::catch_unwind(AssertUnwindSafe(|| history(&mut world, &bytes))) {
+            Ok(done) => actions.set(actions.get() + done),
+            Err(_) => {
+                let reason = PANIC.lock().expect("not poisoned").clone();
+                return Err(TestCaseError::fail(format!("{reason}\n{}", world.log.join("\n"))));
+            }
+        }
+        for (what, count) in world.tally {
+            *tally.borrow_mut().entry(what).or_default() += count;
+        }
+        Ok(())
+    });
+    let seconds = clock.elapsed().as_secs_f64();
+    panic::set_hook(hook);
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    println!(
+        "{histories} histories agree, {} actions, {:.0} a second:",
+        actions.get(),
+        f64::from(actions.get()) / seconds
+    );
+    for (what, count) in tally.borrow().iter() {
+        println!("  {count:>8}  {what}");
+    }
+    let missing: Vec<_> = REACHED
+        .iter()
+        .filter(|what| !tally.borrow().contains_key(**what))
+        .collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
+}
