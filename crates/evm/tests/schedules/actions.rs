@@ -34,10 +34,11 @@ impl World {
             14..=16 => self.build_for_later(c),
             17..=19 => self.post_waiting(c),
             20..=22 => self.post_lie(c),
-            23 => self.post_malformed(c),
-            24 => self.post_noise(c),
-            25 | 26 => self.convict_a_lie(c),
-            27..=29 => self.challenge_anything(c),
+            23 | 24 => self.post_blind(c),
+            25 => self.post_malformed(c),
+            26 => self.post_noise(c),
+            27 => self.convict_lies(c),
+            28 | 29 => self.challenge_anything(c),
             30 => self.challenge_with_little_gas(c),
             31..=33 => self.roll_back(c),
             34 => self.condemn_anything(c),
@@ -170,6 +171,21 @@ impl World {
         if let Some((proposer, mut batch)) = self.draft(c) {
             batches::corrupt(&mut batch, c);
             self.submit("lie", proposer, &batch.encode());
+        }
+    }
+
+    /// Some of them, in one block or one on top of the other.
+    fn post_blind(&mut self, c: &mut Choices<'_>) {
+        let apart = c.once_in(2);
+        let spread = c.once_in(4);
+        for _ in 0..c.pick(&[1, 2, 4, 8]) {
+            let proposer = if spread { PROPOSERS[0] } else { c.pick(&PROPOSERS) };
+            if let Some(batch) = batches::blind(self, proposer, spread, c) {
+                self.submit("blind batch", proposer, &batch.encode());
+            }
+            if apart {
+                self.advance(1);
+            }
         }
     }
 

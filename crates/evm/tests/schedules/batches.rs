@@ -9,11 +9,14 @@ use nthroot_model::{
     signing,
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Batch, Body, Call, Domain, Effect, Fragment, Kind, Outflow, Root,
-    SignedMessage, Withdrawal,
+    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchHeader, Body, Call, Domain, Effect, Fragment, FreshTouch,
+    Kind, Outflow, RepeatedTouch, Root, SignedMessage, Step, Withdrawal,
 };
 
-use crate::{choices::Choices, world::World};
+use crate::{
+    choices::Choices,
+    world::{SLOTS, World},
+};
 
 /// Keys and addresses of three users. Deriving an address takes long.
 static USERS: LazyLock<[(SigningKey, Address); 3]> = LazyLock::new(|| {
@@ -48,12 +51,9 @@ pub(crate) fn honest(world: &World, proposer: Address, choices: &mut Choices<'_>
         0
     };
     let clock = (now - 1).saturating_sub(age).max(world.l1.deployment_block);
-    let free = world
-        .ledger
-        .free_slot(proposer)
-        .filter(|slot| *slot < crate::world::SLOTS);
-    let any = u16::from(choices.byte()) % crate::world::SLOTS;
-    let slot = if any == 5 { any } else { free.unwrap_or(any) };
+    let free = world.ledger.free_slot(proposer).filter(|slot| *slot < SLOTS);
+    let any = u16::from(choices.byte()) % SLOTS;
+    let slot = if any == SLOTS - 1 { any } else { free.unwrap_or(any) };
     let posting = Posting {
         proposer,
         clock,
@@ -298,6 +298,52 @@ impl Draft<'_, '_> {
     }
 }
 
+/// A batch of somebody who knows no states: a step on the present heads of some anchors, without a body. It is a lie, or, on top
+/// of another lie, nothing that anybody could judge.
+pub(crate) fn blind(world: &World, proposer: Address, spread: bool, choices: &mut Choices<'_>) -> Option<Batch> {
+    let clock = world.ledger.block() - 1;
+    let is_known = |known: bool| {
+        let anchors = world.ledger.anchors();
+        let anchors = anchors.filter(move |(.., state)| state.known().is_some() == known);
+        anchors.map(|(anchor, head, _)| (anchor, head.id)).collect::<Vec<_>>()
+    };
+    let [known, unknown] = [true, false].map(is_known);
+    let count = if spread { 1 } else { 1 + choices.below(3) };
+    let mut fresh = Vec::new();
+    for _ in 0..count {
+        // Cones grow where lies are; spread ones fill the set of faults.
+        let on_lies = !spread && !unknown.is_empty() && !choices.once_in(3);
+        let from = if on_lies || known.is_empty() { &unknown } else { &known };
+        let (anchor, parent) = choices.pick(from);
+        let root = Root::of(&[choices.byte()]);
+        if fresh.iter().all(|touch: &FreshTouch| touch.anchor != anchor) {
+            fresh.push(FreshTouch { anchor, root, parent });
+        }
+    }
+    let opened = vec![Root::of(b"opened"); choices.below(2)];
+    let mut batch = Batch {
+        header: BatchHeader {
+            version: 1,
+            data_availability: 0,
+            chain_id: world.ledger.params().chain_id,
+            clock,
+            clock_hash: world.hashes[&clock],
+            ceiling: 1_000_000,
+            slot: world.ledger.free_slot(proposer).filter(|slot| *slot < SLOTS)?,
+            step_count: 0,
+            entry_count: 0,
+            rules: Vec::new(),
+        },
+        steps: vec![Step {
+            fresh,
+            opened,
+            ..Step::default()
+        }],
+    };
+    batch.seal();
+    Some(batch)
+}
+
 /// Changes one thing that makes a step a lie, mostly. (Some changes are refused, some make no difference.)
 pub(crate) fn corrupt(batch: &mut Batch, c: &mut Choices<'_>) {
     let index = c.below(batch.steps.len());
@@ -370,9 +416,7 @@ pub(crate) fn malform(batch: &mut Batch, c: &mut Choices<'_>) -> Vec<u8> {
         12 => {
             let entry = u16::from(c.byte()) % 4;
             let root = Root::of(b"again");
-            batch.steps[index]
-                .again
-                .push(nthroot_protocol::RepeatedTouch { entry, root });
+            batch.steps[index].again.push(RepeatedTouch { entry, root });
         }
         13 => batch.steps[index].body = vec![0; 16_385].into(),
         14 => {

@@ -26,11 +26,14 @@ impl World {
         );
     }
 
-    pub(crate) fn convict_a_lie(&mut self, c: &mut Choices<'_>) {
-        let lies = self.ledger.lies();
-        if !lies.is_empty() {
-            let lie = c.pick(&lies);
-            self.convict(lie.batch, lie.step, c.once_in(2));
+    /// One lie or several, so that the set of faults overflows now and then.
+    pub(crate) fn convict_lies(&mut self, c: &mut Choices<'_>) {
+        for _ in 0..c.pick(&[1, 2, 8]) {
+            let lies = self.ledger.lies();
+            if !lies.is_empty() {
+                let lie = c.pick(&lies);
+                self.convict(lie.batch, lie.step, c.once_in(3));
+            }
         }
     }
 

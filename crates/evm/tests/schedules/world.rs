@@ -25,7 +25,7 @@ pub(crate) const PROPOSERS: [Address; 3] = [
 ];
 /// Deposits, challenges, funds and claims for others.
 pub(crate) const SOMEBODY: Address = Address::repeat_byte(0x5b);
-pub(crate) const SLOTS: u16 = 6;
+pub(crate) const SLOTS: u16 = 8;
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Batches that the first proposer can have at stake: many; the last one: a few.
 const BONDS: [u128; 3] = [2 * ETHER, ETHER / 2, ETHER / 20];
@@ -122,12 +122,13 @@ impl World {
             self.ledger.fund_bond(proposer, wei).expect("whole gwei");
             self.custody[0] += wei;
         }
-        for user_number in 0..3 {
-            let call = Bridge::depositCall {
-                controller: user(user_number),
-            };
-            assert!(self.send(SOMEBODY, 1_000_000, &call).success);
-            let id = self.ledger.deposit(user(user_number), Address::ZERO, 1_000_000);
+        for number in 0..7 {
+            let controller = user(number % 3);
+            assert!(
+                self.send(SOMEBODY, 1_000_000, &Bridge::depositCall { controller })
+                    .success
+            );
+            let id = self.ledger.deposit(controller, Address::ZERO, 1_000_000);
             self.anchors.insert(AnchorId::new(id.expect("an id is left"), 0));
             self.custody[0] += 1_000_000;
         }
@@ -220,6 +221,9 @@ impl World {
                 expected.map(|n| U256::from(n) * gwei),
                 "bond of {account}"
             );
+        }
+        if self.ledger.global().more > 0 {
+            self.note("more faults than fields");
         }
         let fault = self.ledger.oldest_fault().map_or(1 << 40, BatchId::to_u64);
         assert_eq!(
