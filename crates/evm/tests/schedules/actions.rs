@@ -208,7 +208,7 @@ impl World {
         self.submit("noise", PROPOSERS[0], &bytes);
     }
 
-    fn submit(&mut self, what: &str, proposer: Address, batch: &[u8]) {
+    pub(crate) fn submit(&mut self, what: &str, proposer: Address, batch: &[u8]) {
         self.log.push(format!(
             "{proposer} posts {what} {:?}",
             Batch::parse(batch).map(|batch| batch.steps)
@@ -410,6 +410,7 @@ impl World {
             return self.l1.chain.balance(account);
         }
         let call = nthroot_bindings::mocks::Token::balanceOfCall { account };
-        self.l1.chain.view(token, &call).expect("a balance")
+        // What a liar names need not be a token.
+        self.l1.chain.view(token, &call).unwrap_or_default()
     }
 }
