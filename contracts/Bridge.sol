@@ -254,8 +254,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function condemn(bytes calldata child, bytes calldata childEntries, uint256 index, bytes calldata parent) external {
-        child = child.cut();
-        parent = parent.cut();
         BatchWord word = _load(child);
         Status parentFate = _load(parent).status();
         if (word.status() != Status.Live) revert WrongStatus(word.status());
@@ -272,7 +270,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function unwind(bytes calldata preimage, bytes calldata entries) external {
-        preimage = preimage.cut();
         BatchWord word = _load(preimage);
         Status fate = word.status();
         if (fate != Status.Faulty && fate != Status.Condemned) revert WrongStatus(fate);
@@ -328,7 +325,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         external
         nonReentrant
     {
-        preimage = preimage.cut();
         BatchWord word = _load(preimage);
         if (word.status() != Status.Live) revert WrongStatus(word.status());
         BatchId id = preimage.batchId();
@@ -422,7 +418,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- words and views
 
-    /// @dev The batch's word, which must commit to `preimage`.
+    /// @dev The batch's word, which must commit to `preimage`: to all of it, so that its fields, read before this is known, were
+    /// within it.
     function _load(bytes calldata preimage) private view returns (BatchWord word) {
         word = BatchWordLib.load(preimage.proposer(), preimage.wordSlot());
         bytes32 commitment = keccak256(preimage);
@@ -445,12 +442,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function status(bytes calldata preimage) external view returns (Status) {
-        return _load(preimage.cut()).status();
+        return _load(preimage).status();
     }
 
     /// @inheritdoc IBridge
     function finalAt(bytes calldata preimage) external view returns (uint256) {
-        BatchWord word = _load(preimage.cut());
+        BatchWord word = _load(preimage);
         if (word.status() != Status.Live) revert WrongStatus(word.status());
         return DEPLOYMENT_BLOCK + word.relativeBlock() + WINDOW + 1;
     }

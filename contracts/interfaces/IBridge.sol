@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {BatchId} from "../types/BatchId.sol";
 import {Status} from "../types/BatchWord.sol";
+import {IEvidenceErrors} from "./IEvidenceErrors.sol";
 
 /// @title The bridge: custody, batches, finality
 /// @notice Byte layouts and meaning: docs/spec.md. There is no owner, no upgrade and no pause.
@@ -12,7 +13,7 @@ import {Status} from "../types/BatchWord.sol";
 ///
 /// Warning: tokens whose balances change by themselves (rebasing) are not supported: the bridge would owe what it does not
 /// hold, or hold what it owes nobody. Tokens that take a fee on transfer are credited with what arrives.
-interface IBridge {
+interface IBridge is IEvidenceErrors {
     /// @notice What the withdrawal says; the claim's leaf is the hash of the three fields packed.
     struct Withdrawal {
         address recipient;
@@ -60,6 +61,15 @@ interface IBridge {
     error RuleNotRegistered(address rule, uint256 registeredAt, uint256 clock);
     /// @notice The word slot still serves a batch that is not final, or that has withdrawals to pay.
     error WordSlotBusy(uint256 slot, uint256 word);
+
+    /// @notice Step `index` is not of the form that docs/spec.md gives.
+    error MalformedStep(uint256 index);
+    /// @notice The steps do not end with the batch, or their entries are not as many as announced.
+    error MalformedBatch();
+    /// @notice Every step names an anchor that somebody else has moved, or that is frozen.
+    error NothingApplied();
+    /// @notice The batch has more withdrawals than its word has bits.
+    error TooManyWithdrawals(uint256 limit);
 
     error ZeroController();
     error ZeroAmount();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
+import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {BatchId} from "../types/BatchId.sol";
 import {Head, HeadLib} from "../types/Head.sol";
 import {Calldata} from "./Calldata.sol";
@@ -49,7 +49,7 @@ library Evidence {
             _require(evidence, loc.siblingsAt);
             loc.index = evidence.number(loc.preimageSize, 2);
             uint256 steps = preimage.stepCount();
-            if (loc.index >= steps) revert IFraudVerifier.StepOutOfRange(loc.index, steps);
+            if (loc.index >= steps) revert IEvidenceErrors.StepOutOfRange(loc.index, steps);
             loc.stepAt = loc.siblingsAt + 32 * CommitmentTree.siblingCount(steps, loc.index);
 
             _require(evidence, loc.stepAt + STEP_HEADER);
@@ -71,7 +71,7 @@ library Evidence {
                 loc.statesSize += size;
                 end += 2 + size;
             }
-            if (evidence.length != end) revert IFraudVerifier.EvidenceLength(end, evidence.length);
+            if (evidence.length != end) revert IEvidenceErrors.EvidenceLength(end, evidence.length);
         }
     }
 
@@ -119,7 +119,7 @@ library Evidence {
             }
             bytes32 root =
                 CommitmentTree.rootFrom(leaf, preimage.stepCount(), loc.index, evidence[loc.siblingsAt:loc.stepAt]);
-            if (root != preimage.stepRoot()) revert IFraudVerifier.StepNotInBatch(preimage.stepRoot(), root);
+            if (root != preimage.stepRoot()) revert IEvidenceErrors.StepNotInBatch(preimage.stepRoot(), root);
         }
     }
 
@@ -152,6 +152,6 @@ library Evidence {
     }
 
     function _require(bytes calldata evidence, uint256 size) private pure {
-        if (evidence.length < size) revert IFraudVerifier.EvidenceLength(size, evidence.length);
+        if (evidence.length < size) revert IEvidenceErrors.EvidenceLength(size, evidence.length);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
+import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {IRule} from "../interfaces/IRule.sol";
 import {Calldata} from "./Calldata.sol";
 import {States} from "./States.sol";
@@ -63,7 +63,7 @@ library Intents {
         if (s > HALF_ORDER) return address(0);
         uint256 v = 27 + (uint256(intent.vs) >> 255);
         bytes32 r = intent.r;
-        if (gasleft() < ECRECOVER_RESERVE) revert IFraudVerifier.NeedGas(ECRECOVER_RESERVE, gasleft());
+        if (gasleft() < ECRECOVER_RESERVE) revert IEvidenceErrors.NeedGas(ECRECOVER_RESERVE, gasleft());
         bool called;
         assembly ("memory-safe") {
             let input := mload(0x40)
@@ -76,7 +76,7 @@ library Intents {
             if returndatasize() { recovered := mload(0) }
         }
         // The precompile fails for want of gas only.
-        if (!called) revert IFraudVerifier.NeedGas(ECRECOVER_RESERVE, gasleft());
+        if (!called) revert IEvidenceErrors.NeedGas(ECRECOVER_RESERVE, gasleft());
     }
 
     function structHash(Intent memory intent, address rule, uint80 fragment, uint64 nonce)

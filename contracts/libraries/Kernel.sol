@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IFraudVerifier} from "../interfaces/IFraudVerifier.sol";
+import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {IRule} from "../interfaces/IRule.sol";
 import {Calldata} from "./Calldata.sol";
 import {Effects} from "./Effects.sol";
@@ -203,7 +203,7 @@ library Kernel {
     /// @dev The rule surely gets what was committed: 63/64 of what is left is that much.
     function _requireGas(uint256 gasLimit) private view {
         uint256 needed = gasLimit + gasLimit / 63 + CALL_RESERVE;
-        if (gasleft() < needed) revert IFraudVerifier.NeedGas(needed, gasleft());
+        if (gasleft() < needed) revert IEvidenceErrors.NeedGas(needed, gasleft());
     }
 
     /// @dev The return data: u256 32 ‖ u256 length ‖ effects ‖ padding. Nothing longer than committed is copied; it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IBridge} from "../interfaces/IBridge.sol";
 import {BatchId} from "../types/BatchId.sol";
 import {HeadLib} from "../types/Head.sol";
 import {CommitmentTree} from "./CommitmentTree.sol";
@@ -11,15 +12,6 @@ import {CommitmentTree} from "./CommitmentTree.sol";
 /// Every user root of every batch pays for the inner loops, hence assembly and unchecked arithmetic (on numbers below 2^32):
 /// checked Solidity over structs cost 715 gas more per user root. test/unit/SubmissionReference.t.sol holds them to a plain version.
 library Submission {
-    /// @notice Step `index` is not of the form that docs/spec.md gives.
-    error MalformedStep(uint256 index);
-    /// @notice The steps do not end with the batch, or their entries are not as many as announced.
-    error MalformedBatch();
-    /// @notice Every step names an anchor that somebody else has moved, or that is frozen.
-    error NothingApplied();
-    /// @notice The batch has more withdrawals than its word has bits.
-    error TooManyWithdrawals(uint256 limit);
-
     uint256 private constant MAX_BODY = 16_384;
     uint256 private constant MAX_TOUCHES = 16;
     uint256 private constant MAX_WITHDRAWALS = 24;
@@ -99,8 +91,8 @@ library Submission {
     /// rarer parts as functions behind it: what every step pays for stays on the stack.
     function _walk(Walk memory w, bytes calldata steps, uint256 stepCount) private returns (uint256 listEnd) {
         uint256 tag = HeadLib.SLOT_TAG;
-        bytes4 malformedStep = MalformedStep.selector;
-        bytes4 tooManyWithdrawals = TooManyWithdrawals.selector;
+        bytes4 malformedStep = IBridge.MalformedStep.selector;
+        bytes4 tooManyWithdrawals = IBridge.TooManyWithdrawals.selector;
         uint256 start;
         uint256 entry = w.entries;
         listEnd = w.list;
@@ -272,9 +264,9 @@ library Submission {
             assembly ("memory-safe") {
                 end := add(steps.offset, steps.length)
             }
-            if (start != end || entry != w.list) revert MalformedBatch();
+            if (start != end || entry != w.list) revert IBridge.MalformedBatch();
             // A repeated touch alone is applied only if its entry was.
-            if (listEnd == w.list) revert NothingApplied();
+            if (listEnd == w.list) revert IBridge.NothingApplied();
         }
     }
 

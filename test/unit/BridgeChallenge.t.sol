@@ -2,7 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
-import {IFraudVerifier} from "../../contracts/interfaces/IFraudVerifier.sol";
+import {IEvidenceErrors} from "../../contracts/interfaces/IEvidenceErrors.sol";
 import {Preimage} from "../../contracts/libraries/Preimage.sol";
 import {Status} from "../../contracts/types/BatchWord.sol";
 import {Codec} from "../harness/Codec.sol";
@@ -94,16 +94,16 @@ contract BridgeChallengeTest is Scenario {
         (, bytes memory proof) = _lie();
         _expectBad(
             bytes.concat(proof, hex"00"),
-            abi.encodeWithSelector(IFraudVerifier.EvidenceLength.selector, proof.length, proof.length + 1)
+            abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, proof.length, proof.length + 1)
         );
         _expectBad(
             _cut(proof, proof.length - 1),
-            abi.encodeWithSelector(IFraudVerifier.EvidenceLength.selector, proof.length, proof.length - 1)
+            abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, proof.length, proof.length - 1)
         );
         _expectBad("", abi.encodeWithSelector(Preimage.PreimageTruncated.selector, 185, 0));
         _expectBad(_cut(proof, 184), abi.encodeWithSelector(Preimage.PreimageTruncated.selector, 185, 184));
-        _expectBad(_cut(proof, 186), abi.encodeWithSelector(IFraudVerifier.EvidenceLength.selector, 187, 186));
-        _expectBad(_cut(proof, 190), abi.encodeWithSelector(IFraudVerifier.EvidenceLength.selector, 191, 190));
+        _expectBad(_cut(proof, 186), abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, 187, 186));
+        _expectBad(_cut(proof, 190), abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, 191, 190));
     }
 
     function test_EveryByteOfTheEvidenceIsCommittedTo() public {
@@ -123,11 +123,11 @@ contract BridgeChallengeTest is Scenario {
                         "preimage"
                     );
                 } else if (i < 187) {
-                    assertEq(selector, IFraudVerifier.StepOutOfRange.selector, "index");
+                    assertEq(selector, IEvidenceErrors.StepOutOfRange.selector, "index");
                 } else {
                     assertTrue(
-                        selector == IFraudVerifier.StepNotInBatch.selector
-                            || selector == IFraudVerifier.EvidenceLength.selector,
+                        selector == IEvidenceErrors.StepNotInBatch.selector
+                            || selector == IEvidenceErrors.EvidenceLength.selector,
                         "step"
                     );
                 }
@@ -167,7 +167,7 @@ contract BridgeChallengeTest is Scenario {
         _expectNotInBatch(p, proof, "index");
         // Beyond the batch.
         proof = Codec.evidence(p.preimage, 10, siblings, p.steps[8], p.again[8], states);
-        _expectBad(proof, abi.encodeWithSelector(IFraudVerifier.StepOutOfRange.selector, 10, 10));
+        _expectBad(proof, abi.encodeWithSelector(IEvidenceErrors.StepOutOfRange.selector, 10, 10));
         // Another sibling.
         siblings[40] ^= 0x01;
         proof = Codec.evidence(p.preimage, 8, siblings, p.steps[8], p.again[8], states);
@@ -248,7 +248,7 @@ contract BridgeChallengeTest is Scenario {
         bytes memory shifted = Codec.evidence(preimage, 0, "", bytes.concat(entry, bytes_), none, states);
         bytes32 opened =
             keccak256(abi.encodePacked(first.id, Codec.head(first.state, first.writer), entry, bytes_, uint8(1)));
-        vm.expectRevert(abi.encodeWithSelector(IFraudVerifier.StepNotInBatch.selector, w.stepRoot, opened));
+        vm.expectRevert(abi.encodeWithSelector(IEvidenceErrors.StepNotInBatch.selector, w.stepRoot, opened));
         verifier.verify(shifted, address(bridge));
     }
 
@@ -281,7 +281,7 @@ contract BridgeChallengeTest is Scenario {
         (bool done, bytes memory reason) =
             address(bridge).call{gas: 120_000}(abi.encodeCall(IBridge.challenge, (proof, "")));
         assertFalse(done);
-        assertEq(bytes4(reason), IFraudVerifier.NeedGas.selector);
+        assertEq(bytes4(reason), IEvidenceErrors.NeedGas.selector);
     }
 
     function testFuzz_TheVerifierAnswersTheSameOrReverts(uint256 gasLimit, bool lying) public view {
@@ -293,7 +293,7 @@ contract BridgeChallengeTest is Scenario {
             assertEq(valid, !lying);
         } catch (bytes memory reason) {
             // Need-gas, or gas ran out before anything was known.
-            assertTrue(reason.length == 0 || bytes4(reason) == IFraudVerifier.NeedGas.selector);
+            assertTrue(reason.length == 0 || bytes4(reason) == IEvidenceErrors.NeedGas.selector);
         }
     }
 
@@ -344,7 +344,7 @@ contract BridgeChallengeTest is Scenario {
         (bool done, bytes memory got) = address(bridge).call(abi.encodeCall(IBridge.challenge, (proof, "")));
         assertFalse(done, what);
         assertEq(got.length, 68, what);
-        assertEq(bytes4(got), IFraudVerifier.StepNotInBatch.selector, what);
+        assertEq(bytes4(got), IEvidenceErrors.StepNotInBatch.selector, what);
         assertEq(bytes32(_from(got, 4)), p.walked.stepRoot, what);
         assertTrue(bytes32(_from(got, 36)) != p.walked.stepRoot, what);
     }

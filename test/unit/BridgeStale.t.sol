@@ -2,7 +2,6 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
-import {Submission} from "../../contracts/libraries/Submission.sol";
 import {Status} from "../../contracts/types/BatchWord.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
@@ -14,7 +13,7 @@ import {Again, Anchor, Fresh, Header, Posted, State, Step} from "../harness/Shap
 contract BridgeStaleTest is Scenario {
     using Codec for *;
 
-    bytes private nothing = abi.encodeWithSelector(Submission.NothingApplied.selector);
+    bytes private nothing = abi.encodeWithSelector(IBridge.NothingApplied.selector);
 
     // ---------------------------------------------------------------- stale
 

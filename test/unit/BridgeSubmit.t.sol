@@ -2,7 +2,6 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
-import {Submission} from "../../contracts/libraries/Submission.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
 import {BondLib} from "../../contracts/types/Bond.sol";
 import {Codec} from "../harness/Codec.sol";
@@ -187,7 +186,7 @@ contract BridgeSubmitTest is Scenario {
     // ---------------------------------------------------------------- shapes
 
     function test_StepsOfTheWrongShapeAreRefused() public {
-        bytes memory malformed = abi.encodeWithSelector(Submission.MalformedStep.selector, 0);
+        bytes memory malformed = abi.encodeWithSelector(IBridge.MalformedStep.selector, 0);
         Step[] memory list = _list();
 
         list[0].fresh = new Fresh[](0); // no touch at all
@@ -208,21 +207,21 @@ contract BridgeSubmitTest is Scenario {
         Step[] memory list = _list();
         Header memory h = header(list, 0);
         h.entryCount = 1;
-        _expect(h, list, abi.encodeWithSelector(Submission.MalformedBatch.selector));
+        _expect(h, list, abi.encodeWithSelector(IBridge.MalformedBatch.selector));
         h.entryCount = 3;
-        _expect(h, list, abi.encodeWithSelector(Submission.MalformedBatch.selector));
+        _expect(h, list, abi.encodeWithSelector(IBridge.MalformedBatch.selector));
     }
 
     function test_TheBytesEndWithTheLastStep() public {
         Step[] memory list = _list();
         Header memory h = header(list, 0);
         bytes memory batch = batchBytes(h, list);
-        _expect(bytes.concat(batch, hex"00"), abi.encodeWithSelector(Submission.MalformedBatch.selector));
-        _expect(_cut(batch, batch.length - 1), abi.encodeWithSelector(Submission.MalformedBatch.selector));
-        _expect(_cut(batch, 64), abi.encodeWithSelector(Submission.MalformedBatch.selector));
-        _expect(_cut(batch, 61), abi.encodeWithSelector(Submission.MalformedStep.selector, 0));
+        _expect(bytes.concat(batch, hex"00"), abi.encodeWithSelector(IBridge.MalformedBatch.selector));
+        _expect(_cut(batch, batch.length - 1), abi.encodeWithSelector(IBridge.MalformedBatch.selector));
+        _expect(_cut(batch, 64), abi.encodeWithSelector(IBridge.MalformedBatch.selector));
+        _expect(_cut(batch, 61), abi.encodeWithSelector(IBridge.MalformedStep.selector, 0));
         h.stepCount = 2;
-        _expect(batchBytes(h, list), abi.encodeWithSelector(Submission.MalformedStep.selector, 1));
+        _expect(batchBytes(h, list), abi.encodeWithSelector(IBridge.MalformedStep.selector, 1));
     }
 
     function test_RepeatedTouchesNameEarlierEntriesInOrder() public {
@@ -231,7 +230,7 @@ contract BridgeSubmitTest is Scenario {
         second.again = new Again[](2);
         (second.again[0], second.again[1]) = (Again(0, bytes27(uint216(1))), Again(1, bytes27(uint216(2))));
         Step[] memory list = steps(first, second);
-        bytes memory malformed = abi.encodeWithSelector(Submission.MalformedStep.selector, 1);
+        bytes memory malformed = abi.encodeWithSelector(IBridge.MalformedStep.selector, 1);
         second.again[0].entry = 1;
         _expect(header(list, 0), list, malformed); // twice
         second.again[1].entry = 0;
@@ -250,7 +249,7 @@ contract BridgeSubmitTest is Scenario {
         Step[] memory list = steps(step(transfer(a(), b(), ETH, 1)), step(solo(c(), "", noAssets(), 0, 0)));
         list[0].withdrawals = new IBridge.Withdrawal[](15);
         list[1].withdrawals = new IBridge.Withdrawal[](10);
-        _expect(header(list, 0), list, abi.encodeWithSelector(Submission.TooManyWithdrawals.selector, 24));
+        _expect(header(list, 0), list, abi.encodeWithSelector(IBridge.TooManyWithdrawals.selector, 24));
         list[1].withdrawals = new IBridge.Withdrawal[](9);
         Posted memory p = post(list);
         assertEq(bridge.wordOf(proposer, 0) % 2 ** 24, 2 ** 24 - 1);

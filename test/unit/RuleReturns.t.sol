@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IFraudVerifier} from "../../contracts/interfaces/IFraudVerifier.sol";
+import {IEvidenceErrors} from "../../contracts/interfaces/IEvidenceErrors.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Anchor, Call, Signed} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
@@ -94,7 +94,7 @@ contract RuleReturnsTest is Trials {
         Anchor memory own = vault(rules[REVERTER - 1], one(ETH, 9), "");
         bytes[4] memory reasons = [
             bytes(""),
-            abi.encodeWithSelector(IFraudVerifier.NeedGas.selector, 1, 2),
+            abi.encodeWithSelector(IEvidenceErrors.NeedGas.selector, 1, 2),
             abi.encodeWithSignature("Panic(uint256)", 1),
             abi.encode(_effects(32))
         ];

@@ -52,7 +52,7 @@ contract SubmissionReferenceTest is Test {
             any = any || expected.applied[i];
         }
         if (!any) {
-            vm.expectRevert(abi.encodeWithSelector(Submission.NothingApplied.selector));
+            vm.expectRevert(abi.encodeWithSelector(IBridge.NothingApplied.selector));
             submission.walk(bytes_, steps.length, entries, ID, BOUND);
             return;
         }

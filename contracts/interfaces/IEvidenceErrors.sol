@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @title Bad evidence
+/// @notice Why a challenge says nothing about its step. The verifier reverts with these, and the bridge passes them on.
+interface IEvidenceErrors {
+    /// @notice The evidence is shorter or longer than what it announces.
+    error EvidenceLength(uint256 expected, uint256 given);
+    /// @notice The batch has fewer steps.
+    error StepOutOfRange(uint256 index, uint256 stepCount);
+    /// @notice The step, its anchors or its pre-states are not those of the batch.
+    error StepNotInBatch(bytes32 expectedRoot, bytes32 openedRoot);
+    /// @notice Bring more gas: the verdict must not depend on it.
+    error NeedGas(uint256 needed, uint256 given);
+}
