@@ -59,7 +59,8 @@ pub(crate) fn honest(world: &World, proposer: Address, choices: &mut Choices<'_>
         clock,
         clock_hash: world.hashes[&clock],
         slot,
-        ceiling: 5_000_000,
+        // Above 5,300,000 the lock is more than the least one.
+        ceiling: choices.pick(&[5_000_000, 10_000_000, 5_300_001, 7_654_321]),
     };
     let table = choices.pick(&[vec![world.puppet], vec![world.puppet, world.l1.account]]);
     let vault = |fragment: &Fragment| fragment.kind == Kind::Rule;
