@@ -89,6 +89,23 @@ contract BridgeRollbackTest is Scenario {
         bridge.unwind(k.grandchild.preimage, k.grandchild.walked.entries);
     }
 
+    function test_APreimageIsExactlyItsBytes() public {
+        Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+        Posted memory p = post(steps(step(lying)), 0);
+        nextBlock();
+        challenge(evidence(p, 0, preStates(lying)), "");
+        bytes memory longer = bytes.concat(p.preimage, hex"00");
+        bytes memory unknown =
+            abi.encodeWithSelector(IBridge.UnknownBatch.selector, bridge.wordOf(proposer, 0), keccak256(longer));
+        vm.expectRevert(unknown);
+        bridge.unwind(longer, p.walked.entries);
+        vm.expectRevert(unknown);
+        bridge.status(longer);
+        vm.expectRevert(unknown);
+        bridge.finalAt(longer);
+        bridge.unwind(p.preimage, p.walked.entries);
+    }
+
     function test_OnlyARecordedParentCondemns() public {
         Cone memory k = _cone();
         BatchId deposit = BatchId.wrap(uint40(uint256(bytes32(_slice(k.unrelated.walked.entries, 7)))));

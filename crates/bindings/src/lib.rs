@@ -2,7 +2,12 @@
 //!
 //! `cargo xtask abi` writes the artifacts, and `cargo xtask test` fails when they are not what the contracts say.
 //! Nothing here needs forge.
-#![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the interfaces in contracts/ are the docs")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated; the interfaces in contracts/ are the docs"
+)]
 
 /// A module for each contract: several implement the same interface, whose types would collide.
 macro_rules! contract {
