@@ -97,7 +97,7 @@ library Submission {
         uint256 entry = w.entries;
         listEnd = w.list;
         assembly ("memory-safe") {
-            // At hand for the innermost loop.
+            // At hand for the innermost loop. `newest` is an id or the start of a later block, far above 2.
             mstore(0, mload(w))
             mstore(0x20, sub(mload(add(w, 0x20)), 2))
             start := steps.offset

@@ -83,7 +83,7 @@ fn model(env: &Env, evidence: &[u8]) -> (Answer, String) {
 /// Evidence for people.
 fn describe(evidence: &[u8]) -> String {
     Evidence::decode(evidence).map_or_else(
-        |error| format!("{error}: {}", Bytes::copy_from_slice(evidence)),
+        |error| format!("{error}, of {} bytes", evidence.len()),
         |evidence| {
             let body = Body::parse(&evidence.placed.step.body);
             let states: Vec<_> = evidence

@@ -12,7 +12,7 @@ use nthroot_model::{
 use nthroot_protocol::{
     AccountOp, AnchorId, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect, Evidence, Fragment,
     FreshTouch, Kind, Outflow, PlacedStep, Preimage, RepeatedTouch, Root, SignedMessage, Step, Withdrawal,
-    commitment::step_commitment, tree,
+    commitment::step_commitment, limits::MAX_BODY, tree,
 };
 
 use crate::choices::Choices;
@@ -107,6 +107,8 @@ impl Scene {
         if c.once_in(12) {
             tamper_step(c, &mut step);
         }
+        // A longer one cannot be posted, so that nothing need be said of it.
+        step.body.truncate(MAX_BODY);
         if c.once_in(16) && !pre_states.is_empty() {
             let state = c.below(pre_states.len());
             flip(c, &mut pre_states[state]);
