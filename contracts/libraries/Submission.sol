@@ -129,10 +129,13 @@ library Submission {
                     let parent := and(claim, ID_MASK)
                     // Stale: another id than the parent's, or a parent that is zero (wraps) or not below `newest`.
                     let bad := or(and(xor(head, claim), ID_MASK), gt(sub(parent, 1), mload(0x20)))
-                    // A stale touch writes the head that is there: cheaper than a jump for all others.
-                    let change := xor(head, or(xor(claim, parent), mload(0)))
-                    sstore(slot, xor(head, mul(iszero(bad), change)))
-                    stale := or(stale, bad)
+                    claim := or(xor(claim, parent), mload(0)) // root ‖ batch id
+                    // A stale touch writes the head that is there.
+                    if bad {
+                        claim := head
+                        stale := 1
+                    }
+                    sstore(slot, claim)
                 }
 
                 let kept := to
