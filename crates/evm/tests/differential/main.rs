@@ -3,7 +3,9 @@
 //! `NTHROOT_CASES` sets how many cases run. Steps in which a rule runs out of gas are left out: the bytecode decides those.
 #![allow(clippy::print_stdout, reason = "what was measured")]
 
+mod calls;
 mod choices;
+mod rules;
 mod scene;
 
 use std::{
@@ -25,10 +27,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestRunner},
 };
 
-use crate::{
-    choices::Choices,
-    scene::{Scene, TestRules},
-};
+use crate::{choices::Choices, rules::TestRules, scene::Scene};
 
 /// What one side says of evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
