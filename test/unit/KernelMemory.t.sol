@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Codec} from "../harness/Codec.sol";
+import {Draft} from "../harness/Drafts.sol";
+import {Random} from "../harness/Random.sol";
+import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Trial, Trials} from "../harness/Trials.sol";
+
+/// @notice The kernel's memory, which it lays out by hand: what one call leaves behind is what the next call's rule sees, and what the
+/// roots say. A second account of the states is kept here, in plain Solidity.
+contract KernelMemoryTest is Trials {
+    using Codec for *;
+    using Random for Random.Rng;
+
+    struct Model {
+        State[3] states;
+        bytes effects;
+    }
+
+    /// @dev Two calls on two fragments, and one that the first call opens: random mints, burns, moves and writes.
+    function testFuzz_EachCallSeesWhatTheOneBeforeLeft(uint256 seed) public {
+        Random.Rng memory rng = Random.Rng(seed);
+        Model memory k;
+        k.states[0] = State(3, rules[0], 0, one(ETH, 9), rng.data(rng.below(70)));
+        k.states[1] = State(3, rules[0], 0, noAssets(), "");
+        k.states[2] = State(3, rules[0], 0, noAssets(), "");
+        Draft memory d = draft(2, 1, 0, 0, 2);
+        for (uint256 i; i < 2; i++) {
+            d.fresh[i] = vault(rules[0], k.states[i].assets, k.states[i].data);
+            d.fresh[i].id += uint56(i);
+            d.fresh[i].state = k.states[i].copy();
+        }
+        k.effects = openEffect(3, rules[0]);
+        for (uint256 i; i < 3; i++) {
+            k.effects = bytes.concat(k.effects, _mint(rng, k, i));
+        }
+        for (uint256 i; i < 20; i++) {
+            k.effects = bytes.concat(k.effects, _effect(rng, k));
+        }
+        for (uint256 i; i < 2; i++) {
+            k.states[i].data = rng.data(33 + rng.below(60));
+            k.effects = bytes.concat(k.effects, write(uint8(i), k.states[i].data));
+        }
+        d.calls[0] = Call(1, 300_000, 8192, ids(0, 1), new Signed[](0), k.effects);
+        State[3] memory mid;
+        for (uint256 i; i < 3; i++) {
+            mid[i] = k.states[i].copy();
+        }
+        k.effects = "";
+        for (uint256 i; i < 3; i++) {
+            k.effects = bytes.concat(k.effects, _mint(rng, k, i));
+        }
+        for (uint256 i; i < 12; i++) {
+            k.effects = bytes.concat(k.effects, _effect(rng, k));
+        }
+        for (uint256 i; i < 3; i++) {
+            k.states[i].data = rng.data(5 + rng.below(20));
+            k.effects = bytes.concat(k.effects, write(uint8(i), k.states[i].data));
+        }
+        d.calls[1] = Call(1, 300_000, 8192, ids(0, 1, 2), new Signed[](0), k.effects);
+        d.freshAfter[0] = k.states[0];
+        d.freshAfter[1] = k.states[1];
+        d.opened[0] = k.states[2];
+        Trial memory t = trial(d);
+        _expect(d, mid, k.effects);
+        assertTrue(verdict(t), "valid");
+        t.step.opened[0] ^= bytes27(uint216(1) << uint216(rng.below(216)));
+        assertFalse(verdict(t));
+    }
+
+    function _expect(Draft memory d, State[3] memory mid, bytes memory extra) internal {
+        IRule.Fragment[] memory f = new IRule.Fragment[](3);
+        for (uint256 i; i < 3; i++) {
+            f[i] = IRule.Fragment(
+                i < 2 ? fragmentId(d.fresh[i]) : 0, mid[i].kind, mid[i].controller, mid[i].assets, mid[i].data
+            );
+        }
+        bytes memory data = abi.encodeCall(
+            IRule.transition, (IRule.Context(trial(d).header.clock, proposer), f, new IRule.Authorisation[](0), extra)
+        );
+        vm.expectCall(rules[0], data);
+    }
+
+    function _mint(Random.Rng memory rng, Model memory k, uint256 to) internal view returns (bytes memory) {
+        bytes32 tag = bytes32(rng.below(12));
+        uint128 amt = uint128(1 + rng.below(1000));
+        k.states[to].assets = plus(k.states[to].assets, issued(rules[0], tag), amt);
+        return mint(uint8(to), tag, amt);
+    }
+
+    function _effect(Random.Rng memory rng, Model memory k) internal view returns (bytes memory) {
+        uint256 c = rng.below(4);
+        uint256 who = rng.below(3);
+        if (c == 0) return _mint(rng, k, who);
+        if (c == 1) {
+            bytes memory x = rng.data(rng.below(rng.onceIn(3) ? 120 : 9));
+            k.states[who].data = x;
+            return write(uint8(who), x);
+        }
+        IRule.Asset[] memory as_ = k.states[who].assets;
+        if (as_.length == 0) return _mint(rng, k, who);
+        IRule.Asset memory x_ = as_[rng.below(as_.length)];
+        bytes32 id = x_.id;
+        uint128 amt = rng.onceIn(2) ? x_.amount : uint128(1 + rng.below(x_.amount));
+        if (c == 2) {
+            uint256 to = (who + 1 + rng.below(2)) % 3;
+            k.states[who].assets = minus(as_, id, amt);
+            k.states[to].assets = plus(k.states[to].assets, id, amt);
+            return move(uint8(who), uint8(to), id, amt);
+        }
+        for (uint256 tg; tg < 12; tg++) {
+            if (issued(rules[0], bytes32(tg)) == id) {
+                k.states[who].assets = minus(as_, id, amt);
+                return burn(uint8(who), bytes32(tg), amt);
+            }
+        }
+        return _mint(rng, k, who);
+    }
+}
