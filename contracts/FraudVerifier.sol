@@ -71,7 +71,6 @@ contract FraudVerifier is IFraudVerifier {
         step.clock = evidence.clock();
         step.proposer = evidence.proposer();
         step.withdrawals = new bytes32[](loc.withdrawals);
-        step.firstOpened = loc.fresh;
         step.nextOpened = loc.fresh;
         step.endOpened = loc.fresh + loc.opened;
         step.fragments = _fragments(evidence, loc);

@@ -32,9 +32,8 @@ library Kernel {
         uint64 clock;
         address proposer;
         Work[] fragments; // in the order of the touches
-        uint256 firstOpened; // the touches to be opened: [firstOpened, endOpened)
+        uint256 nextOpened; // the touches still to be opened: [nextOpened, endOpened)
         uint256 endOpened;
-        uint256 nextOpened;
         bytes32[] withdrawals; // hashes of those produced
         uint256 withdrawn; // how many
     }
