@@ -48,7 +48,7 @@ library Preimage {
     /// @dev Cuts the preimage off the front of `data`.
     function cut(bytes calldata data) internal pure returns (bytes calldata preimage) {
         uint256 size = HEADER_AT + HEADER_SIZE;
-        if (data.length >= size) size += 20 * uint8(data[size - 1]);
+        if (data.length >= size) size += 20 * uint256(uint8(data[size - 1])); // widened first: 13 rules overflow a byte
         if (data.length < size) revert PreimageTruncated(size, data.length);
         return data[:size];
     }

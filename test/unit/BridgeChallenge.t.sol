@@ -32,6 +32,21 @@ contract BridgeChallengeTest is Scenario {
         assertStatus(p, Status.Unwound);
     }
 
+    /// 20 · 13 is more than a byte holds: the size of a rule table must not be reckoned in bytes.
+    function test_ABatchWithAnyNumberOfRulesCanBeConvicted() public {
+        for (uint16 count = 0; count <= 32; count++) {
+            Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+            Header memory h = header(steps(step(lying)), count);
+            h.rules = new address[](count);
+            for (uint256 i = 0; i < count; i++) {
+                h.rules[i] = account;
+            }
+            Posted memory p = post(proposer, h, steps(step(lying)));
+            challenge(evidence(p, 0, preStates(lying)), p.walked.entries);
+            assertStatus(p, Status.Unwound);
+        }
+    }
+
     function test_WithoutEntriesTheBatchStaysFaulty() public {
         (Posted memory p, bytes memory proof) = _lie();
         challenge(proof, "");
