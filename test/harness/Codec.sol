@@ -3,20 +3,29 @@ pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
-import {Again, Call, Fresh, Header, Signed, State, Step, Walked} from "./Shapes.sol";
+import {Again, Call, Fresh, Header, Lease, Signed, State, Step, Walked} from "./Shapes.sol";
 
 /// @notice The wire format, written from docs/spec.md and from nothing else. Plain and slow: the contracts are held to it.
 library Codec {
     // ---------------------------------------------------------------- fragments
 
     function encode(State memory state) internal pure returns (bytes memory out) {
-        out = abi.encodePacked(bytes1(0), state.kind, state.controller, state.nonce, uint8(state.assets.length));
+        bool leased = state.lease.holder != address(0) || state.lease.last != 0;
+        out = abi.encodePacked(bytes1(0), state.kind + (leased ? 0x80 : 0), state.controller, state.nonce);
+        if (leased) out = abi.encodePacked(out, state.lease.holder, state.lease.last);
+        out = abi.encodePacked(out, uint8(state.assets.length));
         for (uint256 i = 0; i < state.assets.length; i++) {
             out = bytes.concat(out, abi.encodePacked(state.assets[i].id, state.assets[i].amount));
         }
         out = abi.encodePacked(out, uint16(state.data.length), state.data);
     }
 
+    /// @dev Of a leaf that is not there: zero.
+    function value(State memory state) internal pure returns (bytes32) {
+        return state.kind == 0 ? bytes32(0) : keccak256(encode(state));
+    }
+
+    /// @dev Of an anchor that is one fragment.
     function root(State memory state) internal pure returns (bytes27) {
         return bytes27(keccak256(encode(state)));
     }
@@ -27,7 +36,14 @@ library Codec {
     }
 
     function copy(State memory state) internal pure returns (State memory out) {
-        out = State(state.kind, state.controller, state.nonce, new IRule.Asset[](state.assets.length), state.data);
+        out = State({
+            kind: state.kind,
+            controller: state.controller,
+            nonce: state.nonce,
+            assets: new IRule.Asset[](state.assets.length),
+            data: state.data,
+            lease: Lease(state.lease.holder, state.lease.last)
+        });
         for (uint256 i = 0; i < state.assets.length; i++) {
             out.assets[i] = IRule.Asset(state.assets[i].id, state.assets[i].amount);
         }
@@ -103,7 +119,7 @@ library Codec {
         for (uint256 i = 0; i < a.outflows.length; i++) {
             out = abi.encodePacked(out, a.outflows[i].id, a.outflows[i].amount);
         }
-        out = abi.encodePacked(out, uint16(a.payload.length), a.payload, a.scheme, a.r, a.vs);
+        out = abi.encodePacked(out, uint16(a.payload.length), a.payload, a.scheme, a.signature);
     }
 
     function encode(Call memory c) internal pure returns (bytes memory out) {
@@ -118,8 +134,18 @@ library Codec {
         out = abi.encodePacked(out, uint16(c.extra.length), c.extra);
     }
 
-    function encode(Call[] memory calls) internal pure returns (bytes memory out) {
-        out = abi.encodePacked(uint8(0), uint8(calls.length));
+    /// @dev `table`: the further leaves of each fresh, then each repeated touch. If there are none it is left out.
+    function body(uint24[][] memory table, Call[] memory calls) internal pure returns (bytes memory out) {
+        bytes memory leaves = hex"01";
+        bool any = false;
+        for (uint256 i = 0; i < table.length; i++) {
+            leaves = abi.encodePacked(leaves, uint8(table[i].length));
+            for (uint256 j = 0; j < table[i].length; j++) {
+                leaves = abi.encodePacked(leaves, table[i][j]);
+                any = true;
+            }
+        }
+        out = bytes.concat(any ? leaves : bytes(hex"00"), bytes1(uint8(calls.length)));
         for (uint256 i = 0; i < calls.length; i++) {
             out = bytes.concat(out, encode(calls[i]));
         }
@@ -163,7 +189,23 @@ library Codec {
 
     // ---------------------------------------------------------------- evidence
 
-    /// @dev Section 7. `states` are canonical pre-states of the fresh, then the repeated touches.
+    /// @dev Section 7. `trees`: of the fresh and repeated touches, depths and pre-states, then the siblings.
+    function evidence(
+        bytes memory preimage_,
+        uint16 index,
+        bytes memory siblings,
+        bytes memory step,
+        uint56[] memory anchors,
+        bytes memory trees
+    ) internal pure returns (bytes memory out) {
+        out = abi.encodePacked(preimage_, index, siblings, step);
+        for (uint256 i = 0; i < anchors.length; i++) {
+            out = abi.encodePacked(out, anchors[i]);
+        }
+        out = bytes.concat(out, trees);
+    }
+
+    /// @dev The same, if every anchor is a single fragment with one of these pre-states.
     function evidence(
         bytes memory preimage_,
         uint16 index,
@@ -171,13 +213,11 @@ library Codec {
         bytes memory step,
         uint56[] memory anchors,
         bytes[] memory states
-    ) internal pure returns (bytes memory out) {
-        out = abi.encodePacked(preimage_, index, siblings, step);
-        for (uint256 i = 0; i < anchors.length; i++) {
-            out = abi.encodePacked(out, anchors[i]);
-        }
+    ) internal pure returns (bytes memory) {
+        bytes memory trees;
         for (uint256 i = 0; i < states.length; i++) {
-            out = abi.encodePacked(out, uint16(states[i].length), states[i]);
+            trees = abi.encodePacked(trees, uint8(0), uint16(states[i].length), states[i]);
         }
+        return evidence(preimage_, index, siblings, step, anchors, trees);
     }
 }

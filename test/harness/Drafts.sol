@@ -4,8 +4,9 @@ pragma solidity ^0.8.37;
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "./Codec.sol";
+import {CohortTree} from "./CohortTree.sol";
 import {Deployment} from "./Deployment.sol";
-import {Again, Anchor, Call, Fresh, Header, Signed, State, Step} from "./Shapes.sol";
+import {Again, Anchor, Call, Cohort, Fresh, Node, Signed, State, Step, unleased} from "./Shapes.sol";
 
 /// @dev A step in the making: states before and after instead of roots.
 struct Draft {
@@ -17,6 +18,9 @@ struct Draft {
     State[] againAfter;
     IBridge.Withdrawal[] withdrawals;
     Call[] calls;
+    Cohort[] freshCohorts; // as they come: single fragments
+    Cohort[] againCohorts;
+    uint8[] depths; // of the opened touches
 }
 
 /// @notice Honest steps, of which the tests change one thing each.
@@ -29,7 +33,7 @@ abstract contract Drafts is Deployment {
     // ---------------------------------------------------------------- states
 
     function userState(address controller, IRule.Asset[] memory assets) internal pure returns (State memory) {
-        return State(1, controller, 0, assets, "");
+        return unleased(1, controller, 0, assets, "");
     }
 
     /// @dev The assets after adding, in order. Fails on overflow.
@@ -74,21 +78,53 @@ abstract contract Drafts is Deployment {
     }
 
     function fragmentId(Anchor memory anchor) internal pure returns (uint80) {
-        return uint80(bytes10(abi.encodePacked(anchor.id, uint24(0))));
+        return fragmentId(anchor, 0);
+    }
+
+    function fragmentId(Anchor memory anchor, uint24 leaf) internal pure returns (uint80) {
+        return uint80(bytes10(abi.encodePacked(anchor.id, leaf)));
     }
 
     // ---------------------------------------------------------------- payloads of the Account rule
 
     function pay(Anchor memory to, bytes32 asset, uint128 amount) internal pure returns (bytes memory) {
-        return abi.encodePacked(uint8(1), fragmentId(to), asset, amount);
+        return pay(fragmentId(to), asset, amount);
     }
 
-    function open(uint8 kind, address controller, IRule.Asset[] memory assets)
+    function pay(uint80 to, bytes32 asset, uint128 amount) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(1), to, asset, amount);
+    }
+
+    function open(uint8 kind, address controller, IRule.Asset[] memory assets) internal pure returns (bytes memory) {
+        return open(0, kind, controller, assets);
+    }
+
+    function open(uint8 depth, uint8 kind, address controller, IRule.Asset[] memory assets)
         internal
         pure
-        returns (bytes memory out)
+        returns (bytes memory)
     {
-        out = abi.encodePacked(uint8(2), kind, controller, uint8(assets.length));
+        return bytes.concat(abi.encodePacked(uint8(2), depth, kind, controller), _list(assets));
+    }
+
+    function setController(uint8 kind, address controller) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(4), kind, controller);
+    }
+
+    function setLease(address holder, uint64 last) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(5), holder, last);
+    }
+
+    function openLeaf(uint8 kind, address controller, IRule.Asset[] memory assets)
+        internal
+        pure
+        returns (bytes memory)
+    {
+        return bytes.concat(abi.encodePacked(uint8(6), kind, controller), _list(assets));
+    }
+
+    function _list(IRule.Asset[] memory assets) private pure returns (bytes memory out) {
+        out = abi.encodePacked(uint8(assets.length));
         for (uint256 i = 0; i < assets.length; i++) {
             out = abi.encodePacked(out, assets[i].id, assets[i].amount);
         }
@@ -105,7 +141,7 @@ abstract contract Drafts is Deployment {
         view
         returns (Signed memory a)
     {
-        a = Signed(position, uint64(block.number + 100), outflows, payload, 1, 0, 0);
+        a = Signed(position, uint64(block.number + 100), outflows, payload, 1, new bytes(64));
     }
 
     /// @dev Signs for the anchor's fragment at its present nonce, by its controller's key.
@@ -118,13 +154,16 @@ abstract contract Drafts is Deployment {
         view
         returns (Signed memory)
     {
-        return signDigest(a, Codec.digest(Codec.domain(block.chainid, address(bridge)), rule, fragment, nonce, a), key);
+        return signDigest(a, digest(a, rule, fragment, nonce), key);
     }
 
-    function signDigest(Signed memory a, bytes32 digest, uint256 key) internal pure returns (Signed memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        a.r = r;
-        a.vs = bytes32((uint256(v) - 27) * 2 ** 255 + uint256(s));
+    function digest(Signed memory a, address rule, uint80 fragment, uint64 nonce) internal view returns (bytes32) {
+        return Codec.digest(Codec.domain(block.chainid, address(bridge)), rule, fragment, nonce, a);
+    }
+
+    function signDigest(Signed memory a, bytes32 digest_, uint256 key) internal pure returns (Signed memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest_);
+        a.signature = abi.encodePacked(r, (uint256(v) - 27) * 2 ** 255 + uint256(s));
         return a;
     }
 
@@ -141,6 +180,9 @@ abstract contract Drafts is Deployment {
         d.entries = new uint16[](again);
         d.again = new Anchor[](again);
         d.againAfter = new State[](again);
+        d.freshCohorts = new Cohort[](fresh);
+        d.againCohorts = new Cohort[](again);
+        d.depths = new uint8[](opened);
         d.withdrawals = new IBridge.Withdrawal[](withdrawals);
         d.calls = new Call[](calls);
     }
@@ -148,21 +190,53 @@ abstract contract Drafts is Deployment {
     function step(Draft memory d) internal pure returns (Step memory s) {
         s.fresh = new Fresh[](d.fresh.length);
         for (uint256 i = 0; i < d.fresh.length; i++) {
-            s.fresh[i] = Fresh(d.fresh[i].id, d.freshAfter[i].root(), d.fresh[i].writer);
+            bytes27 root = rootAfter(d.freshAfter[i], d.freshCohorts[i]);
+            s.fresh[i] = Fresh(d.fresh[i].id, root, d.fresh[i].writer);
         }
         s.opened = new bytes27[](d.opened.length);
         for (uint256 i = 0; i < d.opened.length; i++) {
-            s.opened[i] = d.opened[i].root();
+            s.opened[i] = cohortRoot(d.depths[i], d.opened[i]);
         }
         s.again = new Again[](d.again.length);
         for (uint256 i = 0; i < d.again.length; i++) {
-            s.again[i] = Again(d.entries[i], d.againAfter[i].root());
+            s.again[i] = Again(d.entries[i], rootAfter(d.againAfter[i], d.againCohorts[i]));
         }
         s.withdrawals = d.withdrawals;
-        s.body = d.calls.encode();
+        uint24[][] memory table = new uint24[][](d.fresh.length + d.again.length);
+        for (uint256 i = 0; i < table.length; i++) {
+            table[i] = further(i < d.fresh.length ? d.freshCohorts[i] : d.againCohorts[i - d.fresh.length]);
+        }
+        s.body = Codec.body(table, d.calls);
     }
 
-    /// @dev Canonical pre-states: of the fresh, then the repeated touches.
+    /// @dev The leaves of a cohort that the step works on, beside leaf 0.
+    function further(Cohort memory cohort) internal pure returns (uint24[] memory list) {
+        list = new uint24[](cohort.leaves.length);
+        for (uint256 i = 0; i < list.length; i++) {
+            list[i] = cohort.leaves[i].index;
+        }
+    }
+
+    /// @dev Root of a cohort of which the header alone was opened.
+    function cohortRoot(uint8 depth, State memory header) internal pure returns (bytes27) {
+        Node[] memory nodes = new Node[](1);
+        nodes[0] = Node(0, 0, keccak256(header.encode()));
+        return CohortTree.root(depth, nodes);
+    }
+
+    function rootAfter(State memory header, Cohort memory cohort) internal pure returns (bytes27) {
+        Node[] memory nodes = new Node[](1 + cohort.leaves.length + cohort.rest.length);
+        nodes[0] = Node(0, 0, keccak256(header.encode()));
+        for (uint256 i = 0; i < cohort.leaves.length; i++) {
+            nodes[1 + i] = Node(0, cohort.leaves[i].index, cohort.leaves[i].next.value());
+        }
+        for (uint256 i = 0; i < cohort.rest.length; i++) {
+            nodes[1 + cohort.leaves.length + i] = cohort.rest[i];
+        }
+        return CohortTree.root(cohort.depth, nodes);
+    }
+
+    /// @dev Canonical pre-states of single fragments: of the fresh, then the repeated touches.
     function preStates(Draft memory d) internal pure returns (bytes[] memory states) {
         states = new bytes[](d.fresh.length + d.again.length);
         for (uint256 i = 0; i < d.fresh.length; i++) {

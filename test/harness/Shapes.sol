@@ -6,20 +6,56 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 
 // What docs/spec.md calls things, one struct each. Fields are as wide as on the wire, so that a test can write any value.
 
-/// @dev Section 3.
+/// @dev Section 3. A lease of which either field is not zero is encoded.
 struct State {
     uint8 kind;
     address controller;
     uint64 nonce;
     IRule.Asset[] assets;
     bytes data;
+    Lease lease;
 }
 
-/// @dev An anchor as a test knows it: who wrote it last, and what it holds.
+struct Lease {
+    address holder;
+    uint64 last;
+}
+
+/// @dev A state without a lease.
+function unleased(uint8 kind, address controller, uint64 nonce, IRule.Asset[] memory assets, bytes memory data)
+    pure
+    returns (State memory)
+{
+    return State(kind, controller, nonce, assets, data, Lease(address(0), 0));
+}
+
+/// @dev An anchor as a test knows it: who wrote it last, and what its leaf 0 holds.
 struct Anchor {
     uint56 id;
     uint40 writer;
     State state;
+}
+
+/// @dev What a step does not say of an anchor's leaf 0: the further leaves that it works on, and the rest of the tree. As it is in
+/// fresh memory: a single fragment.
+struct Cohort {
+    uint8 depth;
+    Leaf[] leaves;
+    Node[] rest;
+}
+
+/// @dev Before and after the step. Kind 0: the leaf is not there.
+struct Leaf {
+    uint24 index;
+    State state;
+    State next;
+}
+
+/// @dev A node of a cohort's tree, and with it all that lies under it. Level 0: a leaf.
+struct Node {
+    uint8 level;
+    uint24 index;
+    bytes32 value;
 }
 
 /// @dev Section 4.1.
@@ -63,8 +99,7 @@ struct Signed {
     IRule.Asset[] outflows;
     bytes payload;
     uint8 scheme;
-    bytes32 r;
-    bytes32 vs;
+    bytes signature; // all that follows the scheme
 }
 
 struct Call {

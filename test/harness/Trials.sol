@@ -3,19 +3,28 @@ pragma solidity ^0.8.37;
 
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "./Codec.sol";
+import {CohortTree} from "./CohortTree.sol";
 import {Draft} from "./Drafts.sol";
 import {Scenario} from "./Scenario.sol";
-import {Anchor, Call, Header, Signed, State, Step, Walked} from "./Shapes.sol";
+import {Anchor, Call, Cohort, Header, Lease, Node, Signed, State, Step, Walked, unleased} from "./Shapes.sol";
 
 /// @dev A step before the verifier, in a batch of one step that no bridge has seen: so a test can put anything into it.
 struct Trial {
     Draft draft;
     Header header;
     Step step;
-    bytes[] states; // canonical pre-states, or what stands in their place
+    Pre[] pre; // of the fresh, then the repeated touches
     uint40 id;
     address proposer;
     address bridge;
+}
+
+/// @dev An anchor before the step.
+struct Pre {
+    uint8 depth;
+    uint24[] leaves; // those that the step works on, 0 first
+    bytes[] states; // their canonical encodings, empty if there is none; or what stands in their place
+    Node[] rest;
 }
 
 /// @notice Asks the verifier about single steps.
@@ -45,19 +54,95 @@ abstract contract Trials is Scenario {
         t.header = header(steps(t.step), 0);
         t.header.ceiling = HIGH_CEILING;
         t.header.rules = rules;
-        t.states = preStates(d);
+        t.pre = pres(d);
         t.id = idAt(block.number, 1);
         t.proposer = proposer;
         t.bridge = address(bridge);
     }
 
+    function pres(Draft memory d) internal pure returns (Pre[] memory list) {
+        list = new Pre[](d.fresh.length + d.again.length);
+        for (uint256 i = 0; i < d.fresh.length; i++) {
+            list[i] = _pre(d.fresh[i], d.freshCohorts[i]);
+        }
+        for (uint256 i = 0; i < d.again.length; i++) {
+            list[d.fresh.length + i] = _pre(d.again[i], d.againCohorts[i]);
+        }
+    }
+
+    function _pre(Anchor memory anchor, Cohort memory cohort) private pure returns (Pre memory p) {
+        uint256 count = 1 + cohort.leaves.length;
+        p = Pre(cohort.depth, new uint24[](count), new bytes[](count), cohort.rest);
+        p.states[0] = anchor.state.encode();
+        for (uint256 i = 1; i < count; i++) {
+            p.leaves[i] = cohort.leaves[i - 1].index;
+            if (cohort.leaves[i - 1].state.kind != 0) p.states[i] = cohort.leaves[i - 1].state.encode();
+        }
+    }
+
+    // ---------------------------------------------------------------- evidence
+
+    /// @dev The leaves below 2^depth, of which alone evidence speaks; all others are nobody's.
+    function _within(Pre memory p) private pure returns (uint24[] memory leaves) {
+        uint256 count = p.leaves.length;
+        while (p.leaves[count - 1] >> p.depth != 0) {
+            count--;
+        }
+        leaves = new uint24[](count);
+        for (uint256 i = 0; i < count; i++) {
+            leaves[i] = p.leaves[i];
+        }
+    }
+
+    function _nodes(Pre memory p) private pure returns (Node[] memory nodes) {
+        uint256 count = _within(p).length;
+        nodes = new Node[](count + p.rest.length);
+        for (uint256 i = 0; i < count; i++) {
+            nodes[i] = Node(0, p.leaves[i], p.states[i].length == 0 ? bytes32(0) : keccak256(p.states[i]));
+        }
+        for (uint256 i = 0; i < p.rest.length; i++) {
+            nodes[count + i] = p.rest[i];
+        }
+    }
+
+    function rootBefore(Pre memory p) internal pure returns (bytes27) {
+        return CohortTree.root(p.depth, _nodes(p));
+    }
+
+    /// @dev Depth and pre-states, as in evidence.
+    function statesOf(Pre memory p) internal pure returns (bytes memory out) {
+        out = abi.encodePacked(p.depth);
+        uint256 count = _within(p).length;
+        for (uint256 i = 0; i < count; i++) {
+            out = abi.encodePacked(out, uint16(p.states[i].length), p.states[i]);
+        }
+    }
+
+    function siblingsOf(Pre memory p) internal pure returns (bytes memory) {
+        return CohortTree.siblings(p.depth, _within(p), _nodes(p));
+    }
+
+    /// @dev What evidence says of the anchors' trees.
+    function trees(Pre[] memory list) internal pure returns (bytes memory out) {
+        bytes memory siblings;
+        for (uint256 i = 0; i < list.length; i++) {
+            out = bytes.concat(out, statesOf(list[i]));
+            siblings = bytes.concat(siblings, siblingsOf(list[i]));
+        }
+        out = bytes.concat(out, siblings);
+    }
+
     function evidence(Trial memory t) internal pure returns (bytes memory) {
+        return evidence(t, trees(t.pre));
+    }
+
+    /// @dev Evidence for the trial's batch, with something else in place of the trees.
+    function evidence(Trial memory t, bytes memory trees_) internal pure returns (bytes memory) {
         Step memory s = t.step;
         Walked memory w;
         bytes memory preEntries;
         for (uint256 i = 0; i < s.fresh.length; i++) {
-            bytes27 root = bytes27(keccak256(t.states[i]));
-            preEntries = abi.encodePacked(preEntries, s.fresh[i].anchor, root, s.fresh[i].parent);
+            preEntries = abi.encodePacked(preEntries, s.fresh[i].anchor, rootBefore(t.pre[i]), s.fresh[i].parent);
         }
         uint56[] memory named = new uint56[](s.opened.length + s.again.length);
         for (uint256 i = 0; i < s.opened.length; i++) {
@@ -66,15 +151,14 @@ abstract contract Trials is Scenario {
         }
         for (uint256 i = 0; i < s.again.length; i++) {
             named[s.opened.length + i] = t.draft.again[i].id;
-            bytes27 root = bytes27(keccak256(t.states[s.fresh.length + i]));
+            bytes27 root = rootBefore(t.pre[s.fresh.length + i]);
             preEntries = abi.encodePacked(preEntries, t.draft.again[i].id, root, t.id);
         }
         bytes memory bytes_ = s.encode();
-        uint256 touches = s.fresh.length + named.length;
-        w.stepRoot = keccak256(abi.encodePacked(preEntries, bytes_, uint8(touches)));
+        w.stepRoot = keccak256(abi.encodePacked(preEntries, bytes_, uint8(s.fresh.length + named.length)));
         w.leaves = new bytes32[](s.withdrawals.length);
         bytes memory preimage = Codec.preimage(t.id, t.proposer, w, t.header.encode());
-        return Codec.evidence(preimage, 0, "", bytes_, named, t.states);
+        return Codec.evidence(preimage, 0, "", bytes_, named, trees_);
     }
 
     function verdict(Trial memory t) internal view returns (bool) {
@@ -102,7 +186,7 @@ abstract contract Trials is Scenario {
     /// @dev A fragment under a rule, as if an earlier batch had opened it.
     function vault(address rule, IRule.Asset[] memory assets, bytes memory data) internal pure returns (Anchor memory) {
         return Anchor(
-            idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3, idAt(DEPLOYMENT_BLOCK + 45, 2), State(3, rule, 0, assets, data)
+            idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3, idAt(DEPLOYMENT_BLOCK + 45, 2), unleased(3, rule, 0, assets, data)
         );
     }
 
@@ -173,7 +257,11 @@ abstract contract Trials is Scenario {
     }
 
     function openEffect(uint8 kind, address controller) internal pure returns (bytes memory) {
-        return abi.encodePacked(uint8(5), kind, controller);
+        return openEffect(0, kind, controller);
+    }
+
+    function openEffect(uint8 depth, uint8 kind, address controller) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(5), depth, kind, controller);
     }
 
     function withdrawEffect(uint8 from, address recipient, address token, uint128 amount)
@@ -182,6 +270,18 @@ abstract contract Trials is Scenario {
         returns (bytes memory)
     {
         return abi.encodePacked(uint8(6), from, recipient, token, amount);
+    }
+
+    function controllerEffect(uint8 fragment, uint8 kind, address controller) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(7), fragment, kind, controller);
+    }
+
+    function leaseEffect(uint8 fragment, address holder, uint64 last) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(8), fragment, holder, last);
+    }
+
+    function leafEffect(uint8 header_, uint8 kind, address controller) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(9), header_, kind, controller);
     }
 
     /// @dev keccak(rule ‖ tag) with its highest bit set.

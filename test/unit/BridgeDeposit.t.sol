@@ -5,7 +5,7 @@ import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Posting} from "../harness/Posting.sol";
-import {State} from "../harness/Shapes.sol";
+import {State, unleased} from "../harness/Shapes.sol";
 
 interface IToken {
     function mint(address to, uint256 amount) external;
@@ -25,7 +25,7 @@ contract BridgeDepositTest is Posting {
         emit IBridge.Deposited(expected, who, address(0), amount);
         uint40 id = BatchId.unwrap(bridge.deposit{value: amount}(who));
         assertEq(id, expected);
-        State memory state = State(1, who, 0, one(ETH, amount), "");
+        State memory state = unleased(1, who, 0, one(ETH, amount), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
         assertEq(address(bridge).balance, uint256(amount) + BOND);
     }
@@ -38,7 +38,7 @@ contract BridgeDepositTest is Posting {
         vm.expectEmit(address(bridge));
         emit IBridge.Deposited(expected, who, token, amount);
         uint40 id = BatchId.unwrap(bridge.depositToken(token, amount, who));
-        State memory state = State(1, who, 0, one(bytes32(uint256(uint160(token))), amount), "");
+        State memory state = unleased(1, who, 0, one(bytes32(uint256(uint160(token))), amount), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
         assertEq(IToken(token).balanceOf(address(bridge)), amount);
     }
@@ -47,7 +47,7 @@ contract BridgeDepositTest is Posting {
         address token = deployCode("Tokens.sol:FeeToken");
         _approve(token, 1000);
         uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, alice));
-        State memory state = State(1, alice, 0, one(bytes32(uint256(uint160(token))), 990), "");
+        State memory state = unleased(1, alice, 0, one(bytes32(uint256(uint160(token))), 990), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
     }
 
@@ -55,7 +55,7 @@ contract BridgeDepositTest is Posting {
         address token = deployCode("Tokens.sol:SilentToken");
         _approve(token, 1000);
         uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, alice));
-        State memory state = State(1, alice, 0, one(bytes32(uint256(uint160(token))), 1000), "");
+        State memory state = unleased(1, alice, 0, one(bytes32(uint256(uint160(token))), 1000), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
     }
 

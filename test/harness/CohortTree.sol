@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Node} from "./Shapes.sol";
+
+/// @notice The tree of a cohort (docs/spec.md, sections 3 and 7), by recursion from its top. It is given as nodes of which none lies
+/// under another; where there is none it is empty.
+library CohortTree {
+    function root(uint8 depth, Node[] memory nodes) internal pure returns (bytes27) {
+        return anchorRoot(depth, valueOf(nodes, depth, 0));
+    }
+
+    /// @dev Root of an anchor, of its tree's top.
+    function anchorRoot(uint8 depth, bytes32 top_) internal pure returns (bytes27) {
+        return bytes27(depth == 0 ? top_ : keccak256(abi.encodePacked(uint8(2), depth, top_)));
+    }
+
+    function join(bytes32 left, bytes32 right) internal pure returns (bytes32) {
+        if (left == 0 && right == 0) return 0;
+        return keccak256(abi.encodePacked(uint8(1), left, right));
+    }
+
+    /// @dev Value of the `index`th node of a level.
+    function valueOf(Node[] memory nodes, uint256 level, uint256 index) internal pure returns (bytes32) {
+        bool any = false;
+        for (uint256 i = 0; i < nodes.length; i++) {
+            if (nodes[i].level > level || nodes[i].index >> (level - nodes[i].level) != index) continue;
+            if (nodes[i].level == level) return nodes[i].value;
+            any = true;
+        }
+        if (!any) return 0;
+        return join(valueOf(nodes, level - 1, 2 * index), valueOf(nodes, level - 1, 2 * index + 1));
+    }
+
+    /// @dev What the multiproof of these leaves, in ascending order, takes.
+    function siblings(uint8 depth, uint24[] memory leaves, Node[] memory nodes)
+        internal
+        pure
+        returns (bytes memory out)
+    {
+        uint256 count = leaves.length;
+        uint256[] memory path = new uint256[](count);
+        for (uint256 i = 0; i < count; i++) {
+            path[i] = leaves[i];
+        }
+        for (uint256 level = 0; level < depth; level++) {
+            uint256 parents = 0;
+            for (uint256 i = 0; i < count; i++) {
+                if (i + 1 < count && path[i] % 2 == 0 && path[i + 1] == path[i] + 1) i++;
+                else out = bytes.concat(out, valueOf(nodes, level, path[i] % 2 == 0 ? path[i] + 1 : path[i] - 1));
+                path[parents++] = path[i] / 2;
+            }
+            count = parents;
+        }
+    }
+
+    /// @dev Top of a tree that is given in full, its number of leaves a power of two.
+    function top(bytes32[] memory values) internal pure returns (bytes32) {
+        while (values.length > 1) {
+            bytes32[] memory parents = new bytes32[](values.length / 2);
+            for (uint256 i = 0; i < parents.length; i++) {
+                parents[i] = join(values[2 * i], values[2 * i + 1]);
+            }
+            values = parents;
+        }
+        return values[0];
+    }
+}
