@@ -3,13 +3,16 @@ pragma solidity ^0.8.37;
 
 import {IFraudVerifier} from "./interfaces/IFraudVerifier.sol";
 import {Calldata} from "./libraries/Calldata.sol";
+import {Cohort} from "./libraries/Cohort.sol";
 import {Evidence} from "./libraries/Evidence.sol";
 import {Intents} from "./libraries/Intents.sol";
 import {Kernel} from "./libraries/Kernel.sol";
 import {Preimage} from "./libraries/Preimage.sol";
 import {ProofGas} from "./libraries/ProofGas.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {States} from "./libraries/States.sol";
 import {BatchId} from "./types/BatchId.sol";
+import {Leaf} from "./types/Leaf.sol";
 
 contract FraudVerifier is IFraudVerifier {
     using Calldata for bytes;
@@ -17,10 +20,18 @@ contract FraudVerifier is IFraudVerifier {
     using Preimage for bytes;
     using States for States.State;
 
+    /// @dev How far the roots of a step's anchors are compared.
+    struct Cursor {
+        uint256 place; // in the list of leaves
+        uint256 nodes; // in calldata: siblings still to be taken
+        bool refused; // some fragment does not exist, or nobody consented to its being touched
+    }
+
     /// @notice The enshrined rule: index 0 of every rule table.
     address public immutable ACCOUNT;
 
     constructor(address account) {
+        if (!Signatures.hasP256()) revert NoP256Precompile();
         ACCOUNT = account;
     }
 
@@ -31,12 +42,13 @@ contract FraudVerifier is IFraudVerifier {
         evidence.open(loc);
 
         // 2. A step that cannot be read, or costs more to prove than its batch answers for, is invalid.
-        (bool wellFormed, uint256 gas_) = ProofGas.evaluation(
-            evidence[loc.bodyAt:loc.anchorsAt],
-            loc.anchorsAt - loc.stepAt,
-            loc.fresh + loc.opened + loc.again,
-            loc.statesSize
+        if (!loc.sound) return false;
+        uint256 gas_ = ProofGas.base(
+            loc.anchorsAt - loc.stepAt + loc.statesSize, loc.leaves.length, (evidence.length - loc.nodesAt) / 32
         );
+        bool wellFormed;
+        (wellFormed, gas_) =
+            ProofGas.evaluation(evidence[loc.bodyAt:loc.anchorsAt], loc.callsAt - loc.bodyAt, gas_, loc.statesSize);
         if (!wellFormed || ProofGas.proof(evidence.length, gas_) > evidence.ceiling()) return false;
 
         // 3. Evaluate in a frame of its own, with gas to spare.
@@ -70,15 +82,15 @@ contract FraudVerifier is IFraudVerifier {
         step.domain = Intents.domain(evidence.chainId(), bridge);
         step.clock = evidence.clock();
         step.proposer = evidence.proposer();
+        step.account = ACCOUNT;
         step.withdrawals = new bytes32[](loc.withdrawals);
-        step.nextOpened = loc.fresh;
-        step.endOpened = loc.fresh + loc.opened;
-        step.fragments = _fragments(evidence, loc);
+        if (!_readFragments(evidence, loc, step)) return false;
 
-        uint256 calls = body.number(1, 1);
+        uint256 from = loc.callsAt - loc.bodyAt;
+        uint256 calls = body.number(from, 1);
         uint256 rules = evidence.ruleCount();
-        uint256 from = 2;
-        for (uint256 i; i < calls; ++i) {
+        ++from;
+        for (; calls > 0; --calls) {
             uint256 rule = body.number(from, 1);
             if (rule > rules) return false;
             from = Kernel.run(step, rule == 0 ? ACCOUNT : evidence.rule(rule - 1), body, from);
@@ -86,37 +98,47 @@ contract FraudVerifier is IFraudVerifier {
         return _matches(evidence, loc, step);
     }
 
-    /// @dev Pre-states in the order of the touches; those to be opened are empty.
-    function _fragments(bytes calldata evidence, Evidence.Layout memory loc)
+    /// @dev Takes the pre-states; those to be opened are empty. False if an anchor is leased to another proposer.
+    function _readFragments(bytes calldata evidence, Evidence.Layout memory loc, Kernel.Step memory step)
         private
         pure
-        returns (Kernel.Work[] memory fragments)
+        returns (bool)
     {
         // Offsets within the evidence, which `locate` has checked.
         unchecked {
             uint256 own = BatchId.unwrap(evidence.batchId());
-            fragments = new Kernel.Work[](loc.fresh + loc.opened + loc.again);
-            uint256 anchorAt = loc.anchorsAt;
-            uint256 stateAt = loc.statesAt;
+            Kernel.Work[] memory fragments = new Kernel.Work[](loc.leaves.length);
+            step.fragments = fragments;
+            uint256 anchor;
+            bool leased;
             for (uint256 i; i < fragments.length; ++i) {
                 Kernel.Work memory work = fragments[i];
-                uint256 anchor;
-                if (i < loc.fresh) {
-                    anchor = evidence.number(loc.stepAt + 4 + 39 * i, 7);
-                } else {
-                    anchor = evidence.number(anchorAt, 7);
-                    anchorAt += 7;
+                Leaf leaf = loc.leaves[i];
+                uint256 touch = leaf.touch();
+                bool opened = touch >= loc.fresh && touch < loc.fresh + loc.opened;
+                if (opened) {
+                    if (touch == loc.fresh) step.nextOpened = i;
+                    step.endOpened = i + 1;
                 }
-                work.exists = i < loc.fresh || i >= loc.fresh + loc.opened;
-                if (work.exists) {
-                    uint256 size = evidence.number(stateAt, 2);
-                    States.decode(evidence.slice(stateAt + 2, size), work.state);
-                    stateAt += 2 + size;
+                // Still to be opened: leaf 0 of an opened touch, and leaves without a state.
+                work.exists = !opened && (leaf.index() == 0 || leaf.size() != 0);
+                if (work.exists) States.decode(evidence.slice(leaf.offset(), leaf.size()), work.state);
+                if (leaf.index() == 0) {
+                    anchor = touch < loc.fresh
+                        ? evidence.number(loc.stepAt + 4 + 39 * touch, 7)
+                        : evidence.number(loc.anchorsAt + 7 * (touch - loc.fresh), 7);
+                    // That of the header holds for the whole anchor.
+                    uint224 lease = work.state.lease;
+                    leased = uint64(lease) >= step.clock;
+                    if (leased && lease >> 64 != uint160(step.proposer)) return false;
                 }
-                work.id = uint80(anchor << 24);
+                work.leased = leased;
+                work.depth = leaf.depth();
+                work.id = uint80((anchor << 24) | leaf.index());
                 work.isNew = anchor >> 16 == own;
                 work.state.shown.id = work.isNew ? 0 : work.id;
             }
+            return true;
         }
     }
 
@@ -127,23 +149,69 @@ contract FraudVerifier is IFraudVerifier {
         returns (bool)
     {
         unchecked {
-            if (step.nextOpened != step.endOpened || step.withdrawn != loc.withdrawals) return false;
+            if (step.withdrawn != loc.withdrawals) return false;
             uint256 from = loc.withdrawalsAt;
             for (uint256 i; i < loc.withdrawals; ++i) {
                 if (keccak256(evidence.slice(from, 56)) != step.withdrawals[i]) return false;
                 from += 56;
             }
             from = loc.stepAt + 4;
-            for (uint256 i; i < step.fragments.length; ++i) {
-                Kernel.Work memory work = step.fragments[i];
-                bool opened = i >= loc.fresh && i < step.endOpened;
-                if (!work.listed && !opened) return false;
-                // Root in a fresh touch behind the anchor id, in a repeated one behind the entry number.
-                uint256 rootAt = i < loc.fresh ? from + 7 : opened ? from : from + 2;
-                if (bytes27(work.state.hash()) != bytes27(bytes32(evidence.number(rootAt, 27) << 40))) return false;
-                from += i < loc.fresh ? 39 : opened ? 27 : 29;
+            uint256 touches = loc.fresh + loc.opened + loc.again;
+            Cursor memory cursor;
+            assembly ("memory-safe") {
+                mstore(add(cursor, 0x20), evidence.offset)
             }
-            return true;
+            cursor.nodes += loc.nodesAt;
+            for (uint256 touch; touch < touches; ++touch) {
+                bool opened = touch >= loc.fresh && touch < loc.fresh + loc.opened;
+                bytes32 root = _root(loc.leaves, step.fragments, cursor, opened);
+                // Root in a fresh touch behind the anchor id, in a repeated one behind the entry number.
+                uint256 rootAt = touch < loc.fresh ? from + 7 : opened ? from : from + 2;
+                if (bytes27(root) != bytes27(bytes32(evidence.number(rootAt, 27) << 40))) return false;
+                from += touch < loc.fresh ? 39 : opened ? 27 : 29;
+            }
+            return !cursor.refused;
+        }
+    }
+
+    /// @dev Root of the anchor whose leaves start at the cursor, as the step left them.
+    function _root(Leaf[] memory leaves, Kernel.Work[] memory fragments, Cursor memory cursor, bool opened)
+        private
+        pure
+        returns (bytes32 root)
+    {
+        unchecked {
+            uint256 first = cursor.place;
+            uint256 place = first;
+            uint256 touch = leaves[first].touch();
+            uint256 pairs;
+            assembly ("memory-safe") {
+                pairs := mload(0x40)
+                mstore(0x40, add(pairs, 1152)) // 16 pairs, and 65 bytes behind them
+            }
+            for (; place < leaves.length && leaves[place].touch() == touch; ++place) {
+                Kernel.Work memory work = fragments[place];
+                bytes32 value = work.state.hash();
+                uint256 index = leaves[place].index();
+                assembly ("memory-safe") {
+                    let pair := add(pairs, shl(6, sub(place, first)))
+                    mstore(pair, index)
+                    mstore(add(pair, 32), value)
+                }
+                if (!work.exists || !(work.listed || index == 0)) cursor.refused = true;
+            }
+            // A header need not be listed, unless it is all that its anchor was touched for.
+            if (place == first + 1 && !fragments[first].listed) cursor.refused = true;
+            cursor.place = place;
+            uint256 depth = fragments[first].depth;
+            // The other leaves of an opened anchor are empty: zeros, as there are behind the calldata.
+            uint256 next;
+            (root, next) = Cohort.top(pairs, place - first, depth, opened ? msg.data.length : cursor.nodes);
+            if (!opened) cursor.nodes = next;
+            root = Cohort.root(depth, root);
+            assembly ("memory-safe") {
+                mstore(0x40, pairs)
+            }
         }
     }
 }

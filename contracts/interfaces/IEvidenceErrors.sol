@@ -10,6 +10,8 @@ interface IEvidenceErrors {
     error StepOutOfRange(uint256 index, uint256 stepCount);
     /// @notice The step, its anchors or its pre-states are not those of the batch.
     error StepNotInBatch(bytes32 expectedRoot, bytes32 openedRoot);
+    /// @notice No cohort is that deep.
+    error DepthTooLarge(uint256 depth);
     /// @notice Bring more gas: the verdict must not depend on it.
     error NeedGas(uint256 needed, uint256 given);
 }

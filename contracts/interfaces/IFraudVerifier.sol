@@ -7,6 +7,9 @@ import {IEvidenceErrors} from "./IEvidenceErrors.sol";
 /// @notice Stateless. Three outcomes, never confused: bad evidence or too little gas reverts; a valid step returns true; an
 /// invalid one returns false. Everything that the verdict depends on is fixed by the batch's commitment.
 interface IFraudVerifier is IEvidenceErrors {
+    /// @notice The chain does not verify P-256 signatures (EIP-7951): a passkey's lies could not be told from its truths.
+    error NoP256Precompile();
+
     /// @notice Whether the step that `evidence` opens is valid.
     /// @param evidence docs/spec.md, section 7. Its commitment preimage is taken as given: the bridge has checked it
     /// @param bridge The bridge whose domain the signatures carry

@@ -10,8 +10,12 @@ library Effects {
     uint8 internal constant WRITE = 4;
     uint8 internal constant OPEN = 5;
     uint8 internal constant WITHDRAW = 6;
+    uint8 internal constant SET_CONTROLLER = 7;
+    uint8 internal constant SET_LEASE = 8;
+    uint8 internal constant OPEN_LEAF = 9;
 
-    uint8 internal constant KIND_KEY = 1;
+    uint8 internal constant KIND_SECP256K1 = 1;
+    uint8 internal constant KIND_P256 = 2;
     uint8 internal constant KIND_RULE = 3;
 
     /// @notice More effects than the list was made for.
@@ -48,8 +52,21 @@ library Effects {
         _append(self, abi.encodePacked(WRITE, fragment, uint16(data.length), data));
     }
 
-    function open(List memory self, uint8 kind, address controller) internal pure {
-        _append(self, abi.encodePacked(OPEN, kind, controller));
+    function open(List memory self, uint8 depth, uint8 kind, address controller) internal pure {
+        _append(self, abi.encodePacked(OPEN, depth, kind, controller));
+    }
+
+    function openLeaf(List memory self, uint8 header, uint8 kind, address controller) internal pure {
+        _append(self, abi.encodePacked(OPEN_LEAF, header, kind, controller));
+    }
+
+    function setController(List memory self, uint8 fragment, uint8 kind, address controller) internal pure {
+        _append(self, abi.encodePacked(SET_CONTROLLER, fragment, kind, controller));
+    }
+
+    /// @dev Both zero end the lease.
+    function setLease(List memory self, uint8 fragment, address holder, uint64 lastBlock) internal pure {
+        _append(self, abi.encodePacked(SET_LEASE, fragment, holder, lastBlock));
     }
 
     function withdraw(List memory self, uint8 from, address recipient, address token, uint128 amount) internal pure {

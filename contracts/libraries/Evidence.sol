@@ -4,7 +4,9 @@ pragma solidity ^0.8.37;
 import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {BatchId} from "../types/BatchId.sol";
 import {Head, HeadLib} from "../types/Head.sol";
+import {Leaf, LeafLib} from "../types/Leaf.sol";
 import {Calldata} from "./Calldata.sol";
+import {Cohort} from "./Cohort.sol";
 import {CommitmentTree} from "./CommitmentTree.sol";
 import {Preimage} from "./Preimage.sol";
 
@@ -26,9 +28,12 @@ library Evidence {
         uint256 withdrawals;
         uint256 withdrawalsAt;
         uint256 bodyAt;
+        uint256 callsAt; // behind the leaf table
         uint256 anchorsAt; // of the opened, then the repeated touches
-        uint256 statesAt; // of the fresh, then the repeated touches
+        Leaf[] leaves; // the step's fragments
+        bool sound; // the leaf table is readable, and each of its leaves is there
         uint256 statesSize; // without their length prefixes
+        uint256 nodesAt; // siblings in the anchors' trees
     }
 
     uint256 private constant STEP_HEADER = 4;
@@ -38,6 +43,7 @@ library Evidence {
     uint256 private constant AGAIN_SIZE = 29; // entry number ‖ root
     uint256 private constant WITHDRAWAL_SIZE = 56;
     uint256 private constant ENTRY_SIZE = 39; // anchor id ‖ head before
+    uint256 private constant MAX_FRAGMENTS = 16;
 
     /// @dev Finds the parts. Reverts if the evidence is shorter or longer than they are together.
     function locate(bytes calldata evidence) internal pure returns (Layout memory loc) {
@@ -62,21 +68,114 @@ library Evidence {
                 loc.stepAt + STEP_HEADER + FRESH_SIZE * loc.fresh + ROOT_SIZE * loc.opened + AGAIN_SIZE * loc.again;
             loc.bodyAt = loc.withdrawalsAt + WITHDRAWAL_SIZE * loc.withdrawals;
             loc.anchorsAt = loc.bodyAt + (header >> 16);
-            loc.statesAt = loc.anchorsAt + ID_SIZE * (loc.opened + loc.again);
-
-            uint256 end = loc.statesAt;
-            for (uint256 i = loc.fresh + loc.again; i > 0; --i) {
-                _require(evidence, end + 2);
-                uint256 size = evidence.number(end, 2);
-                loc.statesSize += size;
-                end += 2 + size;
-            }
-            if (evidence.length != end) revert IEvidenceErrors.EvidenceLength(end, evidence.length);
+            loc.leaves = _readTable(evidence, loc);
+            _locateStates(evidence, loc);
         }
     }
 
-    /// @dev Checks that the step, its anchors and its pre-states are what the preimage's step root commits to. Heads are
-    /// derived from the states, never taken from the challenger.
+    /// @dev The step's fragments. If the leaf table cannot be read the step is invalid, and evidence is read as though it had none.
+    function _readTable(bytes calldata evidence, Layout memory loc) private pure returns (Leaf[] memory leaves) {
+        unchecked {
+            uint256 touches = loc.fresh + loc.opened + loc.again;
+            assembly ("memory-safe") {
+                // Room for as many as a step may have, or as its header can claim (45); the length is set at the end.
+                leaves := mload(0x40)
+                mstore(0x40, add(leaves, 2048))
+            }
+            loc.callsAt = loc.bodyAt + 1;
+            uint256 form = loc.callsAt > loc.anchorsAt ? 2 : evidence.number(loc.bodyAt, 1);
+            loc.sound = form < 2;
+            uint256 count;
+            if (form == 1) {
+                for (uint256 touch; touch < touches && loc.sound; ++touch) {
+                    count = _push(leaves, count, touch, 0);
+                    if (touch >= loc.fresh && touch < loc.fresh + loc.opened) continue;
+                    count = _readLeaves(evidence, loc, leaves, count, touch);
+                }
+                loc.sound = loc.sound && count <= MAX_FRAGMENTS && loc.callsAt <= loc.anchorsAt;
+                if (!loc.sound) count = 0;
+            }
+            if (count == 0) {
+                for (uint256 touch; touch < touches; ++touch) {
+                    count = _push(leaves, count, touch, 0);
+                }
+            }
+            assembly ("memory-safe") {
+                mstore(leaves, count)
+            }
+        }
+    }
+
+    /// @dev Reads one touch's part of the leaf table.
+    function _readLeaves(bytes calldata evidence, Layout memory loc, Leaf[] memory leaves, uint256 count, uint256 touch)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 pos = loc.callsAt;
+            uint256 further = evidence.number(pos, 1);
+            loc.callsAt = pos + 1 + 3 * further;
+            if (count + further > MAX_FRAGMENTS || loc.callsAt > loc.anchorsAt) {
+                loc.sound = false;
+                return count;
+            }
+            uint256 lowest = 1;
+            for (++pos; pos < loc.callsAt; pos += 3) {
+                uint256 leaf = evidence.number(pos, 3);
+                if (leaf < lowest) loc.sound = false;
+                lowest = leaf + 1;
+                count = _push(leaves, count, touch, leaf);
+            }
+            return count;
+        }
+    }
+
+    function _push(Leaf[] memory leaves, uint256 count, uint256 touch, uint256 leaf) private pure returns (uint256) {
+        Leaf packed = LeafLib.pack(touch, leaf);
+        assembly ("memory-safe") {
+            count := add(count, 1)
+            mstore(add(leaves, shl(5, count)), packed)
+        }
+        return count;
+    }
+
+    /// @dev Finds depths and pre-states of the touches that are not opened, and what lies behind them.
+    function _locateStates(bytes calldata evidence, Layout memory loc) private pure {
+        unchecked {
+            uint256 pos = loc.anchorsAt + ID_SIZE * (loc.opened + loc.again);
+            uint256 depth;
+            for (uint256 i; i < loc.leaves.length; ++i) {
+                Leaf leaf = loc.leaves[i];
+                uint256 touch = leaf.touch();
+                if (touch >= loc.fresh && touch < loc.fresh + loc.opened) continue;
+                if (leaf.index() == 0) {
+                    _require(evidence, pos + 1);
+                    depth = evidence.number(pos, 1);
+                    if (depth > Cohort.MAX_DEPTH) revert IEvidenceErrors.DepthTooLarge(depth);
+                    pos += 1;
+                }
+                if (leaf.index() >> depth != 0) {
+                    loc.leaves[i] = leaf.beyond();
+                    loc.sound = false;
+                    continue;
+                }
+                _require(evidence, pos + 2);
+                uint256 size = evidence.number(pos, 2);
+                pos += 2;
+                loc.leaves[i] = leaf.located(depth, pos, size);
+                loc.statesSize += size;
+                pos += size;
+            }
+            loc.nodesAt = pos;
+            if (evidence.length < pos || (evidence.length - pos) & 31 != 0) {
+                revert IEvidenceErrors.EvidenceLength(pos, evidence.length);
+            }
+        }
+    }
+
+    /// @dev Checks that the step, its anchors, and the depths, pre-states and siblings of their trees are what the preimage's step
+    /// root commits to. Heads are derived from the states, never taken from the challenger.
     function open(bytes calldata evidence, Layout memory loc) internal pure {
         unchecked {
             bytes calldata preimage = evidence[:loc.preimageSize];
@@ -84,29 +183,7 @@ library Evidence {
             assembly ("memory-safe") {
                 start := mload(0x40) // scratch behind the free pointer
             }
-            uint256 to = start;
-            uint256 state = loc.statesAt;
-            uint256 anchors = loc.anchorsAt;
-            uint256 own = uint256(BatchId.unwrap(preimage.batchId()));
-
-            // Pre-entries in the order fresh, opened, again.
-            for (uint256 i; i < loc.fresh; ++i) {
-                uint256 from = loc.stepAt + STEP_HEADER + FRESH_SIZE * i;
-                bytes32 head;
-                (head, state) = _head(evidence, state, to + ENTRY_SIZE, evidence.number(from + 34, 5));
-                to = _entry(to, evidence.number(from, ID_SIZE), head);
-            }
-            for (uint256 i; i < loc.opened; ++i) {
-                to = _entry(to, evidence.number(anchors, ID_SIZE), 0);
-                anchors += ID_SIZE;
-            }
-            for (uint256 i; i < loc.again; ++i) {
-                bytes32 head;
-                (head, state) = _head(evidence, state, to + ENTRY_SIZE, own);
-                to = _entry(to, evidence.number(anchors, ID_SIZE), head);
-                anchors += ID_SIZE;
-            }
-
+            uint256 to = _entries(evidence, loc, start, BatchId.unwrap(preimage.batchId()));
             uint256 stepAt = loc.stepAt;
             uint256 stepSize = loc.anchorsAt - stepAt;
             bytes32 leaf;
@@ -123,31 +200,97 @@ library Evidence {
         }
     }
 
-    /// @dev Head of an anchor with the pre-state at `at`, which starts with its length; and where the next one is.
-    /// `scratch` is memory that nobody needs.
-    function _head(bytes calldata evidence, uint256 loc, uint256 scratch, uint256 id)
+    /// @dev Writes the pre-entries to memory at `to`, in the order fresh, opened, again; returns where they end.
+    function _entries(bytes calldata evidence, Layout memory loc, uint256 to, uint256 own)
         private
         pure
-        returns (bytes32 head, uint256 next)
+        returns (uint256)
     {
         unchecked {
-            uint256 size = evidence.number(loc, 2);
-            next = loc + 2 + size;
-            assembly ("memory-safe") {
-                calldatacopy(scratch, add(add(evidence.offset, loc), 2), size)
-                head := keccak256(scratch, size)
+            uint256 touches = loc.fresh + loc.opened + loc.again;
+            uint256 anchors = loc.anchorsAt;
+            uint256 place; // in the list of leaves
+            uint256 nodes = loc.nodesAt;
+            for (uint256 touch; touch < touches; ++touch) {
+                uint256 anchor;
+                uint256 writer = own;
+                if (touch < loc.fresh) {
+                    uint256 from = loc.stepAt + STEP_HEADER + FRESH_SIZE * touch;
+                    anchor = evidence.number(from, ID_SIZE);
+                    writer = evidence.number(from + 34, 5);
+                } else {
+                    anchor = evidence.number(anchors, ID_SIZE);
+                    anchors += ID_SIZE;
+                }
+                bytes32 head;
+                if (touch >= loc.fresh && touch < loc.fresh + loc.opened) {
+                    ++place;
+                } else {
+                    (head, place, nodes) = _root(evidence, loc, touch, place, nodes, to + ENTRY_SIZE);
+                    head = Head.unwrap(HeadLib.pack(head, BatchId.wrap(uint40(writer))));
+                }
+                assembly ("memory-safe") {
+                    mstore(to, shl(200, anchor))
+                    mstore(add(to, 7), head)
+                }
+                to += ENTRY_SIZE;
             }
-            head = Head.unwrap(HeadLib.pack(head, BatchId.wrap(uint40(id))));
+            if (nodes != evidence.length) revert IEvidenceErrors.EvidenceLength(nodes, evidence.length);
+            return to;
         }
     }
 
-    function _entry(uint256 to, uint256 anchor, bytes32 head) private pure returns (uint256) {
-        assembly ("memory-safe") {
-            mstore(to, shl(200, anchor))
-            mstore(add(to, 7), head)
-        }
+    /// @dev Root of an anchor before the step, from the leaves that start at `place`; with the next touch's first leaf and first sibling.
+    /// `scratch` is memory that nobody needs.
+    function _root(
+        bytes calldata evidence,
+        Layout memory loc,
+        uint256 touch,
+        uint256 place,
+        uint256 nodes,
+        uint256 scratch
+    ) private pure returns (bytes32 value, uint256, uint256) {
         unchecked {
-            return to + ENTRY_SIZE;
+            Leaf[] memory leaves = loc.leaves;
+            uint256 depth = leaves[place].depth();
+            uint256 count;
+            // Values stand in pairs at `scratch`; states are hashed behind the room for all of them.
+            for (; place < leaves.length && leaves[place].touch() == touch; ++place) {
+                Leaf leaf = leaves[place];
+                if (leaf.isBeyond()) continue;
+                value = _hash(evidence, leaf.offset(), leaf.size(), scratch + 64 * (MAX_FRAGMENTS + 1));
+                uint256 index = leaf.index();
+                assembly ("memory-safe") {
+                    let pair := add(scratch, shl(6, count))
+                    mstore(pair, index)
+                    mstore(add(pair, 32), value)
+                    count := add(count, 1)
+                }
+            }
+            if (depth != 0) {
+                uint256 base;
+                assembly ("memory-safe") {
+                    base := evidence.offset
+                }
+                (value, nodes) = Cohort.top(scratch, count, depth, base + nodes);
+                nodes -= base;
+                value = Cohort.root(depth, value);
+            }
+            return (value, place, nodes);
+        }
+    }
+
+    /// @dev Value of a leaf with `size` bytes of state at `offset`; zero if there are none.
+    function _hash(bytes calldata evidence, uint256 offset, uint256 size, uint256 scratch)
+        private
+        pure
+        returns (bytes32 value)
+    {
+        assembly ("memory-safe") {
+            if size {
+                calldatacopy(scratch, add(evidence.offset, offset), size)
+                value := keccak256(scratch, size)
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {IRule} from "../interfaces/IRule.sol";
 import {Calldata} from "./Calldata.sol";
 import {States} from "./States.sol";
@@ -17,25 +16,18 @@ library Intents {
         "Authorisation(address rule,bytes payload,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
     );
 
-    /// @dev Half the order of secp256k1: a higher s is the mirror image of a lower one.
-    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
-    /// @dev ecrecover costs 3,000; the rest leaves room for a repricing. It gets all that is left.
-    uint256 private constant ECRECOVER_RESERVE = 20_000;
-
     /// @dev An authorisation as the body has it, without the fragment's position.
     struct Intent {
         uint64 validUntil;
         IRule.Asset[] outflows;
         bytes payload;
-        bytes32 r;
-        bytes32 vs; // EIP-2098: yParity << 255 | s
     }
 
     function domain(uint256 chainId, address bridge) internal pure returns (bytes32) {
         return keccak256(abi.encode(DOMAIN_TYPEHASH, keccak256("nthroot"), keccak256("1"), chainId, bridge));
     }
 
-    /// @dev Reads a well-formed authorisation behind its position byte; returns where it ends.
+    /// @dev Reads a well-formed authorisation behind its position byte, up to its scheme; returns where that stands.
     function read(bytes calldata body, uint256 pos) internal pure returns (Intent memory intent, uint256 end) {
         unchecked {
             intent.validUntil = uint64(body.number(pos, 8));
@@ -45,38 +37,17 @@ library Intents {
             pos += 48 * count;
             uint256 size = body.number(pos, 2);
             intent.payload = body.slice(pos + 2, size);
-            pos += 3 + size; // and the scheme
-            intent.r = bytes32(body.number(pos, 32));
-            intent.vs = bytes32(body.number(pos + 32, 32));
-            return (intent, pos + 64);
+            return (intent, pos + 2 + size);
         }
     }
 
-    /// @dev Who signed the intent; zero if nobody did.
-    function signer(Intent memory intent, bytes32 domain_, address rule, uint80 fragment, uint64 nonce)
+    /// @dev What the controller signs.
+    function digest(Intent memory intent, bytes32 domain_, address rule, uint80 fragment, uint64 nonce)
         internal
-        view
-        returns (address recovered)
+        pure
+        returns (bytes32)
     {
-        bytes32 digest = keccak256(abi.encodePacked(bytes2(0x1901), domain_, structHash(intent, rule, fragment, nonce)));
-        uint256 s = uint256(intent.vs) & ~(uint256(1) << 255);
-        if (s > HALF_ORDER) return address(0);
-        uint256 v = 27 + (uint256(intent.vs) >> 255);
-        bytes32 r = intent.r;
-        if (gasleft() < ECRECOVER_RESERVE) revert IEvidenceErrors.NeedGas(ECRECOVER_RESERVE, gasleft());
-        bool called;
-        assembly ("memory-safe") {
-            let input := mload(0x40)
-            mstore(input, digest)
-            mstore(add(input, 0x20), v)
-            mstore(add(input, 0x40), r)
-            mstore(add(input, 0x60), s)
-            called := staticcall(gas(), 1, input, 0x80, 0, 0x20)
-            // No output for a bad signature.
-            if returndatasize() { recovered := mload(0) }
-        }
-        // The precompile fails for want of gas only.
-        if (!called) revert IEvidenceErrors.NeedGas(ECRECOVER_RESERVE, gasleft());
+        return keccak256(abi.encodePacked(bytes2(0x1901), domain_, structHash(intent, rule, fragment, nonce)));
     }
 
     function structHash(Intent memory intent, address rule, uint80 fragment, uint64 nonce)

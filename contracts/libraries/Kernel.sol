@@ -4,8 +4,10 @@ pragma solidity ^0.8.37;
 import {IEvidenceErrors} from "../interfaces/IEvidenceErrors.sol";
 import {IRule} from "../interfaces/IRule.sol";
 import {Calldata} from "./Calldata.sol";
+import {Cohort} from "./Cohort.sol";
 import {Effects} from "./Effects.sol";
 import {Intents} from "./Intents.sol";
+import {Signatures} from "./Signatures.sol";
 import {States} from "./States.sol";
 
 /// @notice One call of a step: who authorised it, what its rule returns, and what the fragments become (docs/spec.md,
@@ -23,6 +25,7 @@ library Kernel {
 
     uint256 internal constant MAX_EFFECTS = 64;
     uint256 private constant MAX_DATA = 2048;
+    uint256 private constant MAX_LEASE = 64; // blocks ahead of the clock
     /// @dev Kept back beside what a rule gets, so that 63/64 of what is left is surely that much. Covers the cold access.
     uint256 private constant CALL_RESERVE = 10_000;
 
@@ -31,9 +34,11 @@ library Kernel {
         bytes32 domain; // EIP-712 domain separator
         uint64 clock;
         address proposer;
-        Work[] fragments; // in the order of the touches
-        uint256 nextOpened; // the touches still to be opened: [nextOpened, endOpened)
+        address account; // the enshrined rule
+        Work[] fragments;
+        uint256 nextOpened; // the touches still to be opened are fragments [nextOpened, endOpened)
         uint256 endOpened;
+        uint256 nextLeaf; // no leaf before this one is still to be opened
         bytes32[] withdrawals; // hashes of those produced
         uint256 withdrawn; // how many
     }
@@ -42,16 +47,18 @@ library Kernel {
     struct Work {
         States.State state;
         uint80 id; // the true one; rules see zero for new ones
-        bool isNew; // opened in this batch: signs nothing
+        uint256 depth; // of its anchor
+        bool isNew; // its anchor was opened in this batch: signs nothing
         bool exists; // not, or no longer, waiting to be opened
-        bool listed; // by some call
+        bool listed; // by some call, or opened by one
+        bool leased; // its anchor is leased to the proposer
     }
 
     /// @dev A fragment in a call.
     struct Party {
         Work work;
         bool authority;
-        bool signed;
+        bool signed; // else, if it has a key, it is merely credited
         IRule.Asset[] limits; // what is left of the signed outflows
         bytes32 before; // hash of its state, if it must change
     }
@@ -95,7 +102,7 @@ library Kernel {
         pure
         returns (Party[] memory parties)
     {
-        parties = _allocate(listed + step.endOpened - step.nextOpened);
+        parties = _allocate(listed + step.fragments.length); // it may open all the others
         uint256 seen;
         for (uint256 i; i < listed; ++i) {
             uint256 fragment = body.number(pos + i, 1);
@@ -124,13 +131,13 @@ library Kernel {
             lowest = position + 1;
             Party memory party = call_.parties[position];
             Work memory work = party.work;
-            if (work.isNew || work.state.shown.kind != Effects.KIND_KEY) revert Invalid();
+            if (work.isNew) revert Invalid();
 
             Intents.Intent memory intent;
             (intent, pos) = Intents.read(body, pos + 1);
             if (step.clock > intent.validUntil) revert Invalid();
-            address signer = Intents.signer(intent, step.domain, call_.rule, work.id, work.state.nonce);
-            if (signer == address(0) || signer != work.state.shown.controller) revert Invalid();
+            bytes32 digest = Intents.digest(intent, step.domain, call_.rule, work.id, work.state.nonce);
+            pos = _requireSigned(work.state.shown, body, pos, digest);
             work.state.nonce += 1; // overflow reverts: invalid
             party.signed = true;
             party.limits = intent.outflows;
@@ -139,19 +146,37 @@ library Kernel {
         return pos;
     }
 
-    /// @dev Fixes authority before the rule runs. Whoever neither signed nor is under the rule has not consented.
+    /// @dev Checks the signature whose scheme stands at `pos`; returns where it ends.
+    function _requireSigned(IRule.Fragment memory fragment, bytes calldata body, uint256 pos, bytes32 digest)
+        private
+        view
+        returns (uint256)
+    {
+        if (!Signatures.isGood(body, pos, digest, fragment.kind, fragment.controller)) revert Invalid();
+        unchecked {
+            return Signatures.end(body, pos + 1, body.number(pos, 1));
+        }
+    }
+
+    /// @dev Fixes authority before the rule runs. Whoever neither signed nor is under the rule has not consented, but to being
+    /// credited by the proposer that it leases to.
     function _settleAuthority(Call memory call_) private pure {
         for (uint256 i; i < call_.listed; ++i) {
             Party memory party = call_.parties[i];
             party.authority = true;
             if (party.signed) continue;
             IRule.Fragment memory shown = party.work.state.shown;
-            if (shown.kind != Effects.KIND_RULE || shown.controller != call_.rule) revert Invalid();
+            if (shown.kind == Effects.KIND_RULE) {
+                if (shown.controller != call_.rule) revert Invalid();
+            } else {
+                if (!party.work.leased) revert Invalid();
+                party.authority = false;
+            }
             party.before = party.work.state.hash();
         }
     }
 
-    /// @dev A rule's fragment may be named only by a call that changes it: else anyone could make its updates stale.
+    /// @dev Who has not signed may be named only by a call that changes it: else anyone could make its updates stale.
     function _requireChange(Call memory call_) private pure {
         for (uint256 i; i < call_.listed; ++i) {
             Party memory party = call_.parties[i];
@@ -254,6 +279,7 @@ library Kernel {
         unchecked {
             uint256 code = _read(from, 1);
             uint256 position = _read(from + 1, 1);
+            if (code > Effects.WITHDRAW || code == Effects.OPEN) return _govern(step, call_, code, position, from + 2);
             if (code == Effects.MOVE) {
                 uint256 to = _read(from + 2, 1);
                 if (position == to) revert Invalid();
@@ -286,10 +312,6 @@ library Kernel {
                 else _debit(call_, position, asset, amount);
                 return from + 50;
             }
-            if (code == Effects.OPEN) {
-                _open(step, call_, uint8(position), address(uint160(_read(from + 2, 20))));
-                return from + 22;
-            }
             if (code == Effects.WITHDRAW) {
                 address recipient = address(uint160(_read(from + 2, 20)));
                 address token = address(uint160(_read(from + 22, 20)));
@@ -313,22 +335,94 @@ library Kernel {
         party.work.state.shown.debit(asset, amount);
     }
 
-    /// @dev Gives an asset to a party; all of them have consented to be touched.
+    /// @dev Gives an asset to a party; all of them have consented to be touched. One that did neither sign nor is under a rule takes no
+    /// asset that it does not hold.
     function _credit(Call memory call_, uint256 position, bytes32 asset, uint128 amount) private pure {
         if (position >= call_.count) revert Invalid();
-        call_.parties[position].work.state.shown.credit(asset, amount);
+        Party memory party = call_.parties[position];
+        bool merely = position < call_.listed && !party.authority;
+        party.work.state.shown.credit(asset, amount, !merely);
     }
 
-    function _open(Step memory step, Call memory call_, uint8 kind, address controller) private pure {
-        if (step.nextOpened == step.endOpened) revert Invalid();
+    /// @dev Applies an effect on who controls what: opens a fragment, sets a controller or a lease. `operand` is its first one, the
+    /// others start at memory `from`; returns where the next effect starts.
+    function _govern(Step memory step, Call memory call_, uint256 code, uint256 operand, uint256 from)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            if (code == Effects.OPEN) {
+                // Operand: depth.
+                if (operand > Cohort.MAX_DEPTH || step.nextOpened == step.endOpened) revert Invalid();
+                Work memory work = step.fragments[step.nextOpened++];
+                work.depth = operand;
+                _open(call_, work, from);
+                return from + 21;
+            }
+            if (operand >= call_.count) revert Invalid();
+            Party memory party = call_.parties[operand];
+            if (!party.authority) revert Invalid();
+            if (code == Effects.OPEN_LEAF) {
+                _open(call_, step.fragments[_nextLeaf(step, party.work)], from);
+                return from + 21;
+            }
+            // A key's fragment changes hands, or its sequencer, by the enshrined rule only: no other's payload need be read for it.
+            States.State memory state = party.work.state;
+            if (state.shown.kind != Effects.KIND_RULE && call_.rule != step.account) revert Invalid();
+            if (code == Effects.SET_CONTROLLER) {
+                (uint8 kind, address controller) = _readController(from);
+                if (!_isKey(kind, controller)) revert Invalid();
+                state.shown.kind = kind;
+                state.shown.controller = controller;
+                return from + 21;
+            }
+            if (code == Effects.SET_LEASE) {
+                uint224 lease = uint224(_read(from, 28));
+                uint256 lastBlock = uint64(lease);
+                if (uint24(party.work.id) != 0 || (lease >> 64 == 0) != (lastBlock == 0)) revert Invalid();
+                if (lastBlock > step.clock + MAX_LEASE) revert Invalid();
+                state.lease = lease;
+                return from + 28;
+            }
+            revert Invalid();
+        }
+    }
+
+    /// @dev Number of the next leaf to be opened, which must be of the cohort that `header` heads.
+    function _nextLeaf(Step memory step, Work memory header) private pure returns (uint256 place) {
+        unchecked {
+            // What does not exist is a leaf other than 0, or an opened touch.
+            for (place = step.nextLeaf; place < step.fragments.length; ++place) {
+                if (!step.fragments[place].exists && uint24(step.fragments[place].id) != 0) break;
+            }
+            step.nextLeaf = place + 1;
+            // Beyond the last: reverts.
+            if (uint24(header.id) != 0 || step.fragments[place].id >> 24 != header.id >> 24) revert Invalid();
+        }
+    }
+
+    /// @dev Opens a fragment under the controller at memory `from`, and lets it join the call.
+    function _open(Call memory call_, Work memory work, uint256 from) private pure {
+        (uint8 kind, address controller) = _readController(from);
         bool own = kind == Effects.KIND_RULE && controller == call_.rule;
-        if (!own && (kind != Effects.KIND_KEY || controller == address(0))) revert Invalid();
-        Work memory work = step.fragments[step.nextOpened++];
+        if (!own && !_isKey(kind, controller)) revert Invalid();
         work.exists = true;
+        work.listed = true;
         work.state.shown.kind = kind;
         work.state.shown.controller = controller;
         _join(call_.parties, call_.count, work);
         call_.parties[call_.count++].authority = own;
+    }
+
+    function _isKey(uint8 kind, address controller) private pure returns (bool) {
+        return (kind == Effects.KIND_SECP256K1 || kind == Effects.KIND_P256) && controller != address(0);
+    }
+
+    function _readController(uint256 from) private pure returns (uint8 kind, address controller) {
+        unchecked {
+            return (uint8(_read(from, 1)), address(uint160(_read(from + 1, 20))));
+        }
     }
 
     // ---------------------------------------------------------------- helpers

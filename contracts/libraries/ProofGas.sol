@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {Calldata} from "./Calldata.sol";
+import {Signatures} from "./Signatures.sol";
 
 /// @notice A bound on what proving a step costs, from sizes that the batch's commitment fixes, at the dearer of the known gas
 /// schedules. A step that exceeds its batch's ceiling is invalid; so no proposer can post a lie too costly to disprove.
@@ -16,10 +17,13 @@ library ProofGas {
     uint256 internal constant OPEN_BYTE = 8; // copying and hashing evidence
     uint256 internal constant EVAL_BASE = 30_000;
     uint256 internal constant EVAL_BYTE = 40; // decoding, encoding, hashing of step and states
-    uint256 internal constant EVAL_TOUCH = 5000;
+    uint256 internal constant EVAL_FRAGMENT = 6000;
+    uint256 internal constant EVAL_NODE = 600; // a level of a cohort's tree, before and after
     uint256 internal constant CALL_BASE = 15_000;
     uint256 internal constant CALL_FRAGMENT = 6000; // listing a fragment, beside its bytes
     uint256 internal constant AUTH = 12_000; // signature and its message
+    uint256 internal constant AUTH_P256 = 8000; // beside AUTH, for P-256 and WebAuthn
+    uint256 internal constant AUTH_WEBAUTHN = 10_000; // beside both
     uint256 internal constant AUTH_OUTFLOW = 1000;
     uint256 internal constant PASS_BYTE = 40; // passing states to a rule
     uint256 internal constant EFFECT_BYTE = 300; // decoding and applying effects
@@ -29,24 +33,23 @@ library ProofGas {
     uint256 private constant MAX_OUTFLOWS = 32;
     uint256 private constant MAX_EFFECT_BYTES = 8192;
 
-    /// @dev Whether a body is well formed (docs/spec.md, section 5), and the evaluation's gas.
-    /// @param stepSize Bytes of the step
-    /// @param touches Anchors that the step names
-    /// @param stateSize Bytes of its pre-states
-    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
+    /// @dev Whether a body is well formed (docs/spec.md, section 5) behind its leaf table, and the evaluation's gas.
+    /// @param pos Where its calls start
+    /// @param gas_ What `base` says
+    /// @param stateSize Bytes of the pre-states
+    function evaluation(bytes calldata body, uint256 pos, uint256 gas_, uint256 stateSize)
         internal
         pure
-        returns (bool wellFormed, uint256 gas_)
+        returns (bool, uint256)
     {
         // Every read is within the body or followed by a check that fails; `at` only grows.
         unchecked {
-            gas_ = EVAL_BASE + EVAL_BYTE * (stepSize + stateSize) + EVAL_TOUCH * touches;
             uint256 size = body.length;
-            uint256 calls = body.number(1, 1);
-            if (size < 2 || body.number(0, 1) != 0 || calls == 0 || calls > MAX_CALLS) return (false, 0);
+            uint256 calls = body.number(pos, 1);
+            if (size <= pos || calls == 0 || calls > MAX_CALLS) return (false, 0);
             uint256 passed = stateSize;
-            uint256 pos = 2;
-            for (uint256 i; i < calls; ++i) {
+            ++pos;
+            for (; calls > 0; --calls) {
                 uint256 effectBytes = body.number(pos + 5, 2);
                 uint256 fragments = body.number(pos + 7, 1);
                 if (effectBytes > MAX_EFFECT_BYTES || fragments == 0 || fragments > MAX_FRAGMENTS) return (false, 0);
@@ -59,20 +62,31 @@ library ProofGas {
                 if (authorisations > fragments) return (false, 0);
                 gas_ += AUTH * authorisations;
                 pos += 1;
-                for (uint256 j; j < authorisations; ++j) {
+                for (; authorisations > 0; --authorisations) {
                     uint256 outflows = body.number(pos + 9, 1);
                     if (outflows > MAX_OUTFLOWS) return (false, 0);
                     gas_ += AUTH_OUTFLOW * outflows;
                     pos += 10 + 48 * outflows;
                     pos += 2 + body.number(pos, 2);
-                    if (body.number(pos, 1) != 1) return (false, 0); // scheme
-                    pos += 65;
-                    if (pos > size) return (false, 0);
+                    uint256 scheme = body.number(pos, 1);
+                    pos = Signatures.end(body, pos + 1, scheme);
+                    if (pos == 0 || pos > size) return (false, 0);
+                    if (scheme != Signatures.SECP256K1) gas_ += AUTH_P256;
+                    if (scheme == Signatures.WEBAUTHN) gas_ += AUTH_WEBAUTHN;
                 }
                 pos += 2 + body.number(pos, 2);
                 if (pos > size) return (false, 0);
             }
             return (pos == size, gas_);
+        }
+    }
+
+    /// @dev What an evaluation costs beside its calls.
+    /// @param size Bytes of the step and of its pre-states
+    /// @param nodes Siblings in its anchors' trees
+    function base(uint256 size, uint256 fragments, uint256 nodes) internal pure returns (uint256) {
+        unchecked {
+            return EVAL_BASE + EVAL_BYTE * size + EVAL_FRAGMENT * fragments + EVAL_NODE * nodes;
         }
     }
 

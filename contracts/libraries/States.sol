@@ -14,11 +14,14 @@ library States {
     uint256 internal constant MAX_ASSETS = 32;
     uint256 internal constant MAX_DATA = 2048;
     uint256 private constant ASSET_SIZE = 48;
+    uint256 private constant LEASE_SIZE = 28;
+    uint256 private constant LEASE_BIT = 0x80;
 
-    /// @dev State of a fragment: what rules see of it, and its nonce.
+    /// @dev State of a fragment: what rules see of it, and what they do not.
     struct State {
         IRule.Fragment shown;
         uint64 nonce;
+        uint224 lease; // holder (20 bytes) ‖ last block (8); zero if there is none
     }
 
     /// @dev Fills in `state`; reverts unless `encoded` is the canonical encoding of one. `shown.id` is left to the caller.
@@ -27,19 +30,27 @@ library States {
         unchecked {
             IRule.Fragment memory shown = state.shown;
             uint256 kind = encoded.number(0, 2); // domain of leaves ‖ kind
-            uint256 count = encoded.number(30, 1);
+            uint256 pos = 30;
+            if (kind & LEASE_BIT != 0) {
+                kind ^= LEASE_BIT;
+                state.lease = uint224(encoded.number(pos, LEASE_SIZE));
+                if (state.lease >> 64 == 0 || uint64(state.lease) == 0) revert NotAState();
+                pos += LEASE_SIZE;
+            }
+            uint256 count = encoded.number(pos, 1);
             if (kind == 0 || kind > 3 || count > MAX_ASSETS) revert NotAState();
             shown.kind = uint8(kind);
             shown.controller = address(uint160(encoded.number(2, 20)));
             state.nonce = uint64(encoded.number(22, 8));
 
-            IRule.Asset[] memory assets = readAssets(encoded, 31, count);
+            ++pos;
+            IRule.Asset[] memory assets = readAssets(encoded, pos, count);
             for (uint256 i; i < count; ++i) {
                 if (assets[i].amount == 0) revert NotAState();
             }
             shown.assets = assets;
 
-            uint256 pos = 31 + ASSET_SIZE * count;
+            pos += ASSET_SIZE * count;
             uint256 size = encoded.number(pos, 2);
             if (size > MAX_DATA || encoded.length != pos + 2 + size) revert NotAState();
             shown.data = encoded.slice(pos + 2, size);
@@ -80,15 +91,22 @@ library States {
             let assets := mload(add(shown, 0x60))
             let data := mload(add(shown, 0x80))
             let start := mload(0x40)
-            // 0x00 ‖ kind ‖ controller ‖ nonce ‖ number of assets
+            let lease := mload(add(state, 0x40))
+            // 0x00 ‖ kind, with the lease's bit ‖ controller ‖ nonce ‖ lease ‖ number of assets
             mstore(
                 start,
                 or(
                     or(shl(240, mload(add(shown, 0x20))), shl(80, mload(add(shown, 0x40)))),
-                    or(shl(16, mload(add(state, 0x20))), shl(8, mload(assets)))
+                    or(shl(16, mload(add(state, 0x20))), shl(247, iszero(iszero(lease))))
                 )
             )
-            let to := add(start, 31)
+            let to := add(start, 30)
+            if lease {
+                mstore(to, shl(32, lease))
+                to := add(to, LEASE_SIZE)
+            }
+            mstore8(to, mload(assets))
+            to := add(to, 1)
             let from := add(assets, 32)
             for { let last := add(from, shl(5, mload(assets))) } lt(from, last) { from := add(from, 32) } {
                 let asset := mload(from)
@@ -103,15 +121,15 @@ library States {
         }
     }
 
-    /// @dev Adds to an asset; a new one takes its place in the order.
-    function credit(IRule.Fragment memory fragment, bytes32 id, uint128 amount) internal pure {
+    /// @dev Adds to an asset; a new one takes its place in the order, if the fragment `accepts` new ones.
+    function credit(IRule.Fragment memory fragment, bytes32 id, uint128 amount, bool accepts) internal pure {
         IRule.Asset[] memory assets = fragment.assets;
         (uint256 place, uint256 found) = _find(assets, id);
         if (found == uint256(id)) {
             _setAmount(place, _amount(place) + amount); // overflow reverts: invalid
             return;
         }
-        if (assets.length == MAX_ASSETS) revert NotAState();
+        if (!accepts || assets.length == MAX_ASSETS) revert NotAState();
         IRule.Asset memory added = IRule.Asset(id, amount);
         assembly ("memory-safe") {
             let grown := mload(0x40)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+/// @notice Trees of fragments under one anchor (docs/spec.md, section 3). An anchor with a single fragment is one of depth 0.
+library Cohort {
+    uint256 internal constant MAX_DEPTH = 24;
+
+    /// @dev Root of an anchor, in the first 27 bytes of the result:
+    ///     depth == 0 ? top : keccak256(abi.encodePacked(uint8(2), uint8(depth), top))
+    function root(uint256 depth, bytes32 top_) internal pure returns (bytes32 result) {
+        if (depth == 0) return top_;
+        assembly ("memory-safe") {
+            mstore(2, top_)
+            mstore8(0, 2)
+            mstore8(1, depth)
+            result := keccak256(0, 34)
+        }
+    }
+
+    /// @dev Top of the tree over `count` leaves, which stand in memory at `pairs` as (index, value) by ascending index, each index below
+    /// 2^depth; they are overwritten, as are 65 bytes behind them. Siblings are taken from calldata at `siblings`; returns also where
+    /// they end. At each level a value meets its neighbour in the list, or else the next sibling; a node of two zeros is zero, any
+    /// other keccak256(abi.encodePacked(uint8(1), left, right)). In assembly: up to 384 nodes, twice.
+    function top(uint256 pairs, uint256 count, uint256 depth, uint256 siblings)
+        internal
+        pure
+        returns (bytes32 value, uint256 next)
+    {
+        assembly ("memory-safe") {
+            next := siblings
+            let end := add(pairs, shl(6, count))
+            let node := end
+            mstore8(node, 1)
+            for {} depth { depth := sub(depth, 1) } {
+                let to := pairs
+                for { let from := pairs } lt(from, end) {} {
+                    let index := mload(from)
+                    let left := mload(add(from, 32))
+                    let right
+                    from := add(from, 64)
+                    switch and(lt(from, end), eq(mload(from), or(index, 1)))
+                    case 1 {
+                        // Indices ascend, so this one is even and the next its neighbour.
+                        right := mload(add(from, 32))
+                        from := add(from, 64)
+                    }
+                    default {
+                        right := calldataload(next)
+                        next := add(next, 32)
+                        if and(index, 1) {
+                            let swap := left
+                            left := right
+                            right := swap
+                        }
+                    }
+                    value := 0
+                    if or(left, right) {
+                        mstore(add(node, 1), left)
+                        mstore(add(node, 33), right)
+                        value := keccak256(node, 65)
+                    }
+                    mstore(to, shr(1, index))
+                    mstore(add(to, 32), value)
+                    to := add(to, 64)
+                }
+                end := to
+            }
+            value := mload(add(pairs, 32))
+        }
+    }
+}
