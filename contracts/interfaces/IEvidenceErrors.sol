@@ -12,6 +12,8 @@ interface IEvidenceErrors {
     error StepNotInBatch(bytes32 expectedRoot, bytes32 openedRoot);
     /// @notice No cohort is that deep.
     error DepthTooLarge(uint256 depth);
+    /// @notice What is given as the pre-state of this fragment does not start with the domain of leaves.
+    error NotAPreState(uint256 fragment);
     /// @notice Bring more gas: the verdict must not depend on it.
     error NeedGas(uint256 needed, uint256 given);
 }

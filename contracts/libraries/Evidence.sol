@@ -163,6 +163,8 @@ library Evidence {
                 _require(evidence, pos + 2);
                 uint256 size = evidence.number(pos, 2);
                 pos += 2;
+                // The hash of anything else could be a cohort's, taken for that of a fragment whose state is none.
+                if (size != 0 && evidence.number(pos, 1) != 0) revert IEvidenceErrors.NotAPreState(i);
                 loc.leaves[i] = leaf.located(depth, pos, size);
                 loc.statesSize += size;
                 pos += size;
