@@ -5,6 +5,7 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {CommitmentTree} from "../../contracts/libraries/CommitmentTree.sol";
 import {ProofGas} from "../../contracts/libraries/ProofGas.sol";
 import {Purity} from "../../contracts/libraries/Purity.sol";
+import {Signatures} from "../../contracts/libraries/Signatures.sol";
 import {States} from "../../contracts/libraries/States.sol";
 
 /// @notice Libraries without state, one function each.
@@ -32,12 +33,16 @@ contract ExposedLibraries {
 
     // ---------------------------------------------------------------- ProofGas
 
-    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
+    function evaluation(bytes calldata body, uint256 pos, uint256 base, uint256 stateSize)
         external
         pure
         returns (bool wellFormed, uint256 gas_)
     {
-        return ProofGas.evaluation(body, stepSize, touches, stateSize);
+        return ProofGas.evaluation(body, pos, base, stateSize);
+    }
+
+    function base(uint256 size, uint256 fragments, uint256 nodes) external pure returns (uint256) {
+        return ProofGas.base(size, fragments, nodes);
     }
 
     function proof(uint256 evidenceSize, uint256 evaluationGas) external pure returns (uint256) {
@@ -50,22 +55,28 @@ contract ExposedLibraries {
         Purity.check(runtime);
     }
 
+    // ---------------------------------------------------------------- Signatures
+
+    function base64url(bytes32 value) external pure returns (bytes memory) {
+        return Signatures.base64url(value);
+    }
+
     // ---------------------------------------------------------------- States
 
     function decode(bytes calldata encoded)
         external
         pure
-        returns (IRule.Fragment memory shown, uint64 nonce, bytes32 hash)
+        returns (IRule.Fragment memory shown, uint64 nonce, uint224 lease, bytes32 hash)
     {
         States.State memory state;
         States.decode(encoded, state);
-        return (state.shown, state.nonce, state.hash());
+        return (state.shown, state.nonce, state.lease, state.hash());
     }
 
-    function credit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32) {
+    function credit(bytes calldata encoded, bytes32 id, uint128 amount, bool accepts) external pure returns (bytes32) {
         States.State memory state;
         States.decode(encoded, state);
-        state.shown.credit(id, amount);
+        state.shown.credit(id, amount, accepts);
         return state.hash();
     }
 

@@ -5,17 +5,11 @@ import {console} from "forge-std/console.sol";
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Bound} from "../harness/Bound.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
-
-interface IExposedProofGas {
-    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
-        external
-        pure
-        returns (bool wellFormed, uint256 gas_);
-}
 
 /// @notice The constants of docs/spec.md, section 7.1, against what evaluation costs at its dearest. A lie whose evaluation
 /// costs more than the bound × 4/3 could not be proven; so each shape must stay within the bound itself.
@@ -26,11 +20,9 @@ contract ProofGasTest is Trials {
     /// @dev A rule that returns `extra` for next to no gas, so that the kernel's own cost is all that shows.
     address private echo;
     string[] private exceeded;
-    IExposedProofGas private formula;
 
     function setUp() public override {
         super.setUp();
-        formula = IExposedProofGas(deployCode("ExposedLibraries.sol:ExposedLibraries"));
         // `extra` comes last in the calldata, as length ‖ bytes ‖ padding. With o = calldataload(132) + 4, where it starts,
         // returns u256 32 ‖ calldata[o …]:
         // PUSH1 32 PUSH0 MSTORE · PUSH1 132 CALLDATALOAD PUSH1 4 ADD · DUP1 CALLDATASIZE SUB · DUP1 SWAP2 PUSH1 32
@@ -158,7 +150,7 @@ contract ProofGasTest is Trials {
     {
         Anchor[] memory list = new Anchor[](count);
         for (uint256 i = 0; i < count; i++) {
-            list[i] = _anchor(i, State(3, echo, 0, _list(assets), new bytes(data)));
+            list[i] = _anchor(i, unleased(3, echo, 0, _list(assets), new bytes(data)));
         }
         d = ruled(1, list, noAssets(), "", 0);
         Call memory first = d.calls[0];
@@ -182,7 +174,7 @@ contract ProofGasTest is Trials {
         Anchor[] memory list = new Anchor[](2);
         for (uint256 i = 0; i < 2; i++) {
             IRule.Asset[] memory held = _list(i == 0 ? assets : assets - 1);
-            list[i] = _anchor(i, signed ? State(1, alice, 0, held, "") : State(3, echo, 0, held, ""));
+            list[i] = _anchor(i, signed ? unleased(1, alice, 0, held, "") : unleased(3, echo, 0, held, ""));
         }
         IRule.Asset[] memory limits = _list(assets);
         for (uint256 i = 0; i < assets; i++) {
@@ -208,7 +200,7 @@ contract ProofGasTest is Trials {
     }
 
     function _mints(uint256 count, uint256 assets) private view returns (Draft memory d) {
-        d = ruled(1, these(_anchor(0, State(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
+        d = ruled(1, these(_anchor(0, unleased(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
         for (uint256 i = 0; i < count; i++) {
             d.calls[0].extra = bytes.concat(d.calls[0].extra, mint(0, 0, 1));
             d.freshAfter[0].assets = plus(d.freshAfter[0].assets, issued(echo, 0), 1);
@@ -217,7 +209,7 @@ contract ProofGasTest is Trials {
     }
 
     function _withdrawals(uint256 count, uint256 assets) private view returns (Draft memory d) {
-        d = ruled(1, these(_anchor(0, State(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
+        d = ruled(1, these(_anchor(0, unleased(3, echo, 0, _list(assets), ""))), noAssets(), "", 0);
         bytes32 last = _list(assets)[assets - 1].id;
         d.withdrawals = new IBridge.Withdrawal[](count);
         for (uint256 i = 0; i < count; i++) {
@@ -230,7 +222,7 @@ contract ProofGasTest is Trials {
     }
 
     function _writes(uint256 count, uint256 size) private view returns (Draft memory d) {
-        d = ruled(1, these(_anchor(0, State(3, echo, 0, noAssets(), hex"01"))), noAssets(), "", 0);
+        d = ruled(1, these(_anchor(0, unleased(3, echo, 0, noAssets(), hex"01"))), noAssets(), "", 0);
         for (uint256 i = 0; i < count; i++) {
             d.calls[0].extra = bytes.concat(d.calls[0].extra, write(0, new bytes(size)));
         }
@@ -246,7 +238,7 @@ contract ProofGasTest is Trials {
         d.calls[0] = first;
         for (uint256 i = 0; i < count; i++) {
             first.extra = bytes.concat(first.extra, openEffect(3, echo));
-            d.opened[i] = State(3, echo, 0, noAssets(), calls == 1 ? bytes("") : abi.encodePacked(uint8(calls - 1)));
+            d.opened[i] = unleased(3, echo, 0, noAssets(), calls == 1 ? bytes("") : abi.encodePacked(uint8(calls - 1)));
         }
         first.maxEffects = uint16(first.extra.length);
         for (uint256 i = 1; i < calls; i++) {
@@ -263,7 +255,7 @@ contract ProofGasTest is Trials {
     function _users(uint256 count, uint256 assets, uint256 data) private view returns (Anchor[] memory list) {
         list = new Anchor[](count);
         for (uint256 i = 0; i < count; i++) {
-            list[i] = _anchor(i, State(1, alice, 0, _list(assets), new bytes(data)));
+            list[i] = _anchor(i, unleased(1, alice, 0, _list(assets), new bytes(data)));
         }
     }
 
@@ -288,7 +280,7 @@ contract ProofGasTest is Trials {
         for (uint256 i = 0; i < t.draft.calls.length; i++) {
             committed += t.draft.calls[i].gasLimit;
         }
-        uint256 bound_ = _bound(t) - committed;
+        uint256 bound_ = Bound.evaluation(t.draft, sizes(t)) - committed;
         uint256 used = _gasOf(proof);
         console.log(string.concat(what, ": used, bound, used / bound in percent"));
         console.log(used, bound_, used * 100 / bound_);
@@ -318,17 +310,6 @@ contract ProofGasTest is Trials {
             all = string.concat(all, i == 0 ? "" : "; ", exceeded[i]);
         }
         assertEq(all, "", "evaluation costs more than its bound");
-    }
-
-    function _bound(Trial memory t) private view returns (uint256 gas_) {
-        uint256 stateSize = 0;
-        for (uint256 i = 0; i < t.states.length; i++) {
-            stateSize += t.states[i].length;
-        }
-        uint256 touches = t.step.fresh.length + t.step.opened.length + t.step.again.length;
-        bool wellFormed;
-        (wellFormed, gas_) = formula.evaluation(t.step.body, t.step.encode().length, touches, stateSize);
-        assertTrue(wellFormed, "well formed");
     }
 
     /// @dev Gas of the evaluation's frame, with the rules cold as in a transaction of its own.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Bound} from "./Bound.sol";
 import {Codec} from "./Codec.sol";
 import {CohortTree} from "./CohortTree.sol";
 import {Draft} from "./Drafts.sol";
@@ -160,6 +161,24 @@ abstract contract Trials is Scenario {
         bytes memory preimage = Codec.preimage(t.id, t.proposer, w, t.header.encode());
         return Codec.evidence(preimage, 0, "", bytes_, named, trees_);
     }
+
+    function sizes(Trial memory t) internal pure returns (Bound.Sizes memory z) {
+        z.step = t.step.encode().length;
+        z.evidence = evidence(t).length;
+        for (uint256 i = 0; i < t.pre.length; i++) {
+            z.siblings += siblingsOf(t.pre[i]).length / 32;
+            for (uint256 j = 0; j < t.pre[i].states.length; j++) {
+                z.states += t.pre[i].states[j].length;
+            }
+        }
+    }
+
+    /// @dev Of a step as drafted.
+    function proofGas(Trial memory t) internal pure returns (uint256) {
+        return Bound.proof(t.draft, sizes(t));
+    }
+
+    // ---------------------------------------------------------------- verdicts
 
     function verdict(Trial memory t) internal view returns (bool) {
         return verifier.verify(evidence(t), t.bridge);

@@ -5,7 +5,7 @@ import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice What users do with the Account rule, and what they cannot.
@@ -37,9 +37,9 @@ contract AccountRuleTest is Trials {
         d.calls[0].signed[0] = sign(unsigned(0, payload, one(ETH, 3 ether)), account, a());
         d.calls[0].signed[1] = sign(unsigned(1, "", noAssets()), account, b());
         d.calls[0].signed[2] = sign(unsigned(2, "", noAssets()), account, c());
-        d.freshAfter[0] = State(1, alice, 1, one(ETH, 2 ether), "");
-        d.freshAfter[1] = State(1, bob, 1, one(ETH, 3 ether), "");
-        d.freshAfter[2] = State(1, carol, 1, one(ETH, 5 ether), "");
+        d.freshAfter[0] = unleased(1, alice, 1, one(ETH, 2 ether), "");
+        d.freshAfter[1] = unleased(1, bob, 1, one(ETH, 3 ether), "");
+        d.freshAfter[2] = unleased(1, carol, 1, one(ETH, 5 ether), "");
         assertValid(d, "two payments");
     }
 
@@ -53,7 +53,7 @@ contract AccountRuleTest is Trials {
 
     function test_AFragmentCanBeOpenedEmpty() public view {
         Draft memory d = solo(a(), open(1, bob, noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         assertValid(d, "empty");
     }
 
@@ -73,14 +73,14 @@ contract AccountRuleTest is Trials {
 
     function test_AStepMayTouchAnAnchorThatTheBatchUpdatedBefore() public view {
         // The state as an earlier step of this batch left it: not new, it signs with its nonce.
-        Anchor memory mine = Anchor(a().id, 0, State(1, alice, 4, one(ETH, 1 ether), ""));
+        Anchor memory mine = Anchor(a().id, 0, unleased(1, alice, 4, one(ETH, 1 ether), ""));
         Draft memory d = draft(1, 0, 1, 0, 1);
         d.fresh[0] = b();
         d.again[0] = mine;
         d.entries[0] = 3;
         d.calls[0] = transferCall(1, 0, mine, b(), ETH, 1 ether);
-        d.freshAfter[0] = State(1, bob, 1, one(ETH, 3 ether), "");
-        d.againAfter[0] = State(1, alice, 5, noAssets(), "");
+        d.freshAfter[0] = unleased(1, bob, 1, one(ETH, 3 ether), "");
+        d.againAfter[0] = unleased(1, alice, 5, noAssets(), "");
         assertValid(d, "again");
     }
 
@@ -115,22 +115,32 @@ contract AccountRuleTest is Trials {
     function test_AFragmentOpenedInTheBatchCannotBePaidById() public view {
         Anchor memory nobody = Anchor(0, 0, userState(bob, noAssets()));
         Draft memory d = solo(a(), bytes.concat(open(1, bob, noAssets()), pay(nobody, ETH, 1)), one(ETH, 1), 1, 0);
-        d.opened[0] = State(1, bob, 0, one(ETH, 1), "");
+        d.opened[0] = unleased(1, bob, 0, one(ETH, 1), "");
         d.freshAfter[0].assets = one(ETH, 5 ether - 1);
         assertInvalid(d, "id zero");
     }
 
     function test_PayloadsThatAreNotAListOfOperationsAreInvalid() public view {
-        bytes memory good = withdraw(carol, address(0), 1);
-        for (uint256 length = 1; length < good.length; length += 7) {
-            bytes memory cut = new bytes(length);
-            for (uint256 i = 0; i < length; i++) {
-                cut[i] = good[i];
+        bytes[6] memory operations = [
+            pay(b(), ETH, 1),
+            open(1, bob, one(ETH, 1)),
+            withdraw(carol, address(0), 1),
+            setController(1, bob),
+            setLease(bob, 1),
+            openLeaf(1, bob, one(ETH, 1))
+        ];
+        for (uint256 o = 0; o < 6; o++) {
+            assertEq(uint8(operations[o][0]), o + 1);
+            for (uint256 length = 1; length < operations[o].length; length += 7) {
+                bytes memory cut = new bytes(length);
+                for (uint256 i = 0; i < length; i++) {
+                    cut[i] = operations[o][i];
+                }
+                assertInvalid(solo(a(), cut, noAssets(), 0, 0), "truncated");
             }
-            assertInvalid(solo(a(), cut, noAssets(), 0, 0), "truncated");
         }
-        assertInvalid(solo(a(), hex"00", noAssets(), 0, 0), "operation 0");
-        assertInvalid(solo(a(), hex"04", noAssets(), 0, 0), "operation 4");
+        assertInvalid(solo(a(), new bytes(80), noAssets(), 0, 0), "operation 0");
+        assertInvalid(solo(a(), bytes.concat(hex"07", new bytes(80)), noAssets(), 0, 0), "operation 7");
         assertValid(solo(a(), "", noAssets(), 0, 0), "consent alone");
     }
 
@@ -142,16 +152,16 @@ contract AccountRuleTest is Trials {
 
     function test_OpeningForNobodyOrUnderARuleIsInvalid() public view {
         Draft memory d = solo(a(), open(1, address(0), noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(1, address(0), 0, noAssets(), "");
+        d.opened[0] = unleased(1, address(0), 0, noAssets(), "");
         assertInvalid(d, "for nobody");
-        d = solo(a(), open(2, bob, noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(2, bob, 0, noAssets(), "");
-        assertInvalid(d, "P-256 is reserved");
+        d = solo(a(), open(2, address(0), noAssets()), noAssets(), 1, 0);
+        d.opened[0] = unleased(2, address(0), 0, noAssets(), "");
+        assertInvalid(d, "for no P-256 key");
         d = solo(a(), open(3, rules[0], noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(3, rules[0], 0, noAssets(), "");
+        d.opened[0] = unleased(3, rules[0], 0, noAssets(), "");
         assertInvalid(d, "under another rule");
         d = solo(a(), open(3, account, noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(3, account, 0, noAssets(), "");
+        d.opened[0] = unleased(3, account, 0, noAssets(), "");
         assertInvalid(d, "under the Account rule, where nothing could move it");
     }
 
@@ -179,9 +189,9 @@ contract AccountRuleTest is Trials {
         );
         _expectFailure(
             fragments,
-            abi.encodePacked(uint8(2), uint8(1), bob, uint8(1), ETH),
+            abi.encodePacked(uint8(2), uint8(0), uint8(1), bob, uint8(1), ETH),
             "",
-            abi.encodeWithSignature("BadPayload(uint256,uint256)", 0, 0)
+            abi.encodeWithSignature("BadPayload(uint256,uint256)", 0, 23)
         );
         _expectFailure(fragments, "", hex"01", abi.encodeWithSignature("ExtraNotEmpty()"));
     }
@@ -203,7 +213,7 @@ contract AccountRuleTest is Trials {
     function _openFor(address who, uint128 amount) private view returns (Draft memory d) {
         d = solo(a(), open(1, who, one(ETH, amount)), one(ETH, amount), 1, 0);
         d.freshAfter[0].assets = one(ETH, 5 ether - amount);
-        d.opened[0] = State(1, who, 0, one(ETH, amount), "");
+        d.opened[0] = unleased(1, who, 0, one(ETH, amount), "");
     }
 
     /// @dev Alice acts twice in a step, signing for these nonces.
@@ -218,6 +228,6 @@ contract AccountRuleTest is Trials {
             );
             d.withdrawals[i] = IBridge.Withdrawal(carol, address(0), 1 ether);
         }
-        d.freshAfter[0] = State(1, alice, 2, one(ETH, 3 ether), "");
+        d.freshAfter[0] = unleased(1, alice, 2, one(ETH, 3 ether), "");
     }
 }

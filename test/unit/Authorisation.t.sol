@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice Who may touch and debit a fragment: consent, signatures and what was signed (docs/spec.md, sections 5.1 and 6.1).
@@ -27,8 +27,7 @@ contract AuthorisationTest is Trials {
         bit = bound(bit, 0, 64 + 512 - 1);
         // Later than the clock in any case: the lowest 20 bits are left alone, for they could make it expire.
         if (bit < 64) s.validUntil ^= uint64(2 ** (bit < 20 ? 20 : bit));
-        else if (bit < 320) s.r ^= bytes32(2 ** (bit - 64));
-        else s.vs ^= bytes32(2 ** (bit - 320));
+        else s.signature[(bit - 64) / 8] ^= bytes1(uint8(2 ** (bit % 8)));
         assertInvalid(d, "flipped");
     }
 
@@ -38,10 +37,9 @@ contract AuthorisationTest is Trials {
         uint256 high = ORDER / 2 + 1;
         Anchor memory anchor = a();
         Signed memory s = unsigned(0, "", noAssets());
-        bytes32 domain = Codec.domain(block.chainid, address(bridge));
-        bytes32 digest = Codec.digest(domain, account, fragmentId(anchor), 0, s);
-        s.r = bytes32(uint256(0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798));
-        anchor.state.controller = ecrecover(digest, 27, s.r, bytes32(high));
+        bytes32 digest_ = digest(s, account, fragmentId(anchor), 0);
+        bytes32 r = bytes32(uint256(0x79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798));
+        anchor.state.controller = ecrecover(digest_, 27, r, bytes32(high));
         assertTrue(anchor.state.controller != address(0));
         Draft memory d = draft(1, 0, 0, 0, 1);
         d.fresh[0] = anchor;
@@ -49,9 +47,9 @@ contract AuthorisationTest is Trials {
         d.freshAfter[0].nonce = 1;
         d.calls[0] = Call(0, RULE_GAS, MAX_EFFECTS, ids(0), new Signed[](1), "");
         d.calls[0].signed[0] = s;
-        s.vs = bytes32(2 ** 255 + (ORDER - high));
+        s.signature = abi.encodePacked(r, 2 ** 255 + (ORDER - high));
         assertValid(d, "its mirror image");
-        s.vs = bytes32(high);
+        s.signature = abi.encodePacked(r, high);
         assertInvalid(d, "high");
     }
 
@@ -66,8 +64,7 @@ contract AuthorisationTest is Trials {
         d.freshAfter[0] = orphan.state.copy();
         d.freshAfter[0].nonce = 1;
         assertInvalid(d, "r and s zero");
-        d.calls[0].signed[0].r = bytes32(ORDER);
-        d.calls[0].signed[0].vs = bytes32(uint256(1));
+        d.calls[0].signed[0].signature = abi.encodePacked(ORDER, uint256(1));
         assertInvalid(d, "r not below the order");
     }
 
@@ -254,14 +251,6 @@ contract AuthorisationTest is Trials {
         assertValid(d, "changed");
     }
 
-    function test_AP256KeyIsReserved() public view {
-        Anchor memory passkey = a();
-        passkey.state.kind = 2;
-        Draft memory d = solo(passkey, "", noAssets(), 0, 0);
-        assertInvalid(d, "kind 2");
-        assertValid(solo(a(), "", noAssets(), 0, 0), "kind 1");
-    }
-
     function test_ARulesFragmentCannotSign() public view {
         Anchor memory own = vault(rules[0], noAssets(), "");
         own.state.controller = alice;
@@ -272,7 +261,7 @@ contract AuthorisationTest is Trials {
     function test_AFragmentOpenedInThisBatchCannotSign() public view {
         // An earlier step of this batch opened it: its anchor id starts with the batch's own id.
         uint40 own = idAt(block.number, 1);
-        Anchor memory fresh = Anchor(uint56(own) * 65_536 + 5, own, State(1, alice, 0, one(ETH, 5), ""));
+        Anchor memory fresh = Anchor(uint56(own) * 65_536 + 5, own, unleased(1, alice, 0, one(ETH, 5), ""));
         Draft memory d = draft(0, 0, 1, 0, 1);
         d.again[0] = fresh;
         d.calls[0] = Call(0, RULE_GAS, MAX_EFFECTS, ids(0), new Signed[](1), "");

@@ -5,7 +5,7 @@ import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice What a rule may do by its effects, whatever its code (docs/spec.md, section 6.3). The rule is a puppet of the
@@ -27,12 +27,12 @@ contract KernelEffectsTest is Trials {
         bytes memory effects = bytes.concat(openEffect(1, bob), move(0, 1, ETH, 4), move(1, 0, ETH, 1));
         d = puppet(these(own), noAssets(), effects, 1);
         d.freshAfter[0].assets = one(ETH, 6);
-        d.opened[0] = State(1, bob, 0, one(ETH, 3), "");
+        d.opened[0] = unleased(1, bob, 0, one(ETH, 3), "");
         assertInvalid(d, "from a fragment that it opened under a key");
         effects = bytes.concat(openEffect(3, rules[0]), move(0, 1, ETH, 4), move(1, 0, ETH, 1));
         d = puppet(these(own), noAssets(), effects, 1);
         d.freshAfter[0].assets = one(ETH, 6);
-        d.opened[0] = State(3, rules[0], 0, one(ETH, 3), "");
+        d.opened[0] = unleased(3, rules[0], 0, one(ETH, 3), "");
         assertValid(d, "from one that it opened under itself");
     }
 
@@ -145,7 +145,7 @@ contract KernelEffectsTest is Trials {
         bytes memory effects = bytes.concat(openEffect(1, bob), write(1, hex"01"), write(0, hex"02"));
         Draft memory d = puppet(these(own), noAssets(), effects, 1);
         d.freshAfter[0].data = hex"02";
-        d.opened[0] = State(1, bob, 0, noAssets(), hex"01");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), hex"01");
         assertInvalid(d, "to a fragment opened under a key");
         d = puppet(these(a()), noAssets(), write(0, hex"01"), 0);
         d.freshAfter[0].data = hex"01";
@@ -161,9 +161,11 @@ contract KernelEffectsTest is Trials {
         _checkOpen(own, 3, rules[1], false, "under another rule: a forged position");
         _checkOpen(own, 3, bob, false, "under a key's address as a rule");
         _checkOpen(own, 1, address(0), false, "for nobody");
-        _checkOpen(own, 2, bob, false, "P-256: reserved");
+        _checkOpen(own, 2, bob, true, "for a P-256 key");
+        _checkOpen(own, 2, address(0), false, "for no P-256 key");
         _checkOpen(own, 0, bob, false, "kind 0");
         _checkOpen(own, 4, bob, false, "kind 4");
+        _checkOpen(own, 0x81, bob, false, "with a lease");
     }
 
     function test_AllThatTheStepOpensIsOpenedAndNoMore() public view {
@@ -171,17 +173,17 @@ contract KernelEffectsTest is Trials {
         bytes memory effects = bytes.concat(write(0, hex"01"), openEffect(1, bob));
         Draft memory d = puppet(these(own), noAssets(), effects, 1);
         d.freshAfter[0].data = hex"01";
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         assertValid(d, "one and one");
-        d.opened = new State[](2);
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
-        d.opened[1] = State(1, bob, 0, noAssets(), "");
+        (d.opened, d.depths) = (new State[](2), new uint8[](2));
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
+        d.opened[1] = unleased(1, bob, 0, noAssets(), "");
         assertInvalid(d, "one of two");
-        d.opened[1] = State(0, address(0), 0, noAssets(), "");
+        d.opened[1] = unleased(0, address(0), 0, noAssets(), "");
         assertInvalid(d, "one of two, the other as it is in memory");
         d = puppet(these(own), noAssets(), bytes.concat(effects, openEffect(1, bob)), 1);
         d.freshAfter[0].data = hex"01";
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         assertInvalid(d, "two for one");
     }
 
@@ -231,7 +233,7 @@ contract KernelEffectsTest is Trials {
             bytes.concat(openEffect(1, bob), move(0, 1, ETH, 4), withdrawEffect(1, bob, address(0), 4));
         Draft memory d = puppet(these(own), noAssets(), effects, 1);
         d.freshAfter[0].assets = one(ETH, 5);
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         d.withdrawals = new IBridge.Withdrawal[](1);
         d.withdrawals[0] = IBridge.Withdrawal(bob, address(0), 4);
         assertInvalid(d, "from a fragment opened under a key");
@@ -247,12 +249,12 @@ contract KernelEffectsTest is Trials {
 
     // ---------------------------------------------------------------- the list
 
-    function test_CodesThatAreReservedOrUnknownAreInvalid() public view {
+    function test_UnknownCodesAreInvalid() public view {
         Anchor memory own = vault(rules[0], one(ETH, 9), "");
         Draft memory d = puppet(these(own), noAssets(), write(0, hex"01"), 0);
         d.freshAfter[0].data = hex"01";
         assertValid(d, "without");
-        uint8[7] memory codes = [0, 7, 8, 9, 10, 128, 255];
+        uint8[4] memory codes = [0, 10, 128, 255];
         for (uint256 i = 0; i < codes.length; i++) {
             d.calls[0].extra = bytes.concat(write(0, hex"01"), abi.encodePacked(codes[i], new bytes(60)));
             assertInvalid(d, "with");
@@ -261,16 +263,19 @@ contract KernelEffectsTest is Trials {
 
     function test_AListThatEndsInsideAnEffectIsInvalid() public view {
         Anchor memory own = vault(rules[0], one(ETH, 9), "");
-        bytes[6] memory tails = [
+        bytes[9] memory tails = [
             move(0, 1, ETH, 1),
             mint(0, TAG, 1),
             burn(0, TAG, 1),
             write(0, hex"0102"),
             openEffect(1, bob),
-            withdrawEffect(0, bob, address(0), 1)
+            withdrawEffect(0, bob, address(0), 1),
+            controllerEffect(0, 1, bob),
+            leaseEffect(0, bob, 1),
+            leafEffect(0, 1, bob)
         ];
         for (uint256 i = 0; i < tails.length; i++) {
-            for (uint256 length = 1; length < tails[i].length; length += i == 4 ? 1 : 3) {
+            for (uint256 length = 1; length < tails[i].length; length += i == 4 || i == 8 ? 1 : 3) {
                 bytes memory cut = new bytes(length);
                 for (uint256 j = 0; j < length; j++) {
                     cut[j] = tails[i][j];
@@ -315,7 +320,7 @@ contract KernelEffectsTest is Trials {
         Draft memory d =
             puppet(these(own), noAssets(), bytes.concat(write(0, hex"01"), openEffect(kind, controller)), 1);
         d.freshAfter[0].data = hex"01";
-        d.opened[0] = State(kind, controller, 0, noAssets(), "");
+        d.opened[0] = unleased(kind, controller, 0, noAssets(), "");
         assertEq(verdict(trial(d)), valid, what);
     }
 
@@ -338,7 +343,7 @@ contract KernelEffectsTest is Trials {
         Anchor memory own = vault(rules[0], one(ETH, 9), "");
         d = puppet(these(own), noAssets(), bytes.concat(openEffect(3, rules[0]), move(0, 1, ETH, 9)), 1);
         d.freshAfter[0].assets = noAssets();
-        d.opened[0] = State(3, rules[0], 0, one(ETH, 9), hex"77");
+        d.opened[0] = unleased(3, rules[0], 0, one(ETH, 9), hex"77");
         Call memory first = d.calls[0];
         d.calls = new Call[](2);
         d.calls[0] = first;

@@ -5,7 +5,7 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Random} from "../harness/Random.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice The kernel's memory, which it lays out by hand: what one call leaves behind is what the next call's rule sees, and what the
@@ -23,9 +23,9 @@ contract KernelMemoryTest is Trials {
     function testFuzz_EachCallSeesWhatTheOneBeforeLeft(uint256 seed) public {
         Random.Rng memory rng = Random.Rng(seed);
         Model memory k;
-        k.states[0] = State(3, rules[0], 0, one(ETH, 9), rng.data(rng.below(70)));
-        k.states[1] = State(3, rules[0], 0, noAssets(), "");
-        k.states[2] = State(3, rules[0], 0, noAssets(), "");
+        k.states[0] = unleased(3, rules[0], 0, one(ETH, 9), rng.data(rng.below(70)));
+        k.states[1] = unleased(3, rules[0], 0, noAssets(), "");
+        k.states[2] = unleased(3, rules[0], 0, noAssets(), "");
         Draft memory d = draft(2, 1, 0, 0, 2);
         for (uint256 i; i < 2; i++) {
             d.fresh[i] = vault(rules[0], k.states[i].assets, k.states[i].data);

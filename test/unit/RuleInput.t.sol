@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice What a rule sees, to the byte (docs/spec.md, section 6.2).
@@ -46,7 +46,7 @@ contract RuleInputTest is Trials {
         // Opened by an earlier step of the batch, and by an earlier call of the step.
         uint40 own = idAt(block.number, 1);
         Draft memory d = draft(0, 0, 1, 0, 1);
-        d.again[0] = Anchor(uint56(own) * 65_536 + 5, own, State(3, mirror, 0, one(ETH, 9), ""));
+        d.again[0] = Anchor(uint56(own) * 65_536 + 5, own, unleased(3, mirror, 0, one(ETH, 9), ""));
         d.againAfter[0] = d.again[0].state.copy();
         d.calls[0] = ruled(1, these(d.again[0]), noAssets(), "", 0).calls[0];
         IRule.Fragment[] memory shown = new IRule.Fragment[](1);

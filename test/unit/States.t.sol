@@ -7,19 +7,20 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {States} from "../../contracts/libraries/States.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Random} from "../harness/Random.sol";
-import {State} from "../harness/Shapes.sol";
+import {Lease, State, unleased} from "../harness/Shapes.sol";
 
 interface IExposedStates {
     function decode(bytes calldata encoded)
         external
         pure
-        returns (IRule.Fragment memory shown, uint64 nonce, bytes32 hash);
-    function credit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32);
+        returns (IRule.Fragment memory shown, uint64 nonce, uint224 lease, bytes32 hash);
+    function credit(bytes calldata encoded, bytes32 id, uint128 amount, bool accepts) external pure returns (bytes32);
     function debit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32);
-    function evaluation(bytes calldata body, uint256 stepSize, uint256 touches, uint256 stateSize)
+    function evaluation(bytes calldata body, uint256 pos, uint256 base, uint256 stateSize)
         external
         pure
         returns (bool wellFormed, uint256 gas_);
+    function base(uint256 size, uint256 fragments, uint256 nodes) external pure returns (uint256);
     function proof(uint256 evidenceSize, uint256 evaluationGas) external pure returns (uint256);
 }
 
@@ -38,11 +39,12 @@ contract StatesTest is Test {
     function testFuzz_AStateIsReadBackAndHashedAsItWasEncoded(uint256 seed) public view {
         State memory state = _state(Random.Rng(seed));
         bytes memory encoded = state.encode();
-        (IRule.Fragment memory shown, uint64 nonce, bytes32 hash) = states.decode(encoded);
+        (IRule.Fragment memory shown, uint64 nonce, uint224 lease, bytes32 hash) = states.decode(encoded);
         assertEq(hash, keccak256(encoded));
         assertEq(shown.kind, state.kind);
         assertEq(shown.controller, state.controller);
         assertEq(nonce, state.nonce);
+        assertEq(lease, uint256(uint160(state.lease.holder)) * 2 ** 64 + state.lease.last);
         assertEq(shown.data, state.data);
         assertEq(abi.encode(shown.assets), abi.encode(state.assets));
     }
@@ -51,7 +53,7 @@ contract StatesTest is Test {
     function testFuzz_WhateverIsAcceptedIsCanonical(uint256 seed, uint256 place, uint8 value) public view {
         bytes memory encoded = _state(Random.Rng(seed)).encode();
         encoded[bound(place, 0, encoded.length - 1)] = bytes1(value);
-        try states.decode(encoded) returns (IRule.Fragment memory, uint64, bytes32 hash) {
+        try states.decode(encoded) returns (IRule.Fragment memory, uint64, uint224, bytes32 hash) {
             assertEq(hash, keccak256(encoded));
         } catch (bytes memory reason) {
             assertEq(reason, notAState);
@@ -59,9 +61,9 @@ contract StatesTest is Test {
     }
 
     function test_DomainKindAndLengthsAreChecked() public {
-        bytes memory good = State(1, address(7), 5, new IRule.Asset[](0), hex"aabb").encode();
+        bytes memory good = unleased(1, address(7), 5, new IRule.Asset[](0), hex"aabb").encode();
         states.decode(good);
-        // Domain, kind (a lease too), number of assets, length of data.
+        // Domain, kind (with a lease that is not there, too), number of assets, length of data.
         uint8[2][10] memory changes =
             [[0, 1], [0, 2], [0, 255], [1, 0], [1, 4], [1, 0x81], [30, 1], [30, 33], [32, 1], [32, 3]];
         for (uint256 i = 0; i < changes.length; i++) {
@@ -70,6 +72,26 @@ contract StatesTest is Test {
             vm.expectRevert(notAState);
             states.decode(bad);
         }
+    }
+
+    function testFuzz_ALeaseHasAHolderAndAnEnd(uint256 seed) public {
+        State memory state = _state(Random.Rng(seed));
+        state.lease = Lease(address(0), 5);
+        vm.expectRevert(notAState);
+        states.decode(state.encode());
+        state.lease = Lease(address(5), 0);
+        vm.expectRevert(notAState);
+        states.decode(state.encode());
+        // Neither: 28 zero bytes behind the nonce, and the bit.
+        state.lease = Lease(address(0), 0);
+        bytes memory plain = state.encode();
+        bytes memory zero = abi.encodePacked(bytes1(0), state.kind + 0x80, state.controller, state.nonce, new bytes(28));
+        for (uint256 i = 30; i < plain.length; i++) {
+            zero = bytes.concat(zero, plain[i]);
+        }
+        states.decode(plain);
+        vm.expectRevert(notAState);
+        states.decode(zero);
     }
 
     function testFuzz_JunkIsNotAState(bytes memory junk) public {
@@ -94,17 +116,21 @@ contract StatesTest is Test {
             assertEq(debited, keccak256(_with(state, id, held - part).encode()), "debit");
             vm.expectRevert(stdError.arithmeticError);
             states.debit(encoded, id, held + 1);
-            assertEq(states.credit(encoded, id, amount), keccak256(_with(state, id, held + amount).encode()), "credit");
+            bytes32 credited = keccak256(_with(state, id, held + amount).encode());
+            assertEq(states.credit(encoded, id, amount, true), credited, "credit");
+            assertEq(states.credit(encoded, id, amount, false), credited, "credit of what is held");
             vm.expectRevert(stdError.arithmeticError);
-            states.credit(encoded, id, type(uint128).max);
+            states.credit(encoded, id, type(uint128).max, true);
         } else {
             vm.expectRevert(notAState);
             states.debit(encoded, id, amount);
+            vm.expectRevert(notAState);
+            states.credit(encoded, id, amount, false);
             if (state.assets.length == 32) {
                 vm.expectRevert(notAState);
-                states.credit(encoded, id, amount);
+                states.credit(encoded, id, amount, true);
             } else {
-                assertEq(states.credit(encoded, id, amount), keccak256(_with(state, id, amount).encode()), "new");
+                assertEq(states.credit(encoded, id, amount, true), keccak256(_with(state, id, amount).encode()), "new");
             }
         }
     }
@@ -113,16 +139,21 @@ contract StatesTest is Test {
 
     /// @dev The bound reads any bytes without an error, and never so little that the calls' own gas is lost.
     function testFuzz_TheBoundIsTotal(bytes memory body, uint256 seed) public view {
-        states.evaluation(body, 20_000, 16, 60_000);
+        states.evaluation(body, bound(seed, 0, 60), states.base(80_000, 16, 384), 60_000);
         Random.Rng memory rng = Random.Rng(seed);
         // Something that starts like a body.
         bytes memory almost = bytes.concat(hex"00", bytes1(uint8(1 + rng.below(16))), rng.data(rng.below(700)));
         for (uint256 i = 2; i < almost.length; i++) {
             if (rng.onceIn(2)) almost[i] = bytes1(uint8(rng.below(3)));
         }
-        (bool wellFormed, uint256 gas_) = states.evaluation(almost, almost.length, 1, 33);
+        (bool wellFormed, uint256 gas_) = states.evaluation(almost, 1, 20_000, 33);
         if (wellFormed) assertGt(gas_, 20_000);
         assertGe(states.proof(rng.below(2 ** 32), gas_), 200_000);
+    }
+
+    function testFuzz_TheBoundStartsFromSizes(uint32 size, uint8 fragments, uint16 nodes) public view {
+        uint256 expected = 30_000 + 40 * uint256(size) + 6000 * uint256(fragments) + 600 * uint256(nodes);
+        assertEq(states.base(size, fragments, nodes), expected);
     }
 
     function testFuzz_TheBoundOfAProofIsTheDearerOfBytesAndGas(uint32 size, uint64 evaluation) public view {
@@ -137,6 +168,7 @@ contract StatesTest is Test {
         state.kind = uint8(1 + rng.below(3));
         state.controller = address(uint160(rng.next()));
         state.nonce = uint64(rng.next());
+        if (rng.onceIn(2)) state.lease = Lease(address(uint160(rng.next())), uint64(rng.next()));
         state.assets = new IRule.Asset[](rng.onceIn(4) ? 32 : rng.below(8));
         uint256 id = rng.onceIn(2) ? 0 : rng.next() / 2;
         for (uint256 i = 0; i < state.assets.length; i++) {

@@ -2,10 +2,11 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {IEvidenceErrors} from "../../contracts/interfaces/IEvidenceErrors.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Call, Signed, State} from "../harness/Shapes.sol";
+import {Anchor, Call, Lease, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice What makes a step invalid beside its calls (docs/spec.md, sections 5 and 6): its body, its pre-states, its cost and
@@ -25,7 +26,7 @@ contract StepEvaluationTest is Trials {
 
     function test_RootsOfOpenedAndRepeatedTouchesCountToo() public view {
         Draft memory d = solo(a(), open(1, bob, noAssets()), noAssets(), 1, 0);
-        d.opened[0] = State(1, bob, 0, noAssets(), "");
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         Trial memory t = trial(d);
         assertValid(t, "opened");
         t.step.opened[0] ^= bytes27(uint216(1));
@@ -87,11 +88,10 @@ contract StepEvaluationTest is Trials {
         _checkState(good, true, "a state");
         _checkState("", false, "empty");
         _checkState(bytes.concat(good, hex"00"), false, "a byte more");
-        _checkState(_set(good, 0, 1), false, "domain of tree nodes");
-        _checkState(_set(good, 0, 2), false, "domain of cohorts");
         _checkState(_set(good, 1, 0), false, "kind 0");
         _checkState(_set(good, 1, 4), false, "kind 4");
-        _checkState(_set(good, 1, 0x81), false, "a lease");
+        _checkState(_set(good, 1, 0x81), false, "a lease announced, none there");
+        _checkState(_set(good, 1, 0x80), false, "kind 0 with a lease");
         _checkState(_set(good, 30, 2), false, "two assets announced, one there");
         _checkState(_set(good, 30, 0), false, "none announced, one there");
         _checkState(_set(good, good.length - 1, 1), false, "data announced, none there");
@@ -101,6 +101,17 @@ contract StepEvaluationTest is Trials {
                 cut[i] = good[i];
             }
             _checkState(cut, false, "truncated");
+        }
+    }
+
+    function test_WhatIsNotOfTheDomainOfLeavesIsNoPreState() public {
+        // A cohort's root is a hash of 0x02 ‖ depth ‖ top, and a node's value one of 0x01 ‖ left ‖ right. Taken for states that are none,
+        // they would convict whoever touches a cohort.
+        Trial memory t = trial(solo(a(), "", noAssets(), 0, 0));
+        for (uint256 domain = 1; domain < 256; domain += domain < 3 ? 1 : 84) {
+            t.pre[0].states[0] = _set(a().state.encode(), 0, uint8(domain));
+            vm.expectRevert(abi.encodeWithSelector(IEvidenceErrors.NotAPreState.selector, 0));
+            verdict(t);
         }
     }
 
@@ -115,6 +126,22 @@ contract StepEvaluationTest is Trials {
         _checkState(userState(alice, list).encode(), false, "descending");
         list[1] = IRule.Asset(bytes32(uint256(2)), 0);
         _checkState(userState(alice, list).encode(), false, "zero");
+    }
+
+    function test_ALeaseHasAHolderAndAnEnd() public view {
+        State memory state = userState(alice, one(ETH, 5));
+        state.lease = Lease(proposer, 1);
+        bytes memory good = state.encode();
+        _checkState(good, true, "both");
+        _checkState(_set(good, 1, 1), false, "not announced");
+        state.lease = Lease(address(0), 1);
+        _checkState(state.encode(), false, "no holder");
+        state.lease = Lease(proposer, 0);
+        _checkState(state.encode(), false, "no end");
+        for (uint256 i = 30; i < 58; i++) {
+            good[i] = 0;
+        }
+        _checkState(good, false, "neither");
     }
 
     function test_AStateIsOfBoundedSize() public view {
@@ -135,7 +162,7 @@ contract StepEvaluationTest is Trials {
     /// @dev Alice's anchor holds these bytes. The step consents to nothing else than its nonce.
     function _checkState(bytes memory state, bool valid, string memory what) private view {
         Trial memory t = trial(solo(a(), "", noAssets(), 0, 0));
-        t.states[0] = state;
+        t.pre[0].states[0] = state;
         bytes memory after_ = bytes.concat(state);
         if (after_.length > 29) after_[29] = bytes1(uint8(after_[29]) + 1); // the nonce's last byte
         t.step.fresh[0].root = bytes27(keccak256(after_));
@@ -156,7 +183,8 @@ contract StepEvaluationTest is Trials {
         _checkBody(hex"00", false, "form alone");
         _checkBody(hex"0000", false, "no call");
         _checkBody(hex"0001", false, "a call that is not there");
-        _checkBody(_set(good, 0, 1), false, "form 1 is reserved");
+        _checkBody(_set(good, 0, 1), false, "a leaf table announced, none there");
+        _checkBody(_set(good, 0, 2), false, "form 2");
         _checkBody(_set(good, 1, 2), false, "two calls announced, one there");
         _checkBody(_set(good, 1, 17), false, "17 calls");
         _checkBody(_set(good, 7, 0x21), false, "effects of 8,448 bytes"); // high byte of the effects' length
@@ -174,12 +202,12 @@ contract StepEvaluationTest is Trials {
         }
     }
 
-    function test_SchemesOtherThanSecp256k1AreReserved() public view {
-        for (uint8 scheme = 0; scheme < 5; scheme++) {
+    function test_OtherSchemesThanOneToThreeAreNotWellFormed() public view {
+        for (uint8 scheme = 0; scheme < 6; scheme++) {
             Draft memory d = transfer(a(), b(), ETH, 1);
             d.calls[0].signed[1].scheme = scheme;
             if (scheme == 1) assertValid(d, "1");
-            else assertInvalid(d, "reserved");
+            else assertInvalid(d, "another");
         }
     }
 
@@ -206,7 +234,7 @@ contract StepEvaluationTest is Trials {
 
     function test_AStepThatCostsMoreToProveThanItsCeilingIsInvalid() public view {
         Trial memory t = trial(transfer(a(), b(), ETH, 1));
-        uint256 cost = _proofGas(t);
+        uint256 cost = proofGas(t);
         t.header.ceiling = uint32(cost);
         assertValid(t, "as high as the cost");
         t.header.ceiling = uint32(cost - 1);
@@ -221,17 +249,5 @@ contract StepEvaluationTest is Trials {
             d.calls[i] = Call(0, type(uint32).max, 8192, ids(0), new Signed[](0), "");
         }
         assertInvalid(d, "16 calls of 2^32 - 1 gas");
-    }
-
-    /// @dev Section 7.1, for steps of one call with two signatures of one and no outflow.
-    function _proofGas(Trial memory t) private pure returns (uint256) {
-        uint256 stepSize = t.step.encode().length;
-        uint256 pre = t.states[0].length + t.states[1].length;
-        uint256 size = evidence(t).length;
-        uint256 evaluation = 30_000 + 40 * (stepSize + pre) + 5000 * 2;
-        evaluation += 15_000 + RULE_GAS + 6000 * 2 + 12_000 * 2 + 1000 + 40 * (pre + MAX_EFFECTS) + 300
-            * uint256(MAX_EFFECTS);
-        uint256 execution = 24 * size + evaluation;
-        return 200_000 + (64 * size > execution ? 64 * size : execution);
     }
 }
