@@ -1,6 +1,6 @@
 //! The Account rule (section 6.4).
 
-use nthroot_protocol::{AccountOp, Effect, FragmentId, Kind};
+use nthroot_protocol::{AccountOp, AssetId, Effect, FragmentId, Kind};
 
 use crate::rule::{AuthorisationView, Context, FragmentView, Rule, RuleFailure};
 
@@ -43,24 +43,44 @@ impl Rule for Account {
                         });
                     }
                     AccountOp::Open {
+                        depth,
                         kind,
                         controller,
                         assets,
                     } => {
-                        if kind == Kind::Rule.to_u8() {
-                            // Nothing could ever move what lies under this rule itself.
-                            return Err(failure("a fragment of kind 3 cannot be opened"));
-                        }
-                        effects.push(Effect::Open { kind, controller });
+                        let open = Effect::Open {
+                            depth,
+                            kind,
+                            controller,
+                        };
                         let to = position(fragments.len() + opened)?;
                         opened += 1;
-                        effects.extend(assets.into_iter().map(|(asset, amount)| Effect::Move {
-                            from,
-                            to,
-                            asset,
-                            amount,
-                        }));
+                        effects.extend(open_and_pay(open, kind, from, to, assets)?);
                     }
+                    AccountOp::OpenLeaf {
+                        kind,
+                        controller,
+                        assets,
+                    } => {
+                        let open = Effect::OpenLeaf {
+                            header: from,
+                            kind,
+                            controller,
+                        };
+                        let to = position(fragments.len() + opened)?;
+                        opened += 1;
+                        effects.extend(open_and_pay(open, kind, from, to, assets)?);
+                    }
+                    AccountOp::SetController { kind, controller } => effects.push(Effect::SetController {
+                        fragment: from,
+                        kind,
+                        controller,
+                    }),
+                    AccountOp::SetLease { holder, last_block } => effects.push(Effect::SetLease {
+                        fragment: from,
+                        holder,
+                        last_block,
+                    }),
                     AccountOp::Withdraw {
                         recipient,
                         token,
@@ -76,6 +96,27 @@ impl Rule for Account {
         }
         Ok(Effect::encode_list(&effects))
     }
+}
+
+/// An opening, then a move to the new fragment for each of the assets.
+fn open_and_pay(
+    open: Effect,
+    kind: u8,
+    from: u8,
+    to: u8,
+    assets: Vec<(AssetId, u128)>,
+) -> Result<impl Iterator<Item = Effect>, RuleFailure> {
+    if kind == Kind::Rule.to_u8() {
+        // Nothing could ever move what lies under this rule itself.
+        return Err(failure("a fragment of kind 3 cannot be opened"));
+    }
+    let pay = move |(asset, amount)| Effect::Move {
+        from,
+        to,
+        asset,
+        amount,
+    };
+    Ok(std::iter::once(open).chain(assets.into_iter().map(pay)))
 }
 
 /// A position as a byte. Whoever needs a greater one has more than 64 effects, which no call may return.

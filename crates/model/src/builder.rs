@@ -3,21 +3,22 @@
 mod errors;
 mod place;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
-    AnchorId, Batch, BatchHeader, BatchId, Body, Fragment, Step, Withdrawal,
+    AnchorId, Batch, BatchHeader, BatchId, Body, Fragment, ProofSizes, Step, Withdrawal,
     limits::{DA_CALLDATA, MAX_BATCH_WITHDRAWALS, MAX_BODY, MAX_CEILING, MAX_ENTRIES, VERSION},
     proof_gas::PROOF_GAS,
 };
 
 pub use errors::{BuildError, StepError};
 
-use place::{Class, Placed, assemble, check_touches, renumber};
+use place::{Class, Placed, Places, set_roots};
 
 use crate::{
-    kernel::{self, Terms, Touch},
+    anchor::{self, AnchorState},
+    kernel::{self, Terms},
     ledger::{Ledger, State},
     walk::{self, WalkTerms},
 };
@@ -40,21 +41,36 @@ pub struct Posting {
 /// How a step names a fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Name {
-    /// An anchor that was open before the batch. The touch is fresh or repeated, as need be.
+    /// Leaf 0 of an anchor that was open before the batch. The touch is fresh or repeated, as need be.
     Anchor(AnchorId),
-    /// An anchor that an earlier step of this batch touched or opened, by its entry number ([`BuiltStep::entries`]).
+    /// A leaf of such an anchor, whether it exists or is to be opened.
+    Leaf(AnchorId, u32),
+    /// Leaf 0 of an anchor that an earlier step of this batch touched or opened, by its entry number ([`BuiltStep::entries`]).
     Entry(u16),
-    /// An anchor that this step opens.
+    /// A leaf of such an anchor.
+    EntryLeaf(u16, u32),
+    /// Leaf 0 of an anchor that this step opens.
     New,
+}
+
+impl Name {
+    /// The leaf that it names.
+    pub const fn leaf(self) -> u32 {
+        match self {
+            Self::Leaf(_, leaf) | Self::EntryLeaf(_, leaf) => leaf,
+            Self::Anchor(_) | Self::Entry(_) | Self::New => 0,
+        }
+    }
 }
 
 /// A step to be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
-    /// Its fragments, in any order. New ones are opened in the order in which they stand here.
+    /// Its fragments, in any order. Anchors, and leaves of one cohort, are opened in the order of the wire: anchors in that in
+    /// which they stand here, leaves by their numbers.
     pub fragments: Vec<Name>,
-    /// Its body, whose calls name fragments by their places in that list. They are renumbered to the order of the wire:
-    /// fresh, opened, again. Nothing that is signed changes by that.
+    /// Its body, whose calls name fragments by their places in that list. They are renumbered to the order of the wire, and
+    /// its leaf table is replaced by one that fits them. Nothing that is signed changes by that.
     pub body: Body,
 }
 
@@ -63,7 +79,7 @@ pub struct StepPlan {
 pub struct BuiltStep {
     /// Its index.
     pub index: u16,
-    /// The entry number of each fragment, in the order of the plan.
+    /// The entry number of each fragment's anchor, in the order of the plan.
     pub entries: Vec<u16>,
     /// What it withdraws.
     pub withdrawals: Vec<Withdrawal>,
@@ -75,7 +91,7 @@ struct Entry {
     /// None if it was opened.
     anchor: Option<AnchorId>,
     /// Its state after the steps so far.
-    state: Fragment,
+    state: Arc<AnchorState>,
 }
 
 /// Builds a batch on the heads and states of a ledger.
@@ -87,8 +103,8 @@ pub struct BatchBuilder<'a> {
     entries: Vec<Entry>,
     entry_of: BTreeMap<AnchorId, u16>,
     steps: Vec<Step>,
-    /// For each step its body and the lengths of its pre-states: what its proof gas depends on.
-    proofs: Vec<(Body, Vec<usize>)>,
+    /// For each step its body and the sizes of its anchors' proofs: what its proof gas depends on.
+    proofs: Vec<(Body, ProofSizes)>,
 }
 
 impl<'a> BatchBuilder<'a> {
@@ -118,12 +134,14 @@ impl<'a> BatchBuilder<'a> {
     }
 
     /// The state of a fragment as the steps so far leave it: what the next one works on, and where a signer reads the nonce.
+    /// None if it does not exist yet.
     ///
     /// # Errors
     ///
-    /// If there is no such fragment, its state is not known, or its head cannot be built on now.
+    /// If there is no such anchor, its state is not known, or its head cannot be built on now.
     pub fn state(&self, name: Name) -> Result<Option<Fragment>, StepError> {
-        Ok(self.resolve(name)?.state)
+        let state = self.resolve(name)?.state;
+        Ok(state.and_then(|state| state.fragment(name.leaf()).cloned()))
     }
 
     /// Adds a step.
@@ -132,49 +150,40 @@ impl<'a> BatchBuilder<'a> {
     ///
     /// If the step is invalid, would be skipped, or breaks a limit. Then nothing was added.
     pub fn step(&mut self, plan: &StepPlan) -> Result<BuiltStep, StepError> {
-        let mut fragments = Vec::with_capacity(plan.fragments.len());
-        for (place, name) in plan.fragments.iter().enumerate() {
-            fragments.push((place, self.resolve(*name)?));
-        }
-        // Stable, so that fragments of one class keep the order of the plan.
-        fragments.sort_by_key(|(_, fragment)| fragment.class);
-        let order: Vec<usize> = fragments.iter().map(|(place, _)| *place).collect();
-        let fragments: Vec<Placed> = fragments.into_iter().map(|(_, fragment)| fragment).collect();
-        check_touches(&fragments)?;
+        let named = plan
+            .fragments
+            .iter()
+            .map(|name| Ok((self.resolve(*name)?, name.leaf())));
+        let places = Places::new(named.collect::<Result<_, StepError>>()?)?;
 
-        let body = renumber(&plan.body, &order).encode();
+        let body = places.body(&plan.body).encode();
         if body.len() > MAX_BODY {
             return Err(StepError::BodyTooLong(body.len()));
         }
+        let mut step = places.assemble(Vec::new(), body);
         // What was too much for the encoding does not come back as it was, so this is what others will read.
-        let parsed = Body::parse(&body)?;
-        let touch = |fragment: &Placed| Touch {
-            anchor: fragment.anchor,
-            state: fragment.state.clone(),
-        };
-        let touches = fragments.iter().map(touch).collect();
+        let parsed = Body::of(&step)?;
+        let touches = places.touches.iter().map(Placed::touch).collect();
         let outcome = kernel::execute(self.ledger.env(), &self.terms(), &parsed, touches)?;
 
-        let roots = outcome.states.iter().map(Fragment::root);
-        let step = assemble(&fragments, roots, outcome.withdrawals, body);
+        let before = || places.touches.iter().filter_map(|touch| touch.state.as_deref());
+        let proofs = ProofSizes::of(&anchor::prove(&step, before()));
+        let after = anchor::advance(&step, before().cloned().collect(), &outcome);
+        set_roots(&mut step, after.iter().map(AnchorState::root));
+        step.withdrawals = outcome.withdrawals;
         self.check_totals(&step)?;
         let index = u16::try_from(self.steps.len()).unwrap_or(u16::MAX);
         if index == u16::MAX {
             return Err(StepError::TooManySteps);
         }
-        let pre_states = fragments.iter().filter_map(|fragment| fragment.state.as_ref());
-        self.proofs
-            .push((parsed, pre_states.map(|state| state.encode().len()).collect()));
-        let numbers = self.enter(&fragments, outcome.states);
-        let mut entries = vec![0; order.len()];
-        for (place, number) in order.into_iter().zip(numbers) {
-            entries[place] = number;
-        }
+        self.proofs.push((parsed, proofs));
+        let numbers = self.enter(&places.touches, after);
+        let touches = places.touch_of_each(plan.fragments.len());
         let withdrawals = step.withdrawals.clone();
         self.steps.push(step);
         Ok(BuiltStep {
             index,
-            entries,
+            entries: touches.into_iter().map(|touch| numbers[touch]).collect(),
             withdrawals,
         })
     }
@@ -183,8 +192,8 @@ impl<'a> BatchBuilder<'a> {
     /// siblings in their evidence.
     pub fn proof_gas(&self) -> Vec<u64> {
         let count = u16::try_from(self.steps.len()).unwrap_or(u16::MAX);
-        let proof_gas = |(index, (step, (body, lengths))): (u16, (&Step, &(Body, Vec<usize>)))| {
-            PROOF_GAS.of_step(self.rules.len(), count, index, step, lengths, body)
+        let proof_gas = |(index, (step, (body, proofs))): (u16, (&Step, &(Body, ProofSizes)))| {
+            PROOF_GAS.of_step(self.rules.len(), count, index, step, *proofs, body)
         };
         (0..)
             .zip(self.steps.iter().zip(&self.proofs))
@@ -253,28 +262,22 @@ impl<'a> BatchBuilder<'a> {
 
     fn resolve(&self, name: Name) -> Result<Placed, StepError> {
         let number = match name {
-            Name::New => {
-                return Ok(Placed {
-                    class: Class::Opened,
-                    anchor: None,
-                    parent: BatchId::default(),
-                    state: None,
-                });
-            }
-            Name::Entry(number) => number,
-            Name::Anchor(anchor) => match self.entry_of.get(&anchor) {
+            Name::New => return Ok(Placed::new(Class::Opened, None, BatchId::default(), None)),
+            Name::Entry(number) | Name::EntryLeaf(number, _) => number,
+            Name::Anchor(anchor) | Name::Leaf(anchor, _) => match self.entry_of.get(&anchor) {
                 Some(number) => *number,
                 None => return self.resolve_fresh(anchor),
             },
         };
         let entry = self.entries.get(usize::from(number));
         let entry = entry.ok_or(StepError::UnknownEntry(number))?;
-        Ok(Placed {
-            class: Class::Again(number),
-            anchor: entry.anchor,
-            parent: BatchId::default(),
-            state: Some(entry.state.clone()),
-        })
+        let state = Some(Arc::clone(&entry.state));
+        Ok(Placed::new(
+            Class::Again(number),
+            entry.anchor,
+            BatchId::default(),
+            state,
+        ))
     }
 
     fn resolve_fresh(&self, anchor: AnchorId) -> Result<Placed, StepError> {
@@ -288,13 +291,11 @@ impl<'a> BatchBuilder<'a> {
         };
         let parent = head.map(|head| head.id).unwrap_or_default();
         walk::check_fresh(head, parent, &terms).map_err(|reason| StepError::Stale { anchor, reason })?;
-        let state = self.ledger.state(anchor).and_then(State::known);
-        Ok(Placed {
-            class: Class::Fresh,
-            anchor: Some(anchor),
-            parent,
-            state: Some(state.ok_or(StepError::UnknownState(anchor))?.clone()),
-        })
+        let Some(State::Known(state)) = self.ledger.state(anchor) else {
+            return Err(StepError::UnknownState(anchor));
+        };
+        let state = Some(Arc::clone(state));
+        Ok(Placed::new(Class::Fresh, Some(anchor), parent, state))
     }
 
     /// The limits of the whole batch, with this step.
@@ -311,11 +312,11 @@ impl<'a> BatchBuilder<'a> {
         Ok(())
     }
 
-    /// Takes over the new states. Returns the entry number of each fragment.
-    fn enter(&mut self, fragments: &[Placed], states: Vec<Fragment>) -> Vec<u16> {
-        let mut numbers = Vec::with_capacity(fragments.len());
-        for (Placed { class, anchor, .. }, state) in fragments.iter().zip(states) {
-            let anchor = *anchor;
+    /// Takes over the new states. Returns the entry number of each touch.
+    fn enter(&mut self, touches: &[Placed], states: Vec<AnchorState>) -> Vec<u16> {
+        let mut numbers = Vec::with_capacity(touches.len());
+        for (Placed { class, anchor, .. }, state) in touches.iter().zip(states) {
+            let (anchor, state) = (*anchor, Arc::new(state));
             // At most 512 entries.
             let next = u16::try_from(self.entries.len()).unwrap_or(u16::MAX);
             let number = match class {

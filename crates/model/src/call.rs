@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::Address;
 use nthroot_protocol::{
-    AnchorId, AssetId, Authorisation, Call, Domain, Effect, Fragment, FragmentId, Kind, SignedMessage, Withdrawal,
+    AssetId, Authorisation, Call, Domain, Effect, Fragment, FragmentId, Kind, Lease, SignedMessage, Withdrawal,
 };
 
 use crate::{
     effects::Frame,
     invalid::CallFault,
-    kernel::{Env, Terms, Touch},
+    kernel::{Env, Terms},
     rule::{AuthorisationView, Context, FragmentView},
     signing,
 };
@@ -18,23 +18,47 @@ use crate::{
 /// A step as the calls so far have left it.
 pub(crate) struct Progress {
     /// Its fragments, by number.
-    pub(crate) touches: Vec<Touch>,
-    /// Numbers of the opened touches that no call has opened yet, in order.
+    pub(crate) fragments: Vec<StepFragment>,
+    /// The leases of its anchors, by touch, as the step's pre-state has them.
+    pub(crate) leases: Vec<Option<Lease>>,
+    /// Numbers of the fragments of opened touches that no call has opened yet, in order.
     pub(crate) to_open: VecDeque<usize>,
+    /// Numbers of the further leaves that did not exist and that no call has opened yet, in order.
+    pub(crate) leaves_to_open: VecDeque<usize>,
+    /// Depths of the anchors opened so far.
+    pub(crate) depths: Vec<u8>,
     /// Withdrawals so far.
     pub(crate) withdrawals: Vec<Withdrawal>,
+}
+
+/// A fragment of the step.
+pub(crate) struct StepFragment {
+    /// The touch of its anchor.
+    pub(crate) touch: usize,
+    /// Its leaf.
+    pub(crate) leaf: u32,
+    /// Its id. None if it is new.
+    pub(crate) id: Option<FragmentId>,
+    /// Its state, if it exists.
+    pub(crate) state: Option<Fragment>,
 }
 
 /// A fragment that takes part in a call: one that it lists, or one that it has opened.
 pub(crate) struct Participant {
     /// Its number in the step.
     pub(crate) number: usize,
+    /// The touch of its anchor.
+    pub(crate) touch: usize,
+    /// Its leaf.
+    pub(crate) leaf: u32,
     /// Its id. None if it is new.
     pub(crate) id: Option<FragmentId>,
     /// Its state.
     pub(crate) state: Fragment,
     /// Whether the call may take from it and write to it.
     pub(crate) authority: bool,
+    /// Whether it is merely credited: a key's, listed without its consent under a lease of the proposer.
+    pub(crate) credited: bool,
     /// If it has authorised the call: what the debits so far have left of the largest outflows it signed.
     pub(crate) outflows: Option<BTreeMap<AssetId, u128>>,
 }
@@ -56,7 +80,7 @@ impl<F: Into<CallFault>> From<F> for Stop {
 /// Runs one call.
 pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) -> Result<(), Stop> {
     let rule = rule_of(env, terms, call)?;
-    let mut participants = list(call, &step.touches)?;
+    let mut participants = list(call, &step.fragments)?;
     let before: Vec<Fragment> = participants
         .iter()
         .map(|participant| participant.state.clone())
@@ -71,7 +95,10 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
         authorise(&domain, terms.clock, rule, authorisation, &mut participants)?;
     }
     for (position, participant) in (0..).zip(&mut participants) {
-        participant.authority = has_authority(rule, position, participant)?;
+        let leased = step.leases.get(participant.touch).copied().flatten();
+        let leased = leased.is_some_and(|lease| lease.runs(terms.clock) && lease.holder == terms.proposer);
+        participant.authority = has_authority(rule, position, participant, leased)?;
+        participant.credited = !participant.authority;
     }
 
     let twin = env.twin(rule).ok_or(Stop::UnknownRule(rule))?;
@@ -92,9 +119,10 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
     let effects = Effect::decode_list(&returned).map_err(CallFault::Effects)?;
     let mut frame = Frame {
         rule,
+        is_account: rule == env.account_rule,
+        clock: terms.clock,
         participants,
-        to_open: &mut step.to_open,
-        withdrawals: &mut step.withdrawals,
+        step,
     };
     for (effect, operation) in effects.into_iter().enumerate() {
         frame
@@ -109,9 +137,7 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
         }
     }
     for Participant { number, state, .. } in participants {
-        if let Some(touch) = step.touches.get_mut(number) {
-            touch.state = Some(state);
-        }
+        step.fragments[number].state = Some(state);
     }
     Ok(())
 }
@@ -127,23 +153,26 @@ fn rule_of(env: &Env, terms: &Terms, call: &Call) -> Result<Address, CallFault> 
     })
 }
 
-/// The fragments that a call lists: distinct, and open.
-fn list(call: &Call, touches: &[Touch]) -> Result<Vec<Participant>, CallFault> {
+/// The fragments that a call lists: distinct, and existing.
+fn list(call: &Call, fragments: &[StepFragment]) -> Result<Vec<Participant>, CallFault> {
     let mut seen = BTreeSet::new();
     let participant = |&number: &u8| {
-        let touch = touches.get(usize::from(number)).ok_or(CallFault::FragmentNumber {
+        let fragment = fragments.get(usize::from(number)).ok_or(CallFault::FragmentNumber {
             number,
-            fragments: touches.len(),
+            fragments: fragments.len(),
         })?;
         if !seen.insert(number) {
             return Err(CallFault::FragmentTwice { number });
         }
-        let state = touch.state.clone().ok_or(CallFault::NotOpen { number })?;
+        let state = fragment.state.clone().ok_or(CallFault::NotOpen { number })?;
         Ok(Participant {
             number: usize::from(number),
-            id: touch.anchor.map(AnchorId::fragment),
+            touch: fragment.touch,
+            leaf: fragment.leaf,
+            id: fragment.id,
             state,
             authority: false,
+            credited: false,
             outflows: None,
         })
     };
@@ -187,9 +216,6 @@ fn authorise(
         .ok_or(CallFault::Position { position, listed })?;
     let fragment = participant.id.ok_or(CallFault::NewSigner { position })?;
     let state = &mut participant.state;
-    if state.kind != Kind::Key {
-        return Err(CallFault::KeylessSigner { position });
-    }
     let valid_until = authorisation.valid_until;
     if clock > valid_until {
         return Err(CallFault::Expired {
@@ -207,15 +233,9 @@ fn authorise(
         valid_until,
         outflows: authorisation.outflows.clone(),
     };
-    // The zero address signs nothing: `recover` gives none for it.
-    let signer = signing::recover(message.signing_hash(domain), &authorisation.signature);
-    if signer != Some(state.controller) {
-        return Err(CallFault::Signer {
-            position,
-            controller: state.controller,
-            signer,
-        });
-    }
+    let digest = message.signing_hash(domain);
+    signing::check(digest, &authorisation.signature, state.kind, state.controller)
+        .map_err(|reason| CallFault::Signature { position, reason })?;
 
     state.nonce = state
         .nonce
@@ -226,13 +246,14 @@ fn authorise(
     Ok(())
 }
 
-/// Whether the call may take from a listed fragment and write to it. A fragment over which it has no authority may not be
-/// listed at all.
-fn has_authority(rule: Address, position: u8, participant: &Participant) -> Result<bool, CallFault> {
+/// Whether the call may take from a listed fragment and write to it. A fragment over which it has no authority may be listed
+/// only if it is a key's and the proposer holds a running lease of its anchor.
+fn has_authority(rule: Address, position: u8, participant: &Participant, leased: bool) -> Result<bool, CallFault> {
     let Fragment { kind, controller, .. } = participant.state;
     match kind {
-        Kind::Key if participant.outflows.is_some() => Ok(true),
-        Kind::Key => Err(CallFault::NotAuthorised { position }),
+        Kind::Secp256k1 | Kind::P256 if participant.outflows.is_some() => Ok(true),
+        Kind::Secp256k1 | Kind::P256 if leased => Ok(false),
+        Kind::Secp256k1 | Kind::P256 => Err(CallFault::NotAuthorised { position }),
         Kind::Rule if controller == rule => Ok(true),
         Kind::Rule => Err(CallFault::OtherRule {
             position,

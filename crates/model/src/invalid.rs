@@ -1,11 +1,12 @@
 //! Why a step is invalid: a variant for each condition of section 6, for people and for those who watch batches.
 
 use alloy_primitives::Address;
-use nthroot_protocol::{AssetId, BodyError, EffectError, FragmentError, Root, Withdrawal};
+use nthroot_protocol::{AssetId, BodyError, EffectError, FragmentError, KeyError, Lease, Root, Withdrawal};
 
-use crate::rule::RuleFailure;
+use crate::{rule::RuleFailure, signing::BadSignature};
 
-/// Why a step is invalid. Fragments are numbered as in section 5: fresh, opened, again.
+/// Why a step is invalid. Touches are numbered in the order fresh, opened, again; fragments as in section 5: leaf 0 of each
+/// touch, and then its further leaves.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// The body is not well formed.
@@ -19,13 +20,37 @@ pub enum Invalid {
         /// The step's proof gas.
         needed: u64,
     },
+    /// A leaf is beyond its cohort.
+    #[error("leaf {leaf} of touch {touch} is not in a cohort of depth {depth}")]
+    Leaf {
+        /// The touch.
+        touch: usize,
+        /// The leaf.
+        leaf: u32,
+        /// Depth of the cohort.
+        depth: u8,
+    },
     /// A pre-state is not a state.
-    #[error("pre-state {index} is not a state: {error}")]
+    #[error("the pre-state of fragment {fragment} is not a state: {error}")]
     PreState {
-        /// Its place among the fresh, then the repeated touches.
-        index: usize,
+        /// The fragment.
+        fragment: usize,
         /// Why not.
         error: FragmentError,
+    },
+    /// There is no leaf 0 under a head: only a lie can have written it.
+    #[error("the anchor of touch {touch} has no leaf 0")]
+    NoHeader {
+        /// The touch.
+        touch: usize,
+    },
+    /// An anchor is leased to somebody else.
+    #[error("the anchor of touch {touch} is leased to {} until block {}", lease.holder, lease.last_block)]
+    Leased {
+        /// The touch.
+        touch: usize,
+        /// The lease, which runs.
+        lease: Lease,
     },
     /// A call is invalid.
     #[error("call {call}: {fault}")]
@@ -41,20 +66,20 @@ pub enum Invalid {
         /// The fragment.
         fragment: usize,
     },
-    /// An opened touch was not opened.
+    /// An opened touch, or a leaf that did not exist, was not opened.
     #[error("fragment {fragment} was to be opened and was not")]
     Unopened {
         /// The fragment.
         fragment: usize,
     },
-    /// A fragment's state has not the root that the step says.
-    #[error("fragment {fragment}: the step says root {stated}, its state has {actual}")]
+    /// An anchor has not the root that the step says.
+    #[error("touch {touch}: the step says root {stated}, the anchor has {actual}")]
     Root {
-        /// The fragment.
-        fragment: usize,
+        /// The touch.
+        touch: usize,
         /// The root after the step, as posted.
         stated: Root,
-        /// The root of the state that the calls leave.
+        /// The root of what the calls leave.
         actual: Root,
     },
     /// The calls do not produce the step's withdrawals.
@@ -92,7 +117,7 @@ pub enum CallFault {
         /// The fragment.
         number: u8,
     },
-    /// No earlier call has opened a listed fragment.
+    /// A listed fragment does not exist, and no earlier call has opened it.
     #[error("fragment {number} is not open yet")]
     NotOpen {
         /// The fragment.
@@ -128,12 +153,6 @@ pub enum CallFault {
         /// The position.
         position: u8,
     },
-    /// Only a key authorises.
-    #[error("position {position} has no key and cannot authorise")]
-    KeylessSigner {
-        /// The position.
-        position: u8,
-    },
     /// The authorisation is too old.
     #[error("authorisation of position {position} was valid until {valid_until}, the clock is {clock}")]
     Expired {
@@ -144,15 +163,13 @@ pub enum CallFault {
         /// Last block at which it holds.
         valid_until: u64,
     },
-    /// The signature is not that of the controller.
-    #[error("authorisation of position {position}: expected signer {controller}, found {signer:?}")]
-    Signer {
+    /// The signature is not good.
+    #[error("authorisation of position {position}: {reason}")]
+    Signature {
         /// The position.
         position: u8,
-        /// Who should have signed.
-        controller: Address,
-        /// Who did; none if the signature is of nobody.
-        signer: Option<Address>,
+        /// Why not.
+        reason: BadSignature,
     },
     /// The nonce cannot grow.
     #[error("position {position} has used its last nonce")]
@@ -160,7 +177,7 @@ pub enum CallFault {
         /// The position.
         position: u8,
     },
-    /// A fragment with a key is listed without its consent.
+    /// A fragment with a key is listed without its consent, and the proposer does not hold a lease of its anchor.
     #[error("position {position} has not authorised the call")]
     NotAuthorised {
         /// The position.
@@ -276,18 +293,23 @@ pub enum EffectFault {
         /// The asset.
         asset: AssetId,
     },
+    /// A fragment that is merely credited gets an asset that it does not hold.
+    #[error("position {position} is merely credited and does not hold {asset}")]
+    NewAsset {
+        /// The position.
+        position: u8,
+        /// The asset.
+        asset: AssetId,
+    },
     /// Too much data.
     #[error("{length} bytes of data, at most 2048 are allowed")]
     DataLength {
         /// Length of the data.
         length: usize,
     },
-    /// The kind is reserved, unknown, or not one to open.
-    #[error("a fragment of kind {0} cannot be opened")]
-    OpenKind(u8),
-    /// A key's address is not zero.
-    #[error("the controller is zero")]
-    ZeroController,
+    /// What is set or opened has neither a key for its controller nor the rule.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A rule opens fragments only under itself.
     #[error("a fragment under rule {controller} is opened by {rule}")]
     OpenUnderOtherRule {
@@ -299,6 +321,46 @@ pub enum EffectFault {
     /// The step has no opened touch left.
     #[error("the step opens no more anchors")]
     NothingToOpen,
+    /// No cohort is so deep.
+    #[error("depth {0}, at most 24 is allowed")]
+    Depth(u8),
+    /// The step has no leaf left that does not exist.
+    #[error("the step opens no more leaves")]
+    NoLeafToOpen,
+    /// The step's next leaf to open is of another anchor.
+    #[error("the next leaf to open is not of the anchor of position {position}")]
+    OtherAnchor {
+        /// The position named as header.
+        position: u8,
+    },
+    /// The fragment is not leaf 0 of its anchor.
+    #[error("position {position} is not leaf 0 of its anchor")]
+    NotHeader {
+        /// The position.
+        position: u8,
+    },
+    /// Only the Account rule sets controllers and leases of what a key controls.
+    #[error("position {position} is controlled by a key, and the rule is not the Account rule")]
+    KeysOwn {
+        /// The position.
+        position: u8,
+    },
+    /// A lease has a holder without a last block, or the reverse.
+    #[error("a lease of {holder} until block {last_block}: both or neither are zero")]
+    HalfLease {
+        /// The holder.
+        holder: Address,
+        /// The last block.
+        last_block: u64,
+    },
+    /// A lease ends too far ahead.
+    #[error("a lease until block {last_block}, at most {most} is allowed")]
+    LeaseTooLong {
+        /// The last block.
+        last_block: u64,
+        /// The last that is allowed.
+        most: u64,
+    },
     /// Nobody can be paid at the zero address.
     #[error("the recipient is zero")]
     ZeroRecipient,

@@ -8,14 +8,15 @@ use std::{
     sync::Arc,
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
-    AnchorId, BatchId, Body, Evidence, Fragment, PlacedStep, Preimage, Step, Withdrawal, proof_gas::PROOF_GAS, tree,
+    AnchorId, AnchorProof, BatchId, Body, Cohort, Evidence, Fragment, LeafTable, PlacedStep, Preimage, ProofSizes,
+    Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
 };
 
 use crate::{
     account::Account,
-    call::{self, Progress, Stop},
+    call::{self, Progress, StepFragment, Stop},
     invalid::Invalid,
     rule::{Rule, Rules},
 };
@@ -67,21 +68,24 @@ impl Terms {
     }
 }
 
-/// A fragment of a step. A step's fragments stand in the order fresh, opened, again.
+/// A touch of a step before its calls. They stand in the order fresh, opened, again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
-    /// Its anchor. None if it was opened in this batch, whether by this step or an earlier one: then it authorises
-    /// nothing, and rules read its id as zero.
+    /// Its anchor. None if it was opened in this batch, whether by this step or an earlier one: then its fragments authorise
+    /// nothing, and rules read their ids as zero.
     pub anchor: Option<AnchorId>,
-    /// Its state. None if this step opens it.
-    pub state: Option<Fragment>,
+    /// Leaf 0, and the further leaves that the step works on, with their states if they exist. Leaf 0 does not if and only
+    /// if this step opens the anchor.
+    pub leaves: Vec<(u32, Option<Fragment>)>,
 }
 
 /// What the calls of a step do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// State of each fragment after the calls.
+    /// State of each fragment after the calls, by number.
     pub states: Vec<Fragment>,
+    /// Depths of the anchors that the step opened.
+    pub depths: Vec<u8>,
     /// Withdrawals in the order in which they were produced.
     pub withdrawals: Vec<Withdrawal>,
 }
@@ -121,29 +125,26 @@ pub enum Undecided {
         count: u16,
     },
     /// The arguments are not those of one step.
-    #[error("expected {expected} anchor ids or pre-states, found {actual}")]
+    #[error("expected {expected} anchor ids, proofs, pre-states or siblings, found {actual}")]
     Count {
         /// How many the step has.
         expected: usize,
         /// How many were given.
         actual: usize,
     },
+    /// No cohort is so deep.
+    #[error("depth {0}, at most 24 is allowed")]
+    Depth(u8),
 }
 
-/// Runs the calls of a well-formed body on the fragments of its step: points 3 and 4 of section 6.
+/// Runs the calls of a well-formed body on the fragments of its step: points 3, 4 and 5 of section 6.
 ///
 /// # Errors
 ///
-/// If a call is invalid, if a fragment is left unlisted or unopened, or if a rule has no twin.
+/// If an anchor is leased to somebody else, a call is invalid, a fragment is left unlisted or unopened, or a rule has no twin.
 pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Result<Outcome, Failure> {
-    let unopened = |(fragment, touch): (usize, &Touch)| touch.state.is_none().then_some(fragment);
-    let to_open: VecDeque<usize> = touches.iter().enumerate().filter_map(unopened).collect();
-    let opened: BTreeSet<usize> = to_open.iter().copied().collect();
-    let mut step = Progress {
-        touches,
-        to_open,
-        withdrawals: Vec::new(),
-    };
+    let mut step = begin(terms, touches)?;
+    let opened: BTreeSet<usize> = step.to_open.iter().chain(&step.leaves_to_open).copied().collect();
 
     for (index, call) in body.calls.iter().enumerate() {
         call::run(env, terms, call, &mut step).map_err(|stop| match stop {
@@ -158,21 +159,61 @@ pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Re
         .flat_map(|call| &call.fragments)
         .map(|number| usize::from(*number))
         .collect();
-    let mut states = Vec::with_capacity(step.touches.len());
-    for (fragment, touch) in step.touches.into_iter().enumerate() {
-        if !listed.contains(&fragment) && !opened.contains(&fragment) {
-            return Err(Failure::Invalid(Invalid::Unlisted { fragment }));
+    let with_leaves = step.fragments.iter().filter(|fragment| fragment.leaf != 0);
+    let with_leaves: BTreeSet<usize> = with_leaves.map(|fragment| fragment.touch).collect();
+    let mut states = Vec::with_capacity(step.fragments.len());
+    for (number, fragment) in step.fragments.into_iter().enumerate() {
+        let needless = fragment.leaf == 0 && with_leaves.contains(&fragment.touch);
+        if !listed.contains(&number) && !opened.contains(&number) && !needless {
+            return Err(Failure::Invalid(Invalid::Unlisted { fragment: number }));
         }
-        states.push(touch.state.ok_or(Invalid::Unopened { fragment })?);
+        states.push(fragment.state.ok_or(Invalid::Unopened { fragment: number })?);
     }
     Ok(Outcome {
         states,
+        depths: step.depths,
         withdrawals: step.withdrawals,
     })
 }
 
-/// Judges a step: the whole of section 6. `pre_states` are the encoded states before the step of its fresh, then its
-/// repeated touches.
+/// The step before its calls. No anchor of it is leased to somebody else.
+fn begin(terms: &Terms, touches: Vec<Touch>) -> Result<Progress, Invalid> {
+    let mut step = Progress {
+        fragments: Vec::new(),
+        leases: Vec::with_capacity(touches.len()),
+        to_open: VecDeque::new(),
+        leaves_to_open: VecDeque::new(),
+        depths: Vec::new(),
+        withdrawals: Vec::new(),
+    };
+    for (number, touch) in touches.into_iter().enumerate() {
+        let header = touch.leaves.first().and_then(|(_, state)| state.as_ref());
+        let lease = header.and_then(|header| header.lease);
+        if let Some(lease) = lease.filter(|lease| lease.runs(terms.clock) && lease.holder != terms.proposer) {
+            return Err(Invalid::Leased { touch: number, lease });
+        }
+        step.leases.push(lease);
+        for (leaf, state) in touch.leaves {
+            if state.is_none() {
+                let queue = if leaf == 0 {
+                    &mut step.to_open
+                } else {
+                    &mut step.leaves_to_open
+                };
+                queue.push_back(step.fragments.len());
+            }
+            step.fragments.push(StepFragment {
+                touch: number,
+                leaf,
+                id: touch.anchor.and_then(|anchor| anchor.leaf(leaf)),
+                state,
+            });
+        }
+    }
+    Ok(step)
+}
+
+/// Judges a step: the whole of section 6. `proofs` are what stood behind its fresh, then its repeated touches.
 ///
 /// # Errors
 ///
@@ -182,61 +223,74 @@ pub fn evaluate(
     env: &Env,
     preimage: &Preimage,
     placed: &PlacedStep,
-    pre_states: &[Vec<u8>],
+    proofs: &[AnchorProof],
 ) -> Result<Verdict, Undecided> {
-    check_counts(placed, pre_states)?;
     let step = &placed.step;
+    let table = LeafTable::of(step);
+    check_counts(placed, &table, proofs)?;
     let header = &preimage.header;
     let (index, count) = (placed.index, header.step_count);
     let siblings = tree::sibling_count(count.into(), index.into()).ok_or(Undecided::StepIndex { index, count })?;
-
-    // 1. The body is well formed, and a proof against the step fits under the ceiling.
-    let body = match Body::parse(&step.body) {
-        Ok(body) => body,
-        Err(error) => return Ok(Verdict::Invalid(Invalid::Body(error))),
-    };
-    let lengths = pre_states.iter().map(Vec::len);
-    let evaluation = PROOF_GAS.evaluation(step, lengths.clone().sum(), &body);
-    let needed = PROOF_GAS.proof(
-        Evidence::length(header.rules.len(), siblings, step, lengths),
-        evaluation,
-    );
-    if needed > u64::from(header.ceiling) {
-        return Ok(Verdict::Invalid(Invalid::ProofGas {
-            ceiling: header.ceiling,
-            needed,
-        }));
-    }
-
-    // 2. Every pre-state is a state.
-    let touches = match touches(preimage.id, placed, pre_states) {
-        Ok(touches) => touches,
-        Err(invalid) => return Ok(Verdict::Invalid(invalid)),
-    };
-
-    // 3 and 4. The calls are valid, and every fragment has its part in them.
-    let outcome = match execute(env, &Terms::of(preimage), &body, touches) {
-        Ok(outcome) => outcome,
-        Err(Failure::Invalid(invalid)) => return Ok(Verdict::Invalid(invalid)),
+    Ok(match judge(env, preimage, placed, &table, proofs, siblings) {
+        Ok(outcome) => Verdict::Valid(outcome),
+        Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
         Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
-    };
-
-    // 5 and 6. Roots and withdrawals are those that the step says.
-    Ok(match compare(step, &outcome) {
-        Ok(()) => Verdict::Valid(outcome),
-        Err(invalid) => Verdict::Invalid(invalid),
     })
 }
 
-fn check_counts(placed: &PlacedStep, pre_states: &[Vec<u8>]) -> Result<(), Undecided> {
+fn judge(
+    env: &Env,
+    preimage: &Preimage,
+    placed: &PlacedStep,
+    table: &LeafTable,
+    proofs: &[AnchorProof],
+    siblings: usize,
+) -> Result<Outcome, Failure> {
+    let PlacedStep { step, .. } = placed;
+    let header = &preimage.header;
+
+    // 1. The body is well formed, and a proof against the step fits under the ceiling. (That the leaves are of their
+    // cohorts is of point 2, but comes before the proof gas, as in a challenge: leaves beyond have no pre-states.)
+    let body = Body::of(step).map_err(Invalid::Body)?;
+    check_leaves(step, table, proofs)?;
+    let sizes = ProofSizes::of(proofs);
+    let evaluation = PROOF_GAS.evaluation(step, sizes, &body);
+    let evidence = Evidence::length(header.rules.len(), siblings, step, sizes);
+    let needed = PROOF_GAS.proof(evidence, evaluation);
+    if needed > u64::from(header.ceiling) {
+        let ceiling = header.ceiling;
+        return Err(Invalid::ProofGas { ceiling, needed }.into());
+    }
+
+    // 2. Every pre-state is a state, or there is none.
+    let touches = touches(preimage.id, placed, table, proofs)?;
+
+    // 3 to 5. No anchor is leased to somebody else, the calls are valid, and every fragment has its part in them.
+    let outcome = execute(env, &Terms::of(preimage), &body, touches)?;
+
+    // 6 and 7. Roots and withdrawals are those that the step says.
+    compare(step, table, proofs, &outcome)?;
+    Ok(outcome)
+}
+
+fn check_counts(placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Undecided> {
     let PlacedStep {
         step, opened, again, ..
     } = placed;
-    for (expected, actual) in [
+    let mut counts = vec![
         (step.opened.len(), opened.len()),
         (step.again.len(), again.len()),
-        (step.fresh.len() + step.again.len(), pre_states.len()),
-    ] {
+        (step.fresh.len() + step.again.len(), proofs.len()),
+    ];
+    for (place, proof) in proofs.iter().enumerate() {
+        if proof.depth > MAX_DEPTH {
+            return Err(Undecided::Depth(proof.depth));
+        }
+        let leaves = AnchorProof::leaves(proof.depth, table.further(place));
+        counts.push((leaves.clone().count(), proof.states.len()));
+        counts.push((cohort::sibling_count(proof.depth, leaves), proof.siblings.len()));
+    }
+    for (expected, actual) in counts {
         if expected != actual {
             return Err(Undecided::Count { expected, actual });
         }
@@ -244,34 +298,81 @@ fn check_counts(placed: &PlacedStep, pre_states: &[Vec<u8>]) -> Result<(), Undec
     Ok(())
 }
 
-/// The fragments of a step of batch `id`, before its calls.
-fn touches(id: BatchId, placed: &PlacedStep, pre_states: &[Vec<u8>]) -> Result<Vec<Touch>, Invalid> {
-    let mut states = Vec::with_capacity(pre_states.len());
-    for (index, state) in pre_states.iter().enumerate() {
-        states.push(Fragment::decode(state).map_err(|error| Invalid::PreState { index, error })?);
+/// The number of the touch at this place among the fresh, then the repeated ones: the opened ones stand between them.
+fn touch_at(step: &Step, place: usize) -> usize {
+    if place < step.fresh.len() {
+        place
+    } else {
+        place + step.opened.len()
     }
-    // Pre-states are those of the fresh, then of the repeated touches; the opened ones between them have none.
-    let again = states.split_off(placed.step.fresh.len().min(states.len()));
-    let fresh = states.into_iter().map(Some);
-    let opened = placed.opened.iter().map(|_| None);
-    let states = fresh.chain(opened).chain(again.into_iter().map(Some));
-    let touch = |(anchor, state): (AnchorId, Option<Fragment>)| Touch {
-        anchor: (anchor.batch() != id).then_some(anchor),
-        state,
-    };
-    Ok(placed.anchors().zip(states).map(touch).collect())
 }
 
-/// Points 5 and 6 of section 6.
-fn compare(step: &Step, outcome: &Outcome) -> Result<(), Invalid> {
-    for (fragment, (stated, state)) in step.roots().zip(&outcome.states).enumerate() {
-        let actual = state.root();
+/// Every leaf named is of its cohort.
+fn check_leaves(step: &Step, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Invalid> {
+    for (place, proof) in proofs.iter().enumerate() {
+        let depth = proof.depth;
+        let mut leaves = table.further(place).iter();
+        if let Some(leaf) = leaves.find(|leaf| !cohort::has_leaf(depth, **leaf)) {
+            let (touch, leaf) = (touch_at(step, place), *leaf);
+            return Err(Invalid::Leaf { touch, leaf, depth });
+        }
+    }
+    Ok(())
+}
+
+/// The touches of a step of batch `id`, before its calls.
+fn touches(id: BatchId, placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<Vec<Touch>, Invalid> {
+    let step = &placed.step;
+    let mut touches: Vec<Touch> = placed
+        .anchors()
+        .map(|anchor| Touch {
+            anchor: (anchor.batch() != id).then_some(anchor),
+            leaves: vec![(0, None)],
+        })
+        .collect();
+    for (place, proof) in proofs.iter().enumerate() {
+        let touch = touch_at(step, place);
+        let leaves = AnchorProof::leaves(proof.depth, table.further(place));
+        // Fragments are numbered touch by touch.
+        let first = touches[..touch].iter().map(|touch| touch.leaves.len()).sum::<usize>();
+        let states = proof.states.iter().enumerate().map(|(number, state)| {
+            let fragment = first + number;
+            let decode = || Fragment::decode(state).map_err(|error| Invalid::PreState { fragment, error });
+            if state.is_empty() { Ok(None) } else { decode().map(Some) }
+        });
+        let states: Vec<Option<Fragment>> = states.collect::<Result<_, _>>()?;
+        if states.first().is_none_or(Option::is_none) {
+            return Err(Invalid::NoHeader { touch });
+        }
+        touches[touch].leaves = leaves.zip(states).collect();
+    }
+    Ok(touches)
+}
+
+/// Points 6 and 7 of section 6.
+fn compare(step: &Step, table: &LeafTable, proofs: &[AnchorProof], outcome: &Outcome) -> Result<(), Invalid> {
+    let mut values = outcome.states.iter().map(Fragment::leaf_value);
+    let mut depths = outcome.depths.iter();
+    let mut proofs = proofs.iter().enumerate();
+    for (touch, stated) in step.roots().enumerate() {
+        let is_opened = (step.fresh.len()..step.fresh.len() + step.opened.len()).contains(&touch);
+        let actual = if is_opened {
+            let (depth, header) = (depths.next().copied(), values.next());
+            depth.zip(header).map(|(depth, header)| {
+                let mut cohort = Cohort::new(depth);
+                cohort.set(0, header);
+                cohort.root()
+            })
+        } else {
+            proofs.next().and_then(|(place, proof)| {
+                let values: Vec<B256> = values.by_ref().take(proof.states.len()).collect();
+                proof.root_of(table.further(place), &values)
+            })
+        };
+        // There is one: every touch has its fragments, and the proofs were counted.
+        let actual = actual.unwrap_or_default();
         if stated != actual {
-            return Err(Invalid::Root {
-                fragment,
-                stated,
-                actual,
-            });
+            return Err(Invalid::Root { touch, stated, actual });
         }
     }
     if step.withdrawals == outcome.withdrawals {

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
-    AnchorId, BatchId, BatchWord, Fragment, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Withdrawal,
+    AnchorId, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage, Withdrawal,
 };
 
 pub use challenge::Conviction;
@@ -36,6 +36,7 @@ pub use submit::Submitted;
 pub use views::Lie;
 
 use crate::{
+    anchor::AnchorState,
     bond::Bond,
     kernel::Env,
     params::{GWEI, Params},
@@ -45,16 +46,16 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// The state whose root the head has.
-    Known(Arc<Fragment>),
+    Known(Arc<AnchorState>),
     /// A step that is a lie, or that could not be judged, wrote the head.
     Unknown,
 }
 
 impl State {
     /// The state, if it is known.
-    pub fn known(&self) -> Option<&Fragment> {
+    pub fn known(&self) -> Option<&AnchorState> {
         match self {
-            Self::Known(fragment) => Some(fragment),
+            Self::Known(state) => Some(state),
             Self::Unknown => None,
         }
     }
@@ -155,25 +156,22 @@ impl Ledger {
         self.forget_hashes();
     }
 
-    /// A deposit of `amount` units of `token` (zero for ether) for a key's address.
+    /// A deposit of `amount` units of `token` (zero for ether) for a key.
     ///
     /// # Errors
     ///
     /// If the controller or the amount is zero, or the block has no id left.
-    pub fn deposit(&mut self, controller: Address, token: Address, amount: u128) -> Result<BatchId, DepositError> {
-        if controller.is_zero() {
+    pub fn deposit(&mut self, key: Key, token: Address, amount: u128) -> Result<BatchId, DepositError> {
+        if key.controller().is_zero() {
             return Err(DepositError::ZeroController);
         }
         if amount == 0 {
             return Err(DepositError::ZeroAmount);
         }
         let id = self.next_id()?;
-        let fragment = Fragment::deposited(controller, token, amount);
-        let head = Head {
-            root: fragment.root(),
-            id,
-        };
-        let state = State::Known(Arc::new(fragment));
+        let state = AnchorState::new(0, Fragment::deposited(key, token, amount));
+        let head = Head { root: state.root(), id };
+        let state = State::Known(Arc::new(state));
         self.anchors.insert(AnchorId::new(id, 0), Anchor { head, state });
         self.global.last = id;
         Ok(id)

@@ -4,6 +4,8 @@
 //! in the comments are sections of that page.
 
 pub mod account;
+pub mod anchor;
+pub mod authenticator;
 pub mod bond;
 pub mod builder;
 pub mod invalid;

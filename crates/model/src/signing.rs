@@ -1,8 +1,15 @@
-//! Signatures of secp256k1 keys in the compact form of EIP-2098 (sections 5 and 5.1).
+//! Signatures (sections 5 and 5.1): of secp256k1 keys in the compact form of EIP-2098, of P-256 keys, and assertions.
 
 use alloy_primitives::{Address, B256, keccak256};
-use k256::ecdsa::{RecoveryId, Signature, SigningKey, VerifyingKey};
-use nthroot_protocol::{Authorisation, CompactSignature, Domain, SignedMessage};
+use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
+use nthroot_protocol::{
+    Assertion, Authorisation, CompactSignature, Domain, Key, Kind, P256Signature, Signature, SignedMessage,
+};
+use p256::{
+    EncodedPoint,
+    ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier},
+};
+use sha2::{Digest, Sha256};
 
 /// Highest bit of the second word: the parity of the y coordinate of the signature's point.
 const Y_PARITY: u8 = 0x80;
@@ -27,7 +34,7 @@ pub fn recover(digest: B256, signature: &CompactSignature) -> Option<Address> {
     r_s[32] &= !Y_PARITY;
 
     // Refuses r and s outside 1 … order − 1.
-    let signature = Signature::from_slice(&r_s).ok()?;
+    let signature = k256::ecdsa::Signature::from_slice(&r_s).ok()?;
     if signature.normalize_s().is_some() {
         return None;
     }
@@ -52,13 +59,153 @@ pub fn sign(key: &SigningKey, digest: B256) -> CompactSignature {
     bytes.into()
 }
 
-/// The authorisation by which `key` consents to `message`, for the fragment at `position` of a call.
-pub fn authorise(key: &SigningKey, domain: &Domain, message: &SignedMessage, position: u8) -> Authorisation {
+/// The hash that an authenticator signs for `digest`: sha256 of the authenticator data and the hash of the client data.
+fn assertion_hash(digest: B256, assertion: &Assertion) -> B256 {
+    let client_data = Sha256::digest(assertion.client_data(digest));
+    let hash = Sha256::new()
+        .chain_update(&assertion.authenticator_data)
+        .chain_update(client_data);
+    B256::from_slice(&hash.finalize())
+}
+
+/// The controller of the P-256 key (x, y): the last 20 bytes of `keccak(x ‖ y)`.
+fn p256_controller(x: B256, y: B256) -> Address {
+    Address::from_word(keccak256([x, y].concat()))
+}
+
+/// Whether the signature is one of `hash` by the key that it carries, which lies on the curve, with s at most half the order.
+fn verify_p256(hash: B256, signature: &P256Signature) -> bool {
+    let P256Signature { r, s, x, y } = signature;
+    let point = EncodedPoint::from_affine_coordinates(&x.0.into(), &y.0.into(), false);
+    // Both refuse what is out of range, and the first what is not on the curve.
+    let key = p256::ecdsa::VerifyingKey::from_encoded_point(&point);
+    let signature = p256::ecdsa::Signature::from_scalars(r.0, s.0);
+    let (Ok(key), Ok(signature)) = (key, signature) else {
+        return false;
+    };
+    signature.normalize_s().is_none() && key.verify_prehash(hash.as_slice(), &signature).is_ok()
+}
+
+/// Why a signature is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignature {
+    /// The scheme is not one for the fragment's controller.
+    #[error("scheme {scheme} is not for a controller of kind {}", kind.to_u8())]
+    Scheme {
+        /// Kind of the controller.
+        kind: Kind,
+        /// Scheme of the signature.
+        scheme: u8,
+    },
+    /// The signature is not that of the controller.
+    #[error("expected signer {controller}, found {signer:?}")]
+    Signer {
+        /// Who should have signed.
+        controller: Address,
+        /// Whose it is, or says to be; none if it is nobody's.
+        signer: Option<Address>,
+    },
+    /// The signature does not fit the key that it carries.
+    #[error("the signature does not fit its key")]
+    Verification,
+    /// The authenticator does not say that a user was present.
+    #[error("the authenticator data does not say that a user was present")]
+    UserAbsent,
+}
+
+/// Whether a signature of `digest` is good for a fragment with this controller.
+///
+/// # Errors
+///
+/// If it is not.
+pub fn check(digest: B256, signature: &Signature, kind: Kind, controller: Address) -> Result<(), BadSignature> {
+    let is_controller = |signer: Option<Address>| {
+        let known = signer == Some(controller);
+        known.then_some(()).ok_or(BadSignature::Signer { controller, signer })
+    };
+    let (hash, signature) = match (signature, kind) {
+        // The zero address signs nothing: `recover` gives none for it.
+        (Signature::Secp256k1(signature), Kind::Secp256k1) => return is_controller(recover(digest, signature)),
+        (Signature::P256(signature), Kind::P256) => (digest, signature),
+        (Signature::WebAuthn(signature, assertion), Kind::P256) => {
+            if !assertion.user_was_present() {
+                return Err(BadSignature::UserAbsent);
+            }
+            (assertion_hash(digest, assertion), signature)
+        }
+        _ => {
+            let scheme = signature.scheme();
+            return Err(BadSignature::Scheme { kind, scheme });
+        }
+    };
+    is_controller(Some(p256_controller(signature.x, signature.y)))?;
+    let good = verify_p256(hash, signature);
+    good.then_some(()).ok_or(BadSignature::Verification)
+}
+
+/// Whoever can sign for a key.
+pub trait Signer {
+    /// The key.
+    fn key(&self) -> Key;
+
+    /// A good signature of `digest`.
+    fn sign(&self, digest: B256) -> Signature;
+}
+
+impl Signer for SigningKey {
+    fn key(&self) -> Key {
+        Key::Secp256k1(address_of(self))
+    }
+
+    fn sign(&self, digest: B256) -> Signature {
+        Signature::Secp256k1(sign(self, digest))
+    }
+}
+
+impl Signer for p256::ecdsa::SigningKey {
+    fn key(&self) -> Key {
+        let (x, y) = coordinates(self);
+        Key::P256(p256_controller(x, y))
+    }
+
+    fn sign(&self, digest: B256) -> Signature {
+        Signature::P256(sign_p256(self, digest))
+    }
+}
+
+/// A P-256 key's assertion: its signature of what an authenticator signs for `digest`.
+pub fn assert(key: &p256::ecdsa::SigningKey, digest: B256, assertion: Assertion) -> Signature {
+    Signature::WebAuthn(sign_p256(key, assertion_hash(digest, &assertion)), assertion)
+}
+
+/// Signs a hash with the lower s.
+fn sign_p256(key: &p256::ecdsa::SigningKey, hash: B256) -> P256Signature {
+    let signature: p256::ecdsa::Signature = key.sign_prehash(hash.as_slice()).expect("32 bytes can be signed");
+    let signature = signature.normalize_s().unwrap_or(signature);
+    let (r, s) = signature.split_bytes();
+    let (x, y) = coordinates(key);
+    P256Signature {
+        r: B256::from_slice(&r),
+        s: B256::from_slice(&s),
+        x,
+        y,
+    }
+}
+
+fn coordinates(key: &p256::ecdsa::SigningKey) -> (B256, B256) {
+    // The uncompressed form is 0x04 ‖ x ‖ y.
+    let point = key.verifying_key().to_encoded_point(false);
+    let (x, y) = point.as_bytes()[1..].split_at(32);
+    (B256::from_slice(x), B256::from_slice(y))
+}
+
+/// The authorisation by which a key consents to `message`, for the fragment at `position` of a call.
+pub fn authorise(signer: &impl Signer, domain: &Domain, message: &SignedMessage, position: u8) -> Authorisation {
     Authorisation {
         position,
         valid_until: message.valid_until,
         outflows: message.outflows.clone(),
         payload: message.payload.clone(),
-        signature: sign(key, message.signing_hash(domain)),
+        signature: signer.sign(message.signing_hash(domain)),
     }
 }

@@ -19,8 +19,10 @@ pub enum AccountOp {
         /// The amount.
         amount: u128,
     },
-    /// Opens a fragment and pays into it.
+    /// Opens an anchor and pays into its leaf 0.
     Open {
+        /// Depth of its cohort.
+        depth: u8,
         /// Kind of its controller.
         kind: u8,
         /// Its controller.
@@ -36,6 +38,29 @@ pub enum AccountOp {
         token: Address,
         /// The amount.
         amount: u128,
+    },
+    /// Gives the fragment to another key.
+    SetController {
+        /// Kind of the key.
+        kind: u8,
+        /// The key.
+        controller: Address,
+    },
+    /// Leases the anchor, of which the fragment is leaf 0, or ends its lease.
+    SetLease {
+        /// Who alone may touch it; zero for nobody in particular.
+        holder: Address,
+        /// The last block at which the lease runs; zero if there is no holder.
+        last_block: u64,
+    },
+    /// Opens a leaf of the cohort, of which the fragment is the header, and pays into it.
+    OpenLeaf {
+        /// Kind of its controller.
+        kind: u8,
+        /// Its controller.
+        controller: Address,
+        /// What is paid into it.
+        assets: Vec<(AssetId, u128)>,
     },
 }
 
@@ -60,17 +85,14 @@ impl AccountOp {
                 out.extend(amount.to_be_bytes());
             }
             Self::Open {
+                depth,
                 kind,
                 controller,
                 assets,
             } => {
-                out.extend([2, *kind]);
+                out.extend([2, *depth, *kind]);
                 out.extend(controller);
-                out.push(count_u8(assets.len()));
-                for (asset, amount) in assets {
-                    out.extend(asset.0);
-                    out.extend(amount.to_be_bytes());
-                }
+                write_assets(assets, out);
             }
             Self::Withdraw {
                 recipient,
@@ -82,6 +104,24 @@ impl AccountOp {
                 out.extend(token);
                 out.extend(amount.to_be_bytes());
             }
+            Self::SetController { kind, controller } => {
+                out.extend([4, *kind]);
+                out.extend(controller);
+            }
+            Self::SetLease { holder, last_block } => {
+                out.push(5);
+                out.extend(holder);
+                out.extend(last_block.to_be_bytes());
+            }
+            Self::OpenLeaf {
+                kind,
+                controller,
+                assets,
+            } => {
+                out.extend([6, *kind]);
+                out.extend(controller);
+                write_assets(assets, out);
+            }
         }
     }
 
@@ -92,21 +132,29 @@ impl AccountOp {
                 asset: AssetId(reader.b256()?),
                 amount: reader.u128()?,
             },
-            2 => {
-                let kind = reader.u8()?;
-                let controller = reader.address()?;
-                let count = reader.u8()?;
-                let asset = |_| Ok::<_, Truncated>((AssetId(reader.b256()?), reader.u128()?));
-                Self::Open {
-                    kind,
-                    controller,
-                    assets: (0..count).map(asset).collect::<Result<_, _>>()?,
-                }
-            }
+            2 => Self::Open {
+                depth: reader.u8()?,
+                kind: reader.u8()?,
+                controller: reader.address()?,
+                assets: read_assets(reader)?,
+            },
             3 => Self::Withdraw {
                 recipient: reader.address()?,
                 token: reader.address()?,
                 amount: reader.u128()?,
+            },
+            4 => Self::SetController {
+                kind: reader.u8()?,
+                controller: reader.address()?,
+            },
+            5 => Self::SetLease {
+                holder: reader.address()?,
+                last_block: reader.u64()?,
+            },
+            6 => Self::OpenLeaf {
+                kind: reader.u8()?,
+                controller: reader.address()?,
+                assets: read_assets(reader)?,
             },
             code => return Err(AccountOpError::Code(code)),
         })
@@ -134,4 +182,19 @@ impl AccountOp {
         }
         Ok(ops)
     }
+}
+
+fn write_assets(assets: &[(AssetId, u128)], out: &mut Vec<u8>) {
+    out.push(count_u8(assets.len()));
+    for (asset, amount) in assets {
+        out.extend(asset.0);
+        out.extend(amount.to_be_bytes());
+    }
+}
+
+fn read_assets(reader: &mut Reader<'_>) -> Result<Vec<(AssetId, u128)>, Truncated> {
+    let count = reader.u8()?;
+    (0..count)
+        .map(|_| Ok((AssetId(reader.b256()?), reader.u128()?)))
+        .collect()
 }

@@ -4,15 +4,10 @@ use alloy_primitives::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AssetId, CompactSignature, Trailing, Truncated,
+    AssetId, LeafTable, Signature, Step, Trailing, Truncated,
     codec::{Reader, count_u8, count_u16},
     limits::{MAX_CALL_FRAGMENTS, MAX_CALLS, MAX_EFFECT_BYTES, MAX_OUTFLOWS},
 };
-
-/// Form of a body in which each touch is one fragment.
-const FORM_FRAGMENTS: u8 = 0;
-/// Scheme of a secp256k1 signature. P-256 (2) and `WebAuthn` (3) are reserved.
-const SCHEME_SECP256K1: u8 = 1;
 
 /// Why a body is not well formed. A step with such a body is a lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +18,15 @@ pub enum BodyError {
     /// The body goes on after the last call.
     #[error(transparent)]
     Trailing(#[from] Trailing),
-    /// The form is reserved or unknown.
-    #[error("form {0} is reserved or unknown")]
+    /// The form is unknown.
+    #[error("form {0} is unknown")]
     Form(u8),
+    /// The further leaves of a touch begin with leaf 0, or do not strictly increase.
+    #[error("leaf {0} does not follow the one before in order")]
+    LeafOrder(u32),
+    /// The step has too many fragments.
+    #[error("the step has {0} fragments, at most 16 are allowed")]
+    StepFragments(usize),
     /// No call, or too many.
     #[error("{0} calls, allowed are 1 to 16")]
     Calls(u8),
@@ -41,8 +42,8 @@ pub enum BodyError {
     /// A call commits to longer effects than are allowed.
     #[error("a call returns up to {0} bytes of effects, at most 8192 are allowed")]
     EffectsLength(u16),
-    /// The signature scheme is reserved or unknown.
-    #[error("signature scheme {0} is reserved or unknown")]
+    /// The signature scheme is unknown.
+    #[error("signature scheme {0} is unknown")]
     Scheme(u8),
 }
 
@@ -67,7 +68,7 @@ pub struct Authorisation {
     /// What is authorised, in the words of the rule.
     pub payload: Bytes,
     /// The signature of the fragment's key.
-    pub signature: CompactSignature,
+    pub signature: Signature,
 }
 
 impl Authorisation {
@@ -81,8 +82,7 @@ impl Authorisation {
         }
         out.extend(count_u16(self.payload.len()).to_be_bytes());
         out.extend(&self.payload);
-        out.push(SCHEME_SECP256K1);
-        out.extend(self.signature);
+        self.signature.write(out);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
@@ -101,16 +101,12 @@ impl Authorisation {
         let outflows = (0..count).map(outflow).collect::<Result<_, _>>()?;
         let length = reader.u16()?;
         let payload = Bytes::copy_from_slice(reader.take(length.into())?);
-        let scheme = reader.u8()?;
-        if scheme != SCHEME_SECP256K1 {
-            return Err(BodyError::Scheme(scheme));
-        }
         Ok(Self {
             position,
             valid_until,
             outflows,
             payload,
-            signature: reader.array()?.into(),
+            signature: Signature::read(reader)?,
         })
     }
 }
@@ -182,6 +178,8 @@ impl Call {
 /// The body of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Body {
+    /// The leaf table, if there is one. Without, the step works on leaf 0 of each touch alone.
+    pub leaves: Option<LeafTable>,
     /// The calls, in the order in which they act.
     pub calls: Vec<Call>,
 }
@@ -189,30 +187,50 @@ pub struct Body {
 impl Body {
     /// The encoding. A value over the limits encodes to bytes that are not well formed.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![FORM_FRAGMENTS, count_u8(self.calls.len())];
+        let mut out = Vec::new();
+        LeafTable::write(self.leaves.as_ref(), &mut out);
+        out.push(count_u8(self.calls.len()));
         for call in &self.calls {
             call.write(&mut out);
         }
         out
     }
 
-    /// The body that `bytes` encode. Order and distinctness within it are not judged here but in section 6.
+    /// The body of a step. Beyond the leaf table, order and distinctness are not judged here but in section 6.
     ///
     /// # Errors
     ///
     /// If it is not well formed.
-    pub fn parse(bytes: &[u8]) -> Result<Self, BodyError> {
+    pub fn of(step: &Step) -> Result<Self, BodyError> {
+        Self::parse(&step.body, step.fresh.len() + step.again.len(), step.opened.len())
+    }
+
+    /// The body that `bytes` encode, in a step with these numbers of fresh and repeated touches and of opened anchors.
+    ///
+    /// # Errors
+    ///
+    /// If it is not well formed.
+    pub fn parse(bytes: &[u8], touched: usize, opened: usize) -> Result<Self, BodyError> {
         let mut reader = Reader::new(bytes);
-        let form = reader.u8()?;
-        if form != FORM_FRAGMENTS {
-            return Err(BodyError::Form(form));
-        }
+        let leaves = LeafTable::read(&mut reader, touched, opened)?;
         let count = reader.u8()?;
         if count == 0 || usize::from(count) > MAX_CALLS {
             return Err(BodyError::Calls(count));
         }
         let calls = (0..count).map(|_| Call::read(&mut reader)).collect::<Result<_, _>>()?;
         reader.finish()?;
-        Ok(Self { calls })
+        Ok(Self { leaves, calls })
+    }
+
+    /// How many further leaves it works on.
+    pub fn further_leaves(&self) -> usize {
+        self.leaves.as_ref().map_or(0, LeafTable::len)
+    }
+}
+
+impl From<Vec<Call>> for Body {
+    /// A body without a leaf table.
+    fn from(calls: Vec<Call>) -> Self {
+        Self { leaves: None, calls }
     }
 }

@@ -47,8 +47,10 @@ pub enum Effect {
         /// Its data from now on.
         data: Bytes,
     },
-    /// Opens the step's next opened touch.
+    /// Opens an anchor: the step's next opened touch.
     Open {
+        /// Depth of its cohort, not yet judged.
+        depth: u8,
         /// Kind of its controller, not yet judged.
         kind: u8,
         /// Its controller.
@@ -65,6 +67,33 @@ pub enum Effect {
         /// The amount.
         amount: u128,
     },
+    /// Gives a fragment to a key.
+    SetController {
+        /// Which fragment.
+        fragment: u8,
+        /// Kind of its new controller, not yet judged.
+        kind: u8,
+        /// Its new controller.
+        controller: Address,
+    },
+    /// Leases an anchor, or ends its lease.
+    SetLease {
+        /// Leaf 0 of the anchor.
+        fragment: u8,
+        /// Who alone may touch it; zero for nobody in particular.
+        holder: Address,
+        /// The last block at which the lease runs; zero if there is no holder.
+        last_block: u64,
+    },
+    /// Opens a leaf of a cohort: the step's next leaf that does not exist.
+    OpenLeaf {
+        /// Leaf 0 of the cohort.
+        header: u8,
+        /// Kind of the new fragment's controller, not yet judged.
+        kind: u8,
+        /// Its controller.
+        controller: Address,
+    },
 }
 
 /// Why bytes are not a list of effects.
@@ -73,8 +102,8 @@ pub enum EffectError {
     /// The list ends inside an effect.
     #[error(transparent)]
     Truncated(#[from] Truncated),
-    /// The code is reserved or unknown.
-    #[error("effect code {0} is reserved or unknown")]
+    /// The code is unknown.
+    #[error("effect code {0} is unknown")]
     Code(u8),
     /// Too many effects.
     #[error("more than 64 effects")]
@@ -110,8 +139,12 @@ impl Effect {
                 out.extend(count_u16(data.len()).to_be_bytes());
                 out.extend(data);
             }
-            Self::Open { kind, controller } => {
-                out.extend([5, *kind]);
+            Self::Open {
+                depth,
+                kind,
+                controller,
+            } => {
+                out.extend([5, *depth, *kind]);
                 out.extend(controller);
             }
             Self::Withdraw {
@@ -124,6 +157,31 @@ impl Effect {
                 out.extend(recipient);
                 out.extend(token);
                 out.extend(amount.to_be_bytes());
+            }
+            Self::SetController {
+                fragment,
+                kind,
+                controller,
+            } => {
+                out.extend([7, *fragment, *kind]);
+                out.extend(controller);
+            }
+            Self::SetLease {
+                fragment,
+                holder,
+                last_block,
+            } => {
+                out.extend([8, *fragment]);
+                out.extend(holder);
+                out.extend(last_block.to_be_bytes());
+            }
+            Self::OpenLeaf {
+                header,
+                kind,
+                controller,
+            } => {
+                out.extend([9, *header, *kind]);
+                out.extend(controller);
             }
         }
     }
@@ -155,6 +213,7 @@ impl Effect {
                 }
             }
             5 => Self::Open {
+                depth: reader.u8()?,
                 kind: reader.u8()?,
                 controller: reader.address()?,
             },
@@ -163,6 +222,21 @@ impl Effect {
                 recipient: reader.address()?,
                 token: reader.address()?,
                 amount: reader.u128()?,
+            },
+            7 => Self::SetController {
+                fragment: reader.u8()?,
+                kind: reader.u8()?,
+                controller: reader.address()?,
+            },
+            8 => Self::SetLease {
+                fragment: reader.u8()?,
+                holder: reader.address()?,
+                last_block: reader.u64()?,
+            },
+            9 => Self::OpenLeaf {
+                header: reader.u8()?,
+                kind: reader.u8()?,
+                controller: reader.address()?,
             },
             code => return Err(EffectError::Code(code)),
         })

@@ -1,11 +1,14 @@
 //! Evidence: what a challenger sends (section 7).
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 
 use crate::{
-    AnchorId, BatchError, BatchHeader, BatchId, Head, PlacedStep, PreEntry, Preimage, Root, Step, Trailing, Truncated,
+    AnchorId, BatchError, BatchHeader, BatchId, Head, LeafTable, PlacedStep, PreEntry, Preimage, Root, Step, Trailing,
+    Truncated,
     codec::{Reader, count_u16},
+    cohort,
     commitment::step_commitment,
+    limits::MAX_DEPTH,
     tree,
 };
 
@@ -29,9 +32,86 @@ pub enum EvidenceError {
     /// What stands for the step has not the shape of one.
     #[error(transparent)]
     Step(#[from] BatchError),
-    /// The step or a pre-state is not the one committed to.
+    /// No cohort is so deep.
+    #[error("depth {0}, at most 24 is allowed")]
+    Depth(u8),
+    /// The step, or what stood before it, is not the one committed to.
     #[error("the step does not open the step root {0}")]
     Opening(B256),
+}
+
+/// What stood behind the head of a fresh or repeated touch, as far as the step names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorProof {
+    /// Depth of the cohort.
+    pub depth: u8,
+    /// Encoded pre-states of leaf 0 and of each further leaf of the leaf table below 2^depth. Empty if there is none.
+    pub states: Vec<Vec<u8>>,
+    /// The siblings of their multiproof.
+    pub siblings: Vec<B256>,
+}
+
+impl AnchorProof {
+    /// The proof of an anchor of depth 0 with this state.
+    pub fn single(state: Vec<u8>) -> Self {
+        Self {
+            depth: 0,
+            states: vec![state],
+            siblings: Vec::new(),
+        }
+    }
+
+    /// The leaves that a proof has states of, given the further leaves of the leaf table: leaf 0, and those below 2^depth.
+    pub fn leaves(depth: u8, further: &[u32]) -> impl Iterator<Item = u32> + Clone + '_ {
+        let below = further
+            .iter()
+            .copied()
+            .filter(move |leaf| cohort::has_leaf(depth, *leaf));
+        std::iter::once(0).chain(below)
+    }
+
+    /// The root that follows, if the leaves of these states have these values. None if states and siblings are not exactly
+    /// as many as it takes.
+    pub fn root_of(&self, further: &[u32], values: &[B256]) -> Option<Root> {
+        let leaves: Vec<u32> = Self::leaves(self.depth, further).collect();
+        if leaves.len() != values.len() {
+            return None;
+        }
+        let leaves: Vec<(u32, B256)> = leaves.into_iter().zip(values.iter().copied()).collect();
+        Some(cohort::root(
+            self.depth,
+            cohort::top(self.depth, &leaves, &self.siblings)?,
+        ))
+    }
+
+    /// The root before the step.
+    pub fn root(&self, further: &[u32]) -> Option<Root> {
+        let value = |state: &Vec<u8>| if state.is_empty() { B256::ZERO } else { keccak256(state) };
+        let values: Vec<B256> = self.states.iter().map(value).collect();
+        self.root_of(further, &values)
+    }
+}
+
+/// Sizes of what a step's proofs of anchors hold, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProofSizes {
+    /// How many pre-states.
+    pub states: usize,
+    /// Their bytes.
+    pub state_bytes: usize,
+    /// How many siblings.
+    pub siblings: usize,
+}
+
+impl ProofSizes {
+    /// The sizes of these proofs.
+    pub fn of(proofs: &[AnchorProof]) -> Self {
+        proofs.iter().fold(Self::default(), |sizes, proof| Self {
+            states: sizes.states + proof.states.len(),
+            state_bytes: sizes.state_bytes + proof.states.iter().map(Vec::len).sum::<usize>(),
+            siblings: sizes.siblings + proof.siblings.len(),
+        })
+    }
 }
 
 /// Evidence against one step. Everything in it is fixed by the batch word and the choice of the step.
@@ -43,8 +123,8 @@ pub struct Evidence {
     pub placed: PlacedStep,
     /// Siblings in the step tree.
     pub siblings: Vec<B256>,
-    /// Encoded pre-state of each fresh, then of each repeated touch.
-    pub pre_states: Vec<Vec<u8>>,
+    /// What stood behind each fresh, then each repeated touch.
+    pub proofs: Vec<AnchorProof>,
 }
 
 impl Evidence {
@@ -59,9 +139,15 @@ impl Evidence {
         for anchor in self.placed.opened.iter().chain(&self.placed.again) {
             out.extend(anchor.to_bytes());
         }
-        for state in &self.pre_states {
-            out.extend(count_u16(state.len()).to_be_bytes());
-            out.extend(state);
+        for proof in &self.proofs {
+            out.push(proof.depth);
+            for state in &proof.states {
+                out.extend(count_u16(state.len()).to_be_bytes());
+                out.extend(state);
+            }
+        }
+        for sibling in self.proofs.iter().flat_map(|proof| &proof.siblings) {
+            out.extend(sibling);
         }
         out
     }
@@ -91,10 +177,28 @@ impl Evidence {
             .iter()
             .map(|_| reader.array().map(AnchorId::from_bytes))
             .collect::<Result<_, _>>()?;
-        let mut pre_states = Vec::new();
-        for _ in 0..step.fresh.len() + step.again.len() {
-            let length = reader.u16()?;
-            pre_states.push(reader.take(length.into())?.to_vec());
+        let table = LeafTable::of(&step);
+        let mut proofs = Vec::new();
+        for place in 0..step.fresh.len() + step.again.len() {
+            let depth = reader.u8()?;
+            if depth > MAX_DEPTH {
+                return Err(EvidenceError::Depth(depth));
+            }
+            let state = |_| {
+                let length = reader.u16()?;
+                Ok::<_, Truncated>(reader.take(length.into())?.to_vec())
+            };
+            let states = AnchorProof::leaves(depth, table.further(place)).map(state);
+            proofs.push(AnchorProof {
+                depth,
+                states: states.collect::<Result<_, _>>()?,
+                siblings: Vec::new(),
+            });
+        }
+        for (place, proof) in proofs.iter_mut().enumerate() {
+            let leaves = AnchorProof::leaves(proof.depth, table.further(place));
+            let siblings = (0..cohort::sibling_count(proof.depth, leaves)).map(|_| reader.b256());
+            proof.siblings = siblings.collect::<Result<_, _>>()?;
         }
         reader.finish()?;
         Ok(Self {
@@ -106,23 +210,22 @@ impl Evidence {
                 again,
             },
             siblings,
-            pre_states,
+            proofs,
         })
     }
 
     /// Length of the encoding.
     pub fn encoded_length(&self) -> usize {
-        let pre_states = self.pre_states.iter().map(Vec::len);
         Self::length(
             self.preimage.header.rules.len(),
             self.siblings.len(),
             &self.placed.step,
-            pre_states,
+            ProofSizes::of(&self.proofs),
         )
     }
 
     /// Length of the evidence against a step, from the sizes that the commitments fix.
-    pub fn length(rules: usize, siblings: usize, step: &Step, pre_states: impl Iterator<Item = usize>) -> usize {
+    pub fn length(rules: usize, siblings: usize, step: &Step, proofs: ProofSizes) -> usize {
         Preimage::BASE_LENGTH
             + BatchHeader::BASE_LENGTH
             + 20 * rules
@@ -130,16 +233,25 @@ impl Evidence {
             + 32 * siblings
             + step.encoded_length()
             + AnchorId::LENGTH * (step.opened.len() + step.again.len())
-            + pre_states.map(|length| 2 + length).sum::<usize>()
+            + (step.fresh.len() + step.again.len())
+            + 2 * proofs.states
+            + proofs.state_bytes
+            + 32 * proofs.siblings
     }
 
     /// The pre-entries that the evidence claims: a fresh touch's head carries its parent id, a repeated one's the batch's own,
-    /// and there is none before an opening.
-    pub fn pre_entries(&self) -> Vec<PreEntry> {
+    /// and there is none before an opening. None if a proof is not one of its anchor's leaves.
+    pub fn pre_entries(&self) -> Option<Vec<PreEntry>> {
         let PlacedStep {
             step, opened, again, ..
         } = &self.placed;
-        let mut roots = self.pre_states.iter().map(|state| Root::of(state));
+        let table = LeafTable::of(step);
+        let root = |(place, proof): (usize, &AnchorProof)| proof.root(table.further(place));
+        let roots: Vec<Root> = self.proofs.iter().enumerate().map(root).collect::<Option<_>>()?;
+        if roots.len() != step.fresh.len() + step.again.len() {
+            return None;
+        }
+        let mut roots = roots.into_iter();
         let mut head = |id: BatchId| roots.next().map(|root| Head { root, id });
         let mut entries = Vec::with_capacity(step.touches());
         entries.extend(step.fresh.iter().map(|touch| PreEntry {
@@ -154,27 +266,23 @@ impl Evidence {
             anchor: *anchor,
             head: head(self.preimage.id),
         }));
-        entries
+        Some(entries)
     }
 
-    /// Whether the step and its pre-states are those that the preimage commits to.
+    /// Whether the step, and what stood before it, are what the preimage commits to.
     ///
     /// # Errors
     ///
     /// If they are not. Such evidence says nothing about the batch.
     pub fn check_opening(&self) -> Result<(), EvidenceError> {
-        let leaf = step_commitment(&self.pre_entries(), &self.placed.step.encode());
+        let root = self.preimage.step_root;
+        let entries = self.pre_entries().ok_or(EvidenceError::Opening(root))?;
+        let leaf = step_commitment(&entries, &self.placed.step.encode());
         let (count, index) = (self.preimage.header.step_count, self.placed.index);
-        if tree::verify(
-            self.preimage.step_root,
-            leaf,
-            count.into(),
-            index.into(),
-            &self.siblings,
-        ) {
+        if tree::verify(root, leaf, count.into(), index.into(), &self.siblings) {
             Ok(())
         } else {
-            Err(EvidenceError::Opening(self.preimage.step_root))
+            Err(EvidenceError::Opening(root))
         }
     }
 }

@@ -2,41 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AssetId, Root, Trailing, Truncated,
+    AssetId, Key, Kind, Root, Trailing, Truncated,
     codec::{Reader, count_u8, count_u16},
+    cohort,
     limits::{MAX_ASSETS, MAX_DATA},
 };
 
-/// First byte of a fragment's encoding. Nodes and anchors of cohorts begin otherwise (reserved).
+/// First byte of a fragment's encoding. Nodes and roots of cohorts begin otherwise.
 const LEAF_DOMAIN: u8 = 0x00;
 
-/// Who controls a fragment. P-256 keys (2) and leases (bit `0x80`) are reserved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Kind {
-    /// A secp256k1 key, named by its Ethereum address.
-    Key = 1,
-    /// A rule, named by its contract's address.
-    Rule = 3,
+/// Bit of the kind's byte: a lease follows the nonce.
+const LEASED: u8 = 0x80;
+
+/// An anchor that only one proposer may touch for a while. It stands in leaf 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who may touch the anchor.
+    pub holder: Address,
+    /// Last L1 block, by the clock of a batch, at which it runs.
+    pub last_block: u64,
 }
 
-impl Kind {
-    /// The kind with this number, unless it is reserved or unknown.
-    pub const fn from_u8(kind: u8) -> Option<Self> {
-        match kind {
-            1 => Some(Self::Key),
-            3 => Some(Self::Rule),
-            _ => None,
-        }
-    }
-
-    /// The number of the kind.
-    pub const fn to_u8(self) -> u8 {
-        self as u8
+impl Lease {
+    /// Whether it runs at this clock.
+    pub const fn runs(&self, clock: u64) -> bool {
+        clock <= self.last_block
     }
 }
 
@@ -49,6 +43,8 @@ pub struct Fragment {
     pub controller: Address,
     /// How many calls it has authorised.
     pub nonce: u64,
+    /// Who alone may touch the anchor, if this is its leaf 0. Neither the holder nor the last block is zero.
+    pub lease: Option<Lease>,
     /// What it holds. Sorted by construction; amounts are not zero.
     pub assets: BTreeMap<AssetId, u128>,
     /// What rules keep in it.
@@ -67,9 +63,12 @@ pub enum FragmentError {
     /// The first byte is not that of a leaf.
     #[error("domain byte {0:#04x} is not that of a fragment")]
     Domain(u8),
-    /// The controller kind is reserved or unknown.
-    #[error("controller kind {0:#04x} is reserved or unknown")]
+    /// The controller kind is unknown.
+    #[error("controller kind {0:#04x} is unknown")]
     Kind(u8),
+    /// The holder or the last block of a lease is zero.
+    #[error("a lease of {0} until block {1}: neither may be zero")]
+    Lease(Address, u64),
     /// Too many assets.
     #[error("{0} assets, at most 32 are allowed")]
     TooManyAssets(u8),
@@ -85,20 +84,21 @@ pub enum FragmentError {
 }
 
 impl Fragment {
-    /// A fragment as an *open* effect or a deposit begins it: nonce 0, no assets, no data.
+    /// A fragment as an *open* effect or a deposit begins it: nonce 0, no lease, no assets, no data.
     pub const fn new(kind: Kind, controller: Address) -> Self {
         Self {
             kind,
             controller,
             nonce: 0,
+            lease: None,
             assets: BTreeMap::new(),
             data: Bytes::new(),
         }
     }
 
     /// What a deposit opens (section 3).
-    pub fn deposited(controller: Address, token: Address, amount: u128) -> Self {
-        let mut fragment = Self::new(Kind::Key, controller);
+    pub fn deposited(key: Key, token: Address, amount: u128) -> Self {
+        let mut fragment = Self::new(key.kind(), key.controller());
         fragment.assets.insert(AssetId::token(token), amount);
         fragment
     }
@@ -110,10 +110,15 @@ impl Fragment {
 
     /// The canonical encoding. A value over the limits encodes to bytes that do not decode.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(33 + 48 * self.assets.len() + self.data.len());
-        out.extend([LEAF_DOMAIN, self.kind.to_u8()]);
+        let mut out = Vec::with_capacity(61 + 48 * self.assets.len() + self.data.len());
+        let leased = if self.lease.is_some() { LEASED } else { 0 };
+        out.extend([LEAF_DOMAIN, self.kind.to_u8() | leased]);
         out.extend(self.controller);
         out.extend(self.nonce.to_be_bytes());
+        if let Some(Lease { holder, last_block }) = self.lease {
+            out.extend(holder);
+            out.extend(last_block.to_be_bytes());
+        }
         out.push(count_u8(self.assets.len()));
         for (asset, amount) in &self.assets {
             out.extend(asset.0);
@@ -135,10 +140,19 @@ impl Fragment {
         if domain != LEAF_DOMAIN {
             return Err(FragmentError::Domain(domain));
         }
-        let kind = reader.u8()?;
-        let kind = Kind::from_u8(kind).ok_or(FragmentError::Kind(kind))?;
+        let byte = reader.u8()?;
+        let kind = Kind::from_u8(byte & !LEASED).ok_or(FragmentError::Kind(byte))?;
         let controller = reader.address()?;
         let nonce = reader.u64()?;
+        let lease = if byte & LEASED == 0 {
+            None
+        } else {
+            let (holder, last_block) = (reader.address()?, reader.u64()?);
+            if holder.is_zero() || last_block == 0 {
+                return Err(FragmentError::Lease(holder, last_block));
+            }
+            Some(Lease { holder, last_block })
+        };
 
         let count = reader.u8()?;
         if usize::from(count) > MAX_ASSETS {
@@ -167,13 +181,19 @@ impl Fragment {
             kind,
             controller,
             nonce,
+            lease,
             assets,
             data,
         })
     }
 
-    /// The root of its canonical encoding.
+    /// The value of its leaf: keccak of the canonical encoding.
+    pub fn leaf_value(&self) -> B256 {
+        keccak256(self.encode())
+    }
+
+    /// The root of an anchor of depth 0 that is this fragment.
     pub fn root(&self) -> Root {
-        Root::of(&self.encode())
+        cohort::root(0, self.leaf_value())
     }
 }

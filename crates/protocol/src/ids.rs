@@ -157,9 +157,18 @@ impl AnchorId {
         Self(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
     }
 
-    /// The one fragment of an anchor of depth 0.
+    /// The fragment at leaf 0: the header, and the only one of an anchor of depth 0.
     pub const fn fragment(self) -> FragmentId {
         FragmentId { anchor: self, leaf: 0 }
+    }
+
+    /// The fragment at a leaf, if the index has 24 bits.
+    pub const fn leaf(self, leaf: u32) -> Option<FragmentId> {
+        if leaf >> 24 == 0 {
+            Some(FragmentId { anchor: self, leaf })
+        } else {
+            None
+        }
     }
 }
 
@@ -205,7 +214,7 @@ impl FragmentId {
         self.anchor
     }
 
-    /// Its leaf: 0 for an anchor of depth 0.
+    /// Its leaf: 0 for a header, and always for an anchor of depth 0.
     pub const fn leaf(self) -> u32 {
         self.leaf
     }
@@ -257,10 +266,15 @@ impl Root {
     /// Bytes on the wire.
     pub const LENGTH: usize = 27;
 
-    /// The root of a fragment whose canonical state is `state`.
+    /// The root of an anchor of depth 0 whose fragment has the canonical state `state`.
     pub fn of(state: &[u8]) -> Self {
+        Self::truncate(keccak256(state))
+    }
+
+    /// The first 27 bytes of a hash.
+    pub(crate) fn truncate(hash: B256) -> Self {
         let mut root = [0; 27];
-        root.copy_from_slice(&keccak256(state)[..27]);
+        root.copy_from_slice(&hash[..27]);
         Self(root.into())
     }
 }

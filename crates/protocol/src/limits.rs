@@ -21,17 +21,23 @@ pub const MAX_NIBBLE: usize = 15;
 /// Withdrawals of a step.
 pub const MAX_STEP_WITHDRAWALS: usize = MAX_NIBBLE;
 
-/// Withdrawals of a batch's applied steps: the bits that the batch word has for them.
-pub const MAX_BATCH_WITHDRAWALS: usize = 24;
+/// Withdrawals of a batch's applied steps: what a byte counts.
+pub const MAX_BATCH_WITHDRAWALS: usize = 255;
 
 /// Bytes of a step's body, so that a step can be sent again in a proof.
 pub const MAX_BODY: usize = 16_384;
+
+/// Depth of a cohort: a leaf's index has 24 bits.
+pub const MAX_DEPTH: u8 = 24;
+
+/// Fragments of a step: leaf 0 of each touch, and further leaves.
+pub const MAX_FRAGMENTS: usize = 16;
 
 /// Calls of a step.
 pub const MAX_CALLS: usize = 16;
 
 /// Fragments that a call lists.
-pub const MAX_CALL_FRAGMENTS: usize = MAX_TOUCHES;
+pub const MAX_CALL_FRAGMENTS: usize = MAX_FRAGMENTS;
 
 /// Assets of a fragment.
 pub const MAX_ASSETS: usize = 32;
@@ -47,6 +53,9 @@ pub const MAX_EFFECTS: usize = 64;
 
 /// Bytes of the effects that a call returns.
 pub const MAX_EFFECT_BYTES: usize = 8_192;
+
+/// Blocks. How far ahead of the clock a lease may end.
+pub const MAX_LEASE: u64 = 64;
 
 /// Bits of an id that number batches and deposits within a block.
 pub const SEQUENCE_BITS: u32 = 13;

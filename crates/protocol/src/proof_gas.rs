@@ -2,7 +2,7 @@
 //!
 //! All sums saturate: a sum that wrapped would make a lie unprovable.
 
-use crate::{Body, Evidence, Step, tree};
+use crate::{Authorisation, Body, Evidence, ProofSizes, Signature, Step, tree};
 
 /// The constants of the formula, in gas. They are tuned by measurement, so they stand in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +15,20 @@ pub struct ProofGasTable {
     pub eval_base: u64,
     /// A byte of the step or a pre-state in an evaluation.
     pub eval_byte: u64,
-    /// A touch in an evaluation.
-    pub eval_touch: u64,
+    /// A fragment in an evaluation, beside its bytes.
+    pub eval_fragment: u64,
+    /// A sibling in the anchors' trees.
+    pub eval_node: u64,
     /// A call, beside the gas of its rule.
     pub call_base: u64,
     /// A fragment that a call lists, beside its bytes.
     pub call_fragment: u64,
     /// An authorisation.
     pub auth: u64,
+    /// A signature of a P-256 key, beside [`Self::auth`].
+    pub auth_p256: u64,
+    /// An assertion, beside [`Self::auth_p256`].
+    pub auth_webauthn: u64,
     /// An outflow of an authorisation.
     pub auth_outflow: u64,
     /// A byte passed to a rule.
@@ -37,10 +43,13 @@ pub const PROOF_GAS: ProofGasTable = ProofGasTable {
     open_byte: 8,
     eval_base: 30_000,
     eval_byte: 40,
-    eval_touch: 5_000,
+    eval_fragment: 6_000,
+    eval_node: 600,
     call_base: 15_000,
     call_fragment: 6_000,
     auth: 12_000,
+    auth_p256: 8_000,
+    auth_webauthn: 10_000,
     auth_outflow: 1_000,
     pass_byte: 40,
     effect_byte: 300,
@@ -56,35 +65,41 @@ fn length(length: usize) -> u64 {
 }
 
 impl ProofGasTable {
-    /// Bound of the evaluation of a step with pre-states of these total bytes.
-    pub fn evaluation(&self, step: &Step, pre_state_bytes: usize, body: &Body) -> u64 {
-        let passed = length(pre_state_bytes);
+    /// Bound of the evaluation of a step whose proofs of anchors have these sizes.
+    pub fn evaluation(&self, step: &Step, proofs: ProofSizes, body: &Body) -> u64 {
+        let passed = length(proofs.state_bytes);
         let bytes = length(step.encoded_length()).saturating_add(passed);
+        let fragments = length(step.touches() + body.further_leaves());
         let mut sum = self
             .eval_base
             .saturating_add(self.eval_byte.saturating_mul(bytes))
-            .saturating_add(self.eval_touch.saturating_mul(length(step.touches())));
+            .saturating_add(self.eval_fragment.saturating_mul(fragments))
+            .saturating_add(self.eval_node.saturating_mul(length(proofs.siblings)));
         let mut effects_so_far: u64 = 0;
         for call in &body.calls {
             let effects = u64::from(call.max_effects);
             effects_so_far = effects_so_far.saturating_add(effects);
-            let outflows = call
-                .authorisations
-                .iter()
-                .map(|authorisation| authorisation.outflows.len())
-                .sum();
             let terms = [
                 self.call_base,
                 u64::from(call.gas),
                 self.call_fragment.saturating_mul(length(call.fragments.len())),
-                self.auth.saturating_mul(length(call.authorisations.len())),
-                self.auth_outflow.saturating_mul(length(outflows)),
                 self.pass_byte.saturating_mul(passed.saturating_add(effects_so_far)),
                 self.effect_byte.saturating_mul(effects),
             ];
-            sum = terms.into_iter().fold(sum, u64::saturating_add);
+            let authorisations = call.authorisations.iter().map(|signed| self.authorisation(signed));
+            sum = terms.into_iter().chain(authorisations).fold(sum, u64::saturating_add);
         }
         sum
+    }
+
+    fn authorisation(&self, signed: &Authorisation) -> u64 {
+        let p256 = match signed.signature {
+            Signature::Secp256k1(_) => 0,
+            Signature::P256(_) => self.auth_p256,
+            Signature::WebAuthn(..) => self.auth_p256.saturating_add(self.auth_webauthn),
+        };
+        let outflows = self.auth_outflow.saturating_mul(length(signed.outflows.len()));
+        self.auth.saturating_add(p256).saturating_add(outflows)
     }
 
     /// Proof gas: what must not exceed the batch's ceiling.
@@ -103,11 +118,11 @@ impl ProofGasTable {
         step_count: u16,
         index: u16,
         step: &Step,
-        pre_state_lengths: &[usize],
+        proofs: ProofSizes,
         body: &Body,
     ) -> Option<u64> {
         let siblings = tree::sibling_count(step_count.into(), index.into())?;
-        let evidence = Evidence::length(rules, siblings, step, pre_state_lengths.iter().copied());
-        Some(self.proof(evidence, self.evaluation(step, pre_state_lengths.iter().sum(), body)))
+        let evidence = Evidence::length(rules, siblings, step, proofs);
+        Some(self.proof(evidence, self.evaluation(step, proofs, body)))
     }
 }

@@ -92,7 +92,7 @@ impl SignedMessage {
             .hash()
     }
 
-    /// The hash that is signed: `keccak(0x1901 ‖ domain separator ‖ hashStruct)`.
+    /// The digest, which is signed: `keccak(0x1901 ‖ domain separator ‖ hashStruct)`.
     pub fn signing_hash(&self, domain: &Domain) -> B256 {
         keccak256(
             [

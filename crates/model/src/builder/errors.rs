@@ -28,6 +28,17 @@ pub enum StepError {
     /// A fragment is named twice. (No anchor: one that the batch opened.)
     #[error("fragment {0:?} is named twice")]
     Twice(Option<AnchorId>),
+    /// A leaf is beyond its cohort.
+    #[error("leaf {leaf} is not in a cohort of depth {depth}")]
+    Leaf {
+        /// The leaf.
+        leaf: u32,
+        /// Depth of the cohort.
+        depth: u8,
+    },
+    /// Too many fragments: the leaves named, and leaf 0 of each anchor.
+    #[error("{0} fragments, at most 16 are allowed")]
+    TooManyFragments(usize),
     /// No touches, or more than 16, or more than 15 of a kind.
     #[error("{fresh} fresh, {opened} opened and {again} repeated touches")]
     Touches {
@@ -48,7 +59,7 @@ pub enum StepError {
     #[error("{0} entries, at most 512 are allowed")]
     TooManyEntries(usize),
     /// The batch has too many withdrawals.
-    #[error("{0} withdrawals, at most 24 are allowed")]
+    #[error("{0} withdrawals, at most 255 are allowed")]
     TooManyWithdrawals(usize),
     /// The batch has too many steps.
     #[error("more than 65535 steps")]

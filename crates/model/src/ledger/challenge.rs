@@ -42,10 +42,10 @@ impl Ledger {
         let Evidence {
             preimage,
             placed,
-            pre_states,
+            proofs,
             ..
         } = &evidence;
-        let reason = match kernel::evaluate(&self.env, preimage, placed, pre_states)? {
+        let reason = match kernel::evaluate(&self.env, preimage, placed, proofs)? {
             Verdict::Valid(_) => return Err(ChallengeError::StepIsValid(placed.index)),
             Verdict::Invalid(reason) => reason,
         };

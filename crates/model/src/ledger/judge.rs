@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nthroot_protocol::{AnchorId, Fragment, Preimage};
+use nthroot_protocol::{AnchorId, Preimage};
 
 use super::{JudgedStep, State};
 use crate::{
+    anchor::{self, AnchorState},
     invalid::Invalid,
     kernel::{self, Env, Undecided, Verdict},
     walk::{AppliedStep, Skip, StepFate},
@@ -84,19 +85,19 @@ impl Judged {
         let (judgement, after) = match unknown {
             Some((anchor, _)) => (Judgement::Unjudged(Unjudged::PreState(*anchor)), Vec::new()),
             None => {
-                let encoded: Vec<Vec<u8>> = pre_states
-                    .iter()
-                    .filter_map(State::known)
-                    .map(Fragment::encode)
-                    .collect();
-                match kernel::evaluate(env, preimage, &placed, &encoded) {
-                    Ok(Verdict::Valid(outcome)) => (Judgement::Valid, outcome.states),
+                let known: Vec<&AnchorState> = pre_states.iter().filter_map(State::known).collect();
+                let proofs = anchor::prove(&placed.step, known.iter().copied());
+                match kernel::evaluate(env, preimage, &placed, &proofs) {
+                    Ok(Verdict::Valid(outcome)) => {
+                        let before = known.into_iter().cloned().collect();
+                        (Judgement::Valid, anchor::advance(&placed.step, before, &outcome))
+                    }
                     Ok(Verdict::Invalid(reason)) => (Judgement::Lie(reason), Vec::new()),
                     Err(undecided) => (Judgement::Unjudged(undecided.into()), Vec::new()),
                 }
             }
         };
-        let mut after = after.into_iter().map(|fragment| State::Known(Arc::new(fragment)));
+        let mut after = after.into_iter().map(|state| State::Known(Arc::new(state)));
         for anchor in placed.anchors() {
             self.states.insert(anchor, after.next().unwrap_or(State::Unknown));
         }

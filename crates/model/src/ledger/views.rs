@@ -1,12 +1,16 @@
 //! What a follower can ask.
 
 use alloy_primitives::Address;
-use nthroot_protocol::{
-    AnchorId, BatchId, BatchWord, Evidence, Fragment, GlobalWord, Head, PreEntry, Preimage, Status, tree,
-};
+use nthroot_protocol::{AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PreEntry, Preimage, Status, tree};
 
 use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
-use crate::{bond::Bond, invalid::Invalid, kernel::Env, params::Params};
+use crate::{
+    anchor::{self, AnchorState},
+    bond::Bond,
+    invalid::Invalid,
+    kernel::Env,
+    params::Params,
+};
 
 /// A posted step that is a lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,19 +182,17 @@ impl Ledger {
         let siblings = tree::siblings(&accepted.commitments, step.into()).ok_or(no_such_step)?;
         let placed = judged.applied.clone().ok_or(EvidenceUnavailable::Skipped(step))?;
         let fresh = placed.step.fresh.iter().map(|touch| touch.anchor);
-        let pre_states = fresh
+        let before: Vec<&AnchorState> = fresh
             .chain(placed.again.iter().copied())
             .zip(&judged.pre_states)
-            .map(|(anchor, state)| {
-                let known = state.known().map(Fragment::encode);
-                known.ok_or(EvidenceUnavailable::UnknownPreState(anchor))
-            })
+            .map(|(anchor, state)| state.known().ok_or(EvidenceUnavailable::UnknownPreState(anchor)))
             .collect::<Result<_, _>>()?;
+        let proofs = anchor::prove(&placed.step, before);
         let evidence = Evidence {
             preimage: accepted.preimage.clone(),
             placed,
             siblings,
-            pre_states,
+            proofs,
         };
         Ok(evidence.encode())
     }

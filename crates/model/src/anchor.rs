@@ -1,0 +1,121 @@
+//! The state of an anchor: its fragments and their tree (section 3).
+
+use std::collections::BTreeMap;
+
+use nthroot_protocol::{AnchorProof, Cohort, Fragment, LeafTable, Root, Step, cohort};
+
+use crate::kernel::Outcome;
+
+/// What stands under an anchor. Leaf 0 always exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorState {
+    tree: Cohort,
+    header: Fragment,
+    /// The further leaves that exist.
+    leaves: BTreeMap<u32, Fragment>,
+}
+
+impl AnchorState {
+    /// A cohort of this depth, of which only the header exists.
+    pub fn new(depth: u8, header: Fragment) -> Self {
+        let mut tree = Cohort::new(depth);
+        tree.set(0, header.leaf_value());
+        Self {
+            tree,
+            header,
+            leaves: BTreeMap::new(),
+        }
+    }
+
+    /// Depth of the cohort.
+    pub const fn depth(&self) -> u8 {
+        self.tree.depth()
+    }
+
+    /// The root of the anchor.
+    pub fn root(&self) -> Root {
+        self.tree.root()
+    }
+
+    /// The fragment at leaf 0.
+    pub const fn header(&self) -> &Fragment {
+        &self.header
+    }
+
+    /// The fragment at a leaf, if it exists.
+    pub fn fragment(&self, leaf: u32) -> Option<&Fragment> {
+        if leaf == 0 {
+            Some(&self.header)
+        } else {
+            self.leaves.get(&leaf)
+        }
+    }
+
+    /// The fragments that exist, by leaf.
+    pub fn fragments(&self) -> impl Iterator<Item = (u32, &Fragment)> {
+        let further = self.leaves.iter().map(|(leaf, fragment)| (*leaf, fragment));
+        std::iter::once((0, &self.header)).chain(further)
+    }
+
+    /// Whether the cohort is deep enough for this leaf.
+    pub const fn has_leaf(&self, leaf: u32) -> bool {
+        cohort::has_leaf(self.depth(), leaf)
+    }
+
+    /// Puts a fragment at a leaf. Returns whether the cohort is deep enough for it; if not, nothing has changed.
+    pub fn set(&mut self, leaf: u32, fragment: Fragment) -> bool {
+        if !self.tree.set(leaf, fragment.leaf_value()) {
+            return false;
+        }
+        if leaf == 0 {
+            self.header = fragment;
+        } else {
+            self.leaves.insert(leaf, fragment);
+        }
+        true
+    }
+
+    /// What evidence says of it, given the further leaves that a step names.
+    pub fn prove(&self, further: &[u32]) -> AnchorProof {
+        let leaves = AnchorProof::leaves(self.depth(), further);
+        let state = |leaf| self.fragment(leaf).map(Fragment::encode).unwrap_or_default();
+        AnchorProof {
+            depth: self.depth(),
+            states: leaves.clone().map(state).collect(),
+            siblings: self.tree.siblings(leaves),
+        }
+    }
+}
+
+/// What evidence says of the anchors that a step touches. `before` are those of its fresh, then its repeated touches.
+pub fn prove<'a>(step: &Step, before: impl IntoIterator<Item = &'a AnchorState>) -> Vec<AnchorProof> {
+    let table = LeafTable::of(step);
+    let prove = |(place, state): (usize, &AnchorState)| state.prove(table.further(place));
+    before.into_iter().enumerate().map(prove).collect()
+}
+
+/// The anchors after a valid step, in the order fresh, opened, again. `before` are those of its fresh, then its repeated
+/// touches.
+pub fn advance(step: &Step, before: Vec<AnchorState>, outcome: &Outcome) -> Vec<AnchorState> {
+    let table = LeafTable::of(step);
+    let mut fragments = outcome.states.iter().cloned();
+    let mut after = Vec::with_capacity(step.touches());
+    for (place, mut state) in before.into_iter().enumerate() {
+        if place == step.fresh.len() {
+            after.extend(opened(outcome, &mut fragments));
+        }
+        let leaves = std::iter::once(0).chain(table.further(place).iter().copied());
+        for (leaf, fragment) in leaves.zip(&mut fragments) {
+            state.set(leaf, fragment);
+        }
+        after.push(state);
+    }
+    // If there are repeated touches, the opened ones stand before them and are taken already.
+    after.extend(opened(outcome, &mut fragments));
+    after
+}
+
+fn opened(outcome: &Outcome, fragments: &mut impl Iterator<Item = Fragment>) -> Vec<AnchorState> {
+    let header = outcome.depths.iter().zip(fragments);
+    header.map(|(depth, header)| AnchorState::new(*depth, header)).collect()
+}

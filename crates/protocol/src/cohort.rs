@@ -1,0 +1,155 @@
+//! The binary tree of a cohort (section 3) and its multiproofs (section 7).
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, keccak256};
+use serde::{Deserialize, Serialize};
+
+use crate::Root;
+
+/// First byte of what is hashed to a node.
+const NODE_DOMAIN: u8 = 0x01;
+/// First byte of what is hashed to the root of a cohort.
+const COHORT_DOMAIN: u8 = 0x02;
+
+/// The node over two values: zero if both are zero, else `keccak(0x01 ‖ left ‖ right)`.
+pub fn node(left: B256, right: B256) -> B256 {
+    if left.is_zero() && right.is_zero() {
+        return B256::ZERO;
+    }
+    keccak256([&[NODE_DOMAIN], left.as_slice(), right.as_slice()].concat())
+}
+
+/// The root of an anchor: the first 27 bytes of `top` if the depth is 0, and of `keccak(0x02 ‖ u8 depth ‖ top)` otherwise.
+pub fn root(depth: u8, top: B256) -> Root {
+    if depth == 0 {
+        return Root::truncate(top);
+    }
+    Root::truncate(keccak256([&[COHORT_DOMAIN, depth], top.as_slice()].concat()))
+}
+
+/// Whether a tree of this depth has the leaf.
+pub const fn has_leaf(depth: u8, leaf: u32) -> bool {
+    depth >= 32 || leaf >> depth == 0
+}
+
+/// One level of a multiproof: the values above `level`, whose indices strictly increase. `sibling` is asked for the value at
+/// each index that a value lacks as its neighbour, from left to right.
+fn raise(level: &[(u32, B256)], mut sibling: impl FnMut(u32) -> Option<B256>) -> Option<Vec<(u32, B256)>> {
+    let mut above = Vec::with_capacity(level.len());
+    let mut rest = level;
+    while let [(index, value), after @ ..] = rest {
+        rest = after;
+        let (left, right) = match after {
+            [(next, right), after @ ..] if *next == index ^ 1 => {
+                rest = after;
+                (*value, *right)
+            }
+            _ if index & 1 == 0 => (*value, sibling(index ^ 1)?),
+            _ => (sibling(index ^ 1)?, *value),
+        };
+        above.push((index >> 1, node(left, right)));
+    }
+    Some(above)
+}
+
+/// The top of a tree from some of its leaves' values and the siblings of their multiproof. None unless there is a leaf, the
+/// leaves strictly increase and are of the tree, and the siblings are exactly as many as it takes.
+pub fn top(depth: u8, leaves: &[(u32, B256)], siblings: &[B256]) -> Option<B256> {
+    let increasing = leaves.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if !increasing || !has_leaf(depth, leaves.last()?.0) {
+        return None;
+    }
+    let (mut level, mut siblings) = (leaves.to_vec(), siblings.iter().copied());
+    for _ in 0..depth {
+        level = raise(&level, |_| siblings.next())?;
+    }
+    siblings.next().is_none().then_some(level[0].1)
+}
+
+/// How many siblings the multiproof of these leaves takes. They strictly increase.
+pub fn sibling_count(depth: u8, leaves: impl IntoIterator<Item = u32>) -> usize {
+    Cohort::new(depth).siblings(leaves).len()
+}
+
+/// The tree of a cohort. Only values that are not zero take room, and a change hashes one path: depth 24 costs no more than
+/// the leaves that are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cohort {
+    depth: u8,
+    /// The values that are not zero, by level (0: leaves) and index.
+    values: BTreeMap<(u8, u32), B256>,
+}
+
+impl Cohort {
+    /// The tree of this depth without any leaf.
+    pub const fn new(depth: u8) -> Self {
+        Self {
+            depth,
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// Its depth.
+    pub const fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// The value of a leaf: zero if it was never set, or is not of the tree.
+    pub fn leaf(&self, leaf: u32) -> B256 {
+        self.value(0, leaf)
+    }
+
+    /// Sets the value of a leaf. Returns whether the tree has the leaf; if not, nothing has changed.
+    pub fn set(&mut self, leaf: u32, value: B256) -> bool {
+        if !has_leaf(self.depth, leaf) {
+            return false;
+        }
+        self.put(0, leaf, value);
+        let mut index = leaf;
+        for level in 0..self.depth {
+            let parent = node(self.value(level, index & !1), self.value(level, index | 1));
+            index >>= 1;
+            self.put(level + 1, index, parent);
+        }
+        true
+    }
+
+    /// The tree's top.
+    pub fn top(&self) -> B256 {
+        self.value(self.depth, 0)
+    }
+
+    /// The root of the anchor.
+    pub fn root(&self) -> Root {
+        root(self.depth, self.top())
+    }
+
+    /// The siblings in the multiproof of these leaves, which strictly increase.
+    pub fn siblings(&self, leaves: impl IntoIterator<Item = u32>) -> Vec<B256> {
+        let mut indices: Vec<u32> = leaves.into_iter().collect();
+        let mut siblings = Vec::new();
+        for level in 0..self.depth {
+            let neighbours = indices.iter().map(|index| index ^ 1);
+            let lacking = neighbours.filter(|neighbour| indices.binary_search(neighbour).is_err());
+            siblings.extend(lacking.map(|neighbour| self.value(level, neighbour)));
+            for index in &mut indices {
+                *index >>= 1;
+            }
+            indices.dedup();
+        }
+        siblings
+    }
+
+    fn value(&self, level: u8, index: u32) -> B256 {
+        self.values.get(&(level, index)).copied().unwrap_or_default()
+    }
+
+    fn put(&mut self, level: u8, index: u32, value: B256) {
+        if value.is_zero() {
+            self.values.remove(&(level, index));
+        } else {
+            self.values.insert((level, index), value);
+        }
+    }
+}
