@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use nthroot_protocol::{
-    AnchorId, BatchHeader, BatchId, Body, Evidence, Fragment, Kind, PlacedStep, Preimage, RepeatedTouch, Root, Step,
-    commitment::step_commitment,
+    AnchorId, AnchorProof, BatchHeader, BatchId, Body, Evidence, Fragment, Kind, PlacedStep, Preimage, RepeatedTouch,
+    Root, Step, commitment::step_commitment,
 };
 
 fn evidence(own: BatchId, anchors: &[AnchorId], states: &[Vec<u8>], step: Step) -> Evidence {
@@ -39,7 +39,7 @@ fn evidence(own: BatchId, anchors: &[AnchorId], states: &[Vec<u8>], step: Step) 
         preimage,
         placed,
         siblings: vec![],
-        pre_states: states.to_vec(),
+        proofs: states.iter().cloned().map(AnchorProof::single).collect(),
     }
 }
 
@@ -59,7 +59,7 @@ fn honest_step_does_not_open_as_another() {
     // As a step: a body of 300 bytes, nothing fresh, nothing opened, two again, no withdrawals.
     assert_eq!(anchors[2].to_bytes()[..4], [0x01, 0x2c, 0x00, 0x20]);
 
-    let states = [1, 2, 3].map(|byte| Fragment::new(Kind::Key, Address::repeat_byte(byte)).encode());
+    let states = [1, 2, 3].map(|byte| Fragment::new(Kind::Secp256k1, Address::repeat_byte(byte)).encode());
     let again = [0, 1, 2]
         .map(|entry| RepeatedTouch {
             entry,
@@ -78,9 +78,10 @@ fn honest_step_does_not_open_as_another() {
             ..Step::default()
         },
     );
-    let leaf = step_commitment(&honest.pre_entries(), &honest.placed.step.encode());
+    let entries = honest.pre_entries().unwrap();
+    let leaf = step_commitment(&entries, &honest.placed.step.encode());
 
-    let bytes = [honest.pre_entries()[2].encode().to_vec(), honest.placed.step.encode()].concat();
+    let bytes = [entries[2].encode().to_vec(), honest.placed.step.encode()].concat();
     let again = bytes[4..62].chunks(29).map(|touch| RepeatedTouch {
         entry: u16::from_be_bytes([touch[0], touch[1]]),
         root: Root(FixedBytes::from_slice(&touch[2..])),
@@ -91,10 +92,10 @@ fn honest_step_does_not_open_as_another() {
         ..Step::default()
     };
     assert_eq!(forged_step.encode(), bytes, "the forged step is one");
-    assert!(Body::parse(&forged_step.body).is_err());
+    assert!(Body::of(&forged_step).is_err());
     let forged = evidence(id(9), &anchors[..2], &states[..2], forged_step);
     assert_ne!(
-        step_commitment(&forged.pre_entries(), &forged.placed.step.encode()),
+        step_commitment(&forged.pre_entries().unwrap(), &forged.placed.step.encode()),
         leaf
     );
 }

@@ -5,8 +5,8 @@ mod arbitrary;
 use alloy_primitives::{B256, U256, b256, keccak256};
 use nthroot_protocol::{
     AccountOp, AnchorId, AssetId, Batch, BatchError, BatchId, BatchWord, Body, BodyError, Effect, EffectError,
-    Evidence, EvidenceError, Fragment, FragmentError, FragmentId, GlobalWord, Head, PlacedStep, PreEntry, Preimage,
-    RepeatedTouch, Root, Status, commitment::step_commitment, limits, proof_gas::PROOF_GAS, storage, tree,
+    Evidence, Fragment, FragmentError, FragmentId, GlobalWord, Head, Key, KeyError, Lease, PreEntry, Preimage,
+    RepeatedTouch, Root, Status, limits, storage, tree,
 };
 use proptest::{collection::vec, prelude::*, strategy::ValueTree};
 
@@ -27,7 +27,7 @@ proptest! {
     fn every_value_decodes_to_itself(
         fragment in arbitrary::fragment(),
         batch in arbitrary::batch(),
-        body in arbitrary::body(),
+        body in arbitrary::body(2),
         effects in arbitrary::effects(),
         ops in arbitrary::account_ops(),
         entries in arbitrary::pre_entries(),
@@ -37,7 +37,7 @@ proptest! {
         prop_assert_eq!(batch.header.encode().len(), batch.header.encoded_length());
         prop_assert_eq!(batch.steps[0].encode().len(), batch.steps[0].encoded_length());
         prop_assert_eq!(Batch::parse(&batch.encode()), Ok(batch));
-        prop_assert_eq!(Body::parse(&body.encode()), Ok(body));
+        prop_assert_eq!(Body::parse(&body.encode(), 2, 0), Ok(body));
         prop_assert_eq!(Effect::decode_list(&Effect::encode_list(&effects)), Ok(effects));
         prop_assert_eq!(AccountOp::decode_payload(&AccountOp::encode_payload(&ops)), Ok(ops));
         prop_assert_eq!(PreEntry::decode_list(&PreEntry::encode_list(&entries)), Ok(entries));
@@ -51,7 +51,7 @@ proptest! {
         random in vec(any::<u8>(), 0..400),
         fragment in arbitrary::fragment(),
         batch in arbitrary::batch(),
-        body in arbitrary::body(),
+        body in arbitrary::body(2),
         at in any::<prop::sample::Index>(),
         xor in any::<u8>(),
     ) {
@@ -71,7 +71,7 @@ proptest! {
             }
         }
         for bytes in [&random, &mangle(body.encode())] {
-            if let Ok(value) = Body::parse(bytes) {
+            if let Ok(value) = Body::parse(bytes, 2, 0) {
                 prop_assert_eq!(&value.encode(), bytes);
             }
         }
@@ -90,11 +90,11 @@ proptest! {
     }
 
     #[test]
-    fn every_prefix_is_an_error(fragment in arbitrary::fragment(), body in arbitrary::body(), cut in any::<prop::sample::Index>()) {
+    fn every_prefix_is_an_error(fragment in arbitrary::fragment(), body in arbitrary::body(3), cut in any::<prop::sample::Index>()) {
         let bytes = fragment.encode();
         prop_assert!(Fragment::decode(&bytes[..cut.index(bytes.len())]).is_err());
         let bytes = body.encode();
-        prop_assert!(Body::parse(&bytes[..cut.index(bytes.len())]).is_err());
+        prop_assert!(Body::parse(&bytes[..cut.index(bytes.len())], 3, 0).is_err());
     }
 
     #[test]
@@ -152,43 +152,6 @@ proptest! {
         let longer = [siblings.clone(), vec![B256::ZERO]].concat();
         prop_assert!(!tree::verify(root, leaves[index], count, index, &longer));
         prop_assert!(!tree::verify(root, leaves[index], count, count, &siblings));
-    }
-
-    /// Evidence made from a batch opens; with any one byte changed it does not decode, does not open, or names another batch.
-    #[test]
-    fn evidence_is_fixed_by_the_commitment(
-        batch in arbitrary::batch(),
-        preimage in arbitrary::preimage(),
-        states in vec(arbitrary::fragment(), 16),
-        at in any::<prop::sample::Index>(),
-        xor in 1..=u8::MAX,
-    ) {
-        let step = batch.steps[0].clone();
-        let placed = PlacedStep {
-            index: 0,
-            opened: (0..step.opened.len()).map(|i| AnchorId::new(preimage.id, u16::try_from(i).unwrap())).collect(),
-            again: vec![],
-            step,
-        };
-        let pre_states = states.iter().take(placed.step.fresh.len()).map(Fragment::encode).collect();
-        let mut evidence = Evidence { preimage, placed, siblings: vec![], pre_states };
-        let leaf = step_commitment(&evidence.pre_entries(), &evidence.placed.step.encode());
-        let leaves = [leaf, B256::repeat_byte(1), B256::repeat_byte(2)];
-        evidence.preimage.header.step_count = 3;
-        evidence.preimage.step_root = tree::root(&leaves).unwrap();
-        evidence.siblings = tree::siblings(&leaves, 0).unwrap();
-
-        let bytes = evidence.encode();
-        prop_assert_eq!(bytes.len(), evidence.encoded_length());
-        prop_assert_eq!(evidence.check_opening(), Ok(()));
-        prop_assert_eq!(Evidence::decode(&bytes), Ok(evidence.clone()));
-
-        let mut changed = bytes;
-        let at = at.index(changed.len());
-        changed[at] ^= xor;
-        if let Ok(other) = Evidence::decode(&changed) {
-            prop_assert!(other.preimage.hash() != evidence.preimage.hash() || other.check_opening().is_err());
-        }
     }
 }
 
@@ -280,7 +243,8 @@ fn batches_of_a_wrong_shape_are_told_apart() {
 #[test]
 fn bodies_that_are_not_well_formed_are_told_apart() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut body = arbitrary::body().new_tree(&mut runner).unwrap().current();
+    let mut body = arbitrary::body(0).new_tree(&mut runner).unwrap().current();
+    body.leaves = None;
     body.calls.truncate(1);
     body.calls[0].fragments = vec![0];
     body.calls[0].authorisations = vec![];
@@ -289,7 +253,7 @@ fn bodies_that_are_not_well_formed_are_told_apart() {
     let good = body.encode();
     assert_eq!(good.len(), 14);
     let cases = [
-        (0, 1, BodyError::Form(1)),
+        (0, 2, BodyError::Form(2)),
         (1, 0, BodyError::Calls(0)),
         (1, 17, BodyError::Calls(17)),
         (9, 0, BodyError::Fragments(0)),
@@ -299,23 +263,26 @@ fn bodies_that_are_not_well_formed_are_told_apart() {
     for (at, value, expected) in cases {
         let mut bytes = good.clone();
         bytes[at] = value;
-        assert_eq!(Body::parse(&bytes), Err(expected));
+        assert_eq!(Body::parse(&bytes, 1, 0), Err(expected));
     }
     let mut long = good.clone();
     long[7..9].copy_from_slice(&8_193_u16.to_be_bytes());
-    assert_eq!(Body::parse(&long), Err(BodyError::EffectsLength(8_193)));
+    assert_eq!(Body::parse(&long, 1, 0), Err(BodyError::EffectsLength(8_193)));
     let mut signed = good;
     signed[11] = 1;
     signed.splice(12..12, [0; 9].into_iter().chain([33]));
-    assert_eq!(Body::parse(&signed), Err(BodyError::Outflows(33)));
+    assert_eq!(Body::parse(&signed, 1, 0), Err(BodyError::Outflows(33)));
     signed[21] = 0;
-    signed.splice(22..22, [0, 0, 2]);
-    assert_eq!(Body::parse(&signed), Err(BodyError::Scheme(2)));
+    for scheme in [0, 4, 255] {
+        let mut signed = signed.clone();
+        signed.splice(22..22, [0, 0, scheme]);
+        assert_eq!(Body::parse(&signed, 1, 0), Err(BodyError::Scheme(scheme)));
+    }
 }
 
 #[test]
 fn bytes_that_break_the_table_are_not_a_state() {
-    let mut fragment = Fragment::deposited([1; 20].into(), [2; 20].into(), 5);
+    let mut fragment = Fragment::deposited(Key::Secp256k1([1; 20].into()), [2; 20].into(), 5);
     fragment.assets.insert(AssetId(B256::repeat_byte(9)), 7);
     // domain, kind, controller (20), nonce (8), count at 30, asset 31, amount 63, asset 79, amount 111, length 127
     let good = fragment.encode();
@@ -326,7 +293,7 @@ fn bytes_that_break_the_table_are_not_a_state() {
         Fragment::decode(&bytes).unwrap_err()
     };
     assert_eq!(change(0, &[1]), FragmentError::Domain(1));
-    for kind in [0, 2, 4, 0x81] {
+    for kind in [0, 4, 0x41, 0x80, 0x84] {
         assert_eq!(change(1, &[kind]), FragmentError::Kind(kind));
     }
     assert_eq!(change(30, &[33]), FragmentError::TooManyAssets(33));
@@ -349,10 +316,52 @@ fn bytes_that_break_the_table_are_not_a_state() {
     );
 }
 
+/// The lease stands between the nonce and the assets, and has both its fields or is not there.
+#[test]
+fn a_lease_has_a_holder_and_a_last_block() {
+    let mut fragment = Fragment::deposited(Key::P256([1; 20].into()), [2; 20].into(), 5);
+    let plain = fragment.encode();
+    let (holder, last_block) = ([7; 20].into(), 9);
+    fragment.lease = Some(Lease { holder, last_block });
+    let lease = [[7; 20].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 9]].concat();
+    let leased = [&[0, 0x82], &plain[2..30], &lease, &plain[30..]].concat();
+    assert_eq!(fragment.encode(), leased);
+    assert_eq!(Fragment::decode(&leased), Ok(fragment));
+
+    let mut nobody = leased.clone();
+    nobody[30..50].fill(0);
+    assert_eq!(
+        Fragment::decode(&nobody),
+        Err(FragmentError::Lease(Default::default(), 9))
+    );
+    let mut never = leased;
+    never[57] = 0;
+    assert_eq!(Fragment::decode(&never), Err(FragmentError::Lease(holder, 0)));
+}
+
+#[test]
+fn a_key_has_a_kind_of_keys_and_a_controller() {
+    for key in [Key::Secp256k1([3; 20].into()), Key::P256([4; 20].into())] {
+        assert_eq!(Key::from_bytes(key.to_bytes()), Ok(key));
+    }
+    assert_eq!(Key::P256([4; 20].into()).to_bytes()[..2], [2, 4]);
+    for kind in [0, 3, 4, 0x81, 255] {
+        let mut bytes = [4; 21];
+        bytes[0] = kind;
+        assert_eq!(Key::from_bytes(bytes), Err(KeyError::Kind(kind)));
+    }
+    for kind in [1, 2] {
+        let mut bytes = [0; 21];
+        bytes[0] = kind;
+        assert_eq!(Key::from_bytes(bytes), Err(KeyError::ZeroController));
+    }
+}
+
 #[test]
 fn a_list_of_65_effects_is_refused() {
     let effects = vec![
         Effect::Open {
+            depth: 0,
             kind: 1,
             controller: [1; 20].into()
         };
@@ -363,21 +372,9 @@ fn a_list_of_65_effects_is_refused() {
         Err(EffectError::TooMany)
     );
     assert!(Effect::decode_list(&Effect::encode_list(&effects[1..])).is_ok());
-    for code in [0, 7, 8, 9, 255] {
+    for code in [0, 10, 255] {
         assert_eq!(Effect::decode_list(&[code]), Err(EffectError::Code(code)));
     }
-}
-
-#[test]
-fn evidence_against_a_step_that_is_not_there_is_refused() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut preimage = arbitrary::preimage().new_tree(&mut runner).unwrap().current();
-    preimage.header.step_count = 3;
-    let bytes = [preimage.encode(), vec![0, 3]].concat();
-    assert_eq!(
-        Evidence::decode(&bytes),
-        Err(EvidenceError::StepIndex { index: 3, count: 3 })
-    );
 }
 
 /// The tree over 9 values by hand: a run of eight, and a run of one that is hashed as well.
@@ -473,34 +470,4 @@ fn storage_slots_are_tagged() {
         storage::GLOBAL_SLOT,
         b256!("0000000000000000000000000000000000000000000000000000000000000000")
     );
-}
-
-/// The formula of section 7.1 written out once more, for one step of two calls.
-#[test]
-fn proof_gas_is_the_formula_of_the_specification() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut body = arbitrary::body().new_tree(&mut runner).unwrap().current();
-    body.calls.truncate(1);
-    body.calls.resize(2, body.calls[0].clone());
-    for (call, (gas, effects)) in body.calls.iter_mut().zip([(100_000, 300), (50_000, 1_000)]) {
-        (call.gas, call.max_effects) = (gas, effects);
-        call.authorisations.clear();
-    }
-    let mut step = simple_batch().steps[0].clone();
-    step.body = body.encode().into();
-    let (states, step_length) = ([200, 300], step.encoded_length() as u64);
-    let touches = step.touches() as u64;
-    let listed = body.calls[0].fragments.len() as u64;
-    let evaluation = 30_000
-        + 40 * (step_length + 500)
-        + 5_000 * touches
-        + (15_000 + 100_000 + 40 * (500 + 300) + 6_000 * listed + 300 * 300)
-        + (15_000 + 50_000 + 40 * (500 + 1_300) + 6_000 * listed + 300 * 1_000);
-    assert_eq!(PROOF_GAS.evaluation(&step, 500, &body), evaluation);
-    // One step of one, no rules: no siblings.
-    let evidence = 185 + 2 + step_length + 7 * step.opened.len() as u64 + 2 + 200 + 2 + 300;
-    let proof = 200_000 + (64 * evidence).max(24 * evidence + evaluation);
-    assert_eq!(PROOF_GAS.of_step(0, 1, 0, &step, &states, &body), Some(proof));
-    assert_eq!(PROOF_GAS.of_step(0, 1, 1, &step, &states, &body), None);
-    assert_eq!(PROOF_GAS.proof(usize::MAX, u64::MAX), u64::MAX);
 }

@@ -2,11 +2,12 @@
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchHeader, BatchId, Body, Call, Effect, Fragment, FragmentId,
-    FreshTouch, Head, Kind, Outflow, PreEntry, Preimage, RepeatedTouch, Root, Step, Withdrawal,
+    AccountOp, AnchorId, Assertion, AssetId, Authorisation, Batch, BatchHeader, BatchId, Body, Call, Effect, Fragment,
+    FragmentId, FreshTouch, Head, Kind, LeafTable, Lease, Outflow, P256Signature, PreEntry, Preimage, RepeatedTouch,
+    Root, Signature, Step, Withdrawal,
 };
 use proptest::{
-    collection::{btree_map, vec},
+    collection::{btree_map, btree_set, vec},
     prelude::*,
     test_runner::RngSeed,
 };
@@ -53,18 +54,24 @@ pub(crate) fn asset() -> impl Strategy<Value = AssetId> {
 }
 
 pub(crate) fn fragment() -> impl Strategy<Value = Fragment> {
-    let kind = prop_oneof![Just(Kind::Key), Just(Kind::Rule)];
+    let kind = prop::sample::select(vec![Kind::Secp256k1, Kind::P256, Kind::Rule]);
+    let lease = (any::<[u8; 19]>(), 1..=u64::MAX).prop_map(|(bytes, last_block)| Lease {
+        holder: Address::from_slice(&[&[1], bytes.as_slice()].concat()),
+        last_block,
+    });
     (
         kind,
         address(),
         any::<u64>(),
+        prop::option::of(lease),
         btree_map(asset(), 1..=u128::MAX, 0..=32),
         bytes(2_048),
     )
-        .prop_map(|(kind, controller, nonce, assets, data)| Fragment {
+        .prop_map(|(kind, controller, nonce, lease, assets, data)| Fragment {
             kind,
             controller,
             nonce,
+            lease,
             assets,
             data,
         })
@@ -141,14 +148,27 @@ pub(crate) fn outflows() -> impl Strategy<Value = Vec<Outflow>> {
     )
 }
 
+fn signature() -> impl Strategy<Value = Signature> {
+    let p256 = || [b256(), b256(), b256(), b256()].prop_map(|[r, s, x, y]| P256Signature { r, s, x, y });
+    let assertion = (bytes(255), bytes(300)).prop_map(|(authenticator_data, client_data_rest)| Assertion {
+        authenticator_data,
+        client_data_rest,
+    });
+    prop_oneof![
+        any::<[[u8; 32]; 2]>().prop_map(|halves| Signature::Secp256k1(FixedBytes::from_slice(&halves.concat()))),
+        p256().prop_map(Signature::P256),
+        (p256(), assertion).prop_map(|(signature, assertion)| Signature::WebAuthn(signature, assertion)),
+    ]
+}
+
 fn authorisation() -> impl Strategy<Value = Authorisation> {
-    (any::<u8>(), any::<u64>(), outflows(), bytes(100), any::<[u8; 32]>()).prop_map(
-        |(position, valid_until, outflows, payload, half)| Authorisation {
+    (any::<u8>(), any::<u64>(), outflows(), bytes(100), signature()).prop_map(
+        |(position, valid_until, outflows, payload, signature)| Authorisation {
             position,
             valid_until,
             outflows,
             payload,
-            signature: FixedBytes::from_slice(&[half, half].concat()),
+            signature,
         },
     )
 }
@@ -175,8 +195,22 @@ fn call() -> impl Strategy<Value = Call> {
         })
 }
 
-pub(crate) fn body() -> impl Strategy<Value = Body> {
-    vec(call(), 1..=16).prop_map(|calls| Body { calls })
+/// A leaf table for this number of touches, whose leaves are of cohorts of this depth.
+pub(crate) fn leaf_table(touched: usize, depth: u8) -> impl Strategy<Value = LeafTable> {
+    let leaves = btree_set(1..1_u32 << depth, 0..4).prop_map(|leaves| leaves.into_iter().collect());
+    vec(leaves, touched).prop_map(|mut table: Vec<Vec<u32>>| {
+        let mut room = 16 - table.len();
+        for leaves in &mut table {
+            leaves.truncate(room);
+            room -= leaves.len();
+        }
+        LeafTable(table)
+    })
+}
+
+/// A body of a step with this number of fresh and repeated touches.
+pub(crate) fn body(touched: usize) -> impl Strategy<Value = Body> {
+    (prop::option::of(leaf_table(touched, 24)), vec(call(), 1..=16)).prop_map(|(leaves, calls)| Body { leaves, calls })
 }
 
 pub(crate) fn effects() -> impl Strategy<Value = Vec<Effect>> {
@@ -190,7 +224,26 @@ pub(crate) fn effects() -> impl Strategy<Value = Vec<Effect>> {
         (any::<u8>(), b256(), any::<u128>()).prop_map(|(to, tag, amount)| Effect::Mint { to, tag, amount }),
         (any::<u8>(), b256(), any::<u128>()).prop_map(|(from, tag, amount)| Effect::Burn { from, tag, amount }),
         (any::<u8>(), bytes(100)).prop_map(|(fragment, data)| Effect::Write { fragment, data }),
-        (any::<u8>(), address()).prop_map(|(kind, controller)| Effect::Open { kind, controller }),
+        (any::<u8>(), any::<u8>(), address()).prop_map(|(depth, kind, controller)| Effect::Open {
+            depth,
+            kind,
+            controller
+        }),
+        (any::<u8>(), any::<u8>(), address()).prop_map(|(fragment, kind, controller)| Effect::SetController {
+            fragment,
+            kind,
+            controller
+        }),
+        (any::<u8>(), address(), any::<u64>()).prop_map(|(fragment, holder, last_block)| Effect::SetLease {
+            fragment,
+            holder,
+            last_block
+        }),
+        (any::<u8>(), any::<u8>(), address()).prop_map(|(header, kind, controller)| Effect::OpenLeaf {
+            header,
+            kind,
+            controller
+        }),
         (any::<u8>(), withdrawal()).prop_map(
             |(
                 from,
@@ -210,16 +263,26 @@ pub(crate) fn effects() -> impl Strategy<Value = Vec<Effect>> {
     vec(effect, 0..=64)
 }
 
+fn paid() -> impl Strategy<Value = Vec<(AssetId, u128)>> {
+    vec((asset(), any::<u128>()), 0..4)
+}
+
 pub(crate) fn account_ops() -> impl Strategy<Value = Vec<AccountOp>> {
     let op = prop_oneof![
         (fragment_id(), asset(), any::<u128>()).prop_map(|(to, asset, amount)| AccountOp::Pay { to, asset, amount }),
-        (any::<u8>(), address(), vec((asset(), any::<u128>()), 0..4)).prop_map(|(kind, controller, assets)| {
-            AccountOp::Open {
-                kind,
-                controller,
-                assets,
-            }
+        (any::<u8>(), any::<u8>(), address(), paid()).prop_map(|(depth, kind, controller, assets)| AccountOp::Open {
+            depth,
+            kind,
+            controller,
+            assets,
         }),
+        (any::<u8>(), address(), paid()).prop_map(|(kind, controller, assets)| AccountOp::OpenLeaf {
+            kind,
+            controller,
+            assets,
+        }),
+        (any::<u8>(), address()).prop_map(|(kind, controller)| AccountOp::SetController { kind, controller }),
+        (address(), any::<u64>()).prop_map(|(holder, last_block)| AccountOp::SetLease { holder, last_block }),
         withdrawal().prop_map(
             |Withdrawal {
                  recipient,
@@ -247,7 +310,7 @@ pub(crate) fn preimage() -> impl Strategy<Value = Preimage> {
     (
         batch_id(),
         address(),
-        0..=24_u8,
+        any::<u8>(),
         0..=512_u16,
         b256(),
         b256(),
