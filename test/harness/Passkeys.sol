@@ -70,8 +70,7 @@ abstract contract Passkeys is Trials {
     ) internal pure returns (Signed memory) {
         bytes memory signature = signatureOf(k, sha256(bytes.concat(authenticator, sha256(client))));
         a.scheme = 3;
-        a.signature =
-            abi.encodePacked(signature, uint8(authenticator.length), authenticator, uint16(rest.length), rest);
+        a.signature = abi.encodePacked(signature, uint8(authenticator.length), authenticator, uint16(rest.length), rest);
         return a;
     }
 

@@ -73,7 +73,10 @@ abstract contract Trials is Scenario {
 
     function _pre(Anchor memory anchor, Cohort memory cohort) private pure returns (Pre memory p) {
         uint256 count = 1 + cohort.leaves.length;
-        p = Pre(cohort.depth, new uint24[](count), new bytes[](count), cohort.rest);
+        p = Pre(cohort.depth, new uint24[](count), new bytes[](count), new Node[](cohort.rest.length));
+        for (uint256 i = 0; i < cohort.rest.length; i++) {
+            p.rest[i] = Node(cohort.rest[i].level, cohort.rest[i].index, cohort.rest[i].value);
+        }
         p.states[0] = anchor.state.encode();
         for (uint256 i = 1; i < count; i++) {
             p.leaves[i] = cohort.leaves[i - 1].index;
@@ -139,27 +142,41 @@ abstract contract Trials is Scenario {
 
     /// @dev Evidence for the trial's batch, with something else in place of the trees.
     function evidence(Trial memory t, bytes memory trees_) internal pure returns (bytes memory) {
-        Step memory s = t.step;
         Walked memory w;
+        w.stepRoot = stepRoot(t);
+        w.leaves = new bytes32[](t.step.withdrawals.length);
+        bytes memory preimage = Codec.preimage(t.id, t.proposer, w, t.header.encode());
+        return Codec.evidence(preimage, 0, "", t.step.encode(), named(t), trees_);
+    }
+
+    /// @dev Anchor ids of the opened, then the repeated touches.
+    function named(Trial memory t) internal pure returns (uint56[] memory list) {
+        list = new uint56[](t.step.opened.length + t.step.again.length);
+        for (uint256 i = 0; i < t.step.opened.length; i++) {
+            list[i] = uint56(t.id) * 65_536 + uint56(t.step.fresh.length + i);
+        }
+        for (uint256 i = 0; i < t.step.again.length; i++) {
+            list[t.step.opened.length + i] = t.draft.again[i].id;
+        }
+    }
+
+    /// @dev Commitment of the step, which is the only one of its batch.
+    function stepRoot(Trial memory t) internal pure returns (bytes32) {
+        Step memory s = t.step;
         bytes memory preEntries;
         for (uint256 i = 0; i < s.fresh.length; i++) {
             preEntries = abi.encodePacked(preEntries, s.fresh[i].anchor, rootBefore(t.pre[i]), s.fresh[i].parent);
         }
-        uint56[] memory named = new uint56[](s.opened.length + s.again.length);
-        for (uint256 i = 0; i < s.opened.length; i++) {
-            named[i] = uint56(t.id) * 65_536 + uint56(s.fresh.length + i);
-            preEntries = abi.encodePacked(preEntries, named[i], bytes32(0));
+        uint56[] memory anchors = named(t);
+        for (uint256 i = 0; i < anchors.length; i++) {
+            preEntries = abi.encodePacked(preEntries, anchors[i]);
+            if (i < s.opened.length) {
+                preEntries = bytes.concat(preEntries, bytes32(0));
+            } else {
+                preEntries = abi.encodePacked(preEntries, rootBefore(t.pre[s.fresh.length + i - s.opened.length]), t.id);
+            }
         }
-        for (uint256 i = 0; i < s.again.length; i++) {
-            named[s.opened.length + i] = t.draft.again[i].id;
-            bytes27 root = rootBefore(t.pre[s.fresh.length + i]);
-            preEntries = abi.encodePacked(preEntries, t.draft.again[i].id, root, t.id);
-        }
-        bytes memory bytes_ = s.encode();
-        w.stepRoot = keccak256(abi.encodePacked(preEntries, bytes_, uint8(s.fresh.length + named.length)));
-        w.leaves = new bytes32[](s.withdrawals.length);
-        bytes memory preimage = Codec.preimage(t.id, t.proposer, w, t.header.encode());
-        return Codec.evidence(preimage, 0, "", bytes_, named, trees_);
+        return keccak256(abi.encodePacked(preEntries, s.encode(), uint8(s.fresh.length + anchors.length)));
     }
 
     function sizes(Trial memory t) internal pure returns (Bound.Sizes memory z) {
@@ -205,7 +222,9 @@ abstract contract Trials is Scenario {
     /// @dev A fragment under a rule, as if an earlier batch had opened it.
     function vault(address rule, IRule.Asset[] memory assets, bytes memory data) internal pure returns (Anchor memory) {
         return Anchor(
-            idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3, idAt(DEPLOYMENT_BLOCK + 45, 2), unleased(3, rule, 0, assets, data)
+            idAt(DEPLOYMENT_BLOCK + 40, 9) * 65_536 + 3,
+            idAt(DEPLOYMENT_BLOCK + 45, 2),
+            unleased(3, rule, 0, assets, data)
         );
     }
 
