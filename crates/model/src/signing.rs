@@ -200,7 +200,12 @@ fn coordinates(key: &p256::ecdsa::SigningKey) -> (B256, B256) {
 }
 
 /// The authorisation by which a key consents to `message`, for the fragment at `position` of a call.
-pub fn authorise(signer: &impl Signer, domain: &Domain, message: &SignedMessage, position: u8) -> Authorisation {
+pub fn authorise(
+    signer: &(impl Signer + ?Sized),
+    domain: &Domain,
+    message: &SignedMessage,
+    position: u8,
+) -> Authorisation {
     Authorisation {
         position,
         valid_until: message.valid_until,
