@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {Bond} from "../../contracts/types/Bond.sol";
+
+/// @notice Bonds, for every word that can arise: locks are at most the balance, the lowest bits are zero. Each operation is shown
+/// to keep that, so it holds for ever.
+contract BondSymbolic {
+    struct Parts {
+        uint256 balance;
+        uint256 current;
+        uint256 previous;
+        uint256 epoch;
+    }
+
+    function check_ABondIsItsParts(uint64 balance, uint64 current, uint64 previous, uint32 epoch) external pure {
+        Parts memory p = _parts(_word(balance, current, previous, epoch));
+        assert(p.balance == balance && p.current == current && p.previous == previous && p.epoch == epoch);
+    }
+
+    function check_FreeIsWhatIsNotLocked(uint64 balance, uint64 current, uint64 previous, uint32 epoch) external pure {
+        uint256 locked = uint256(current) + previous;
+        uint256 free = _word(balance, current, previous, epoch).free();
+        assert(locked <= balance ? free + locked == balance : free == 0);
+    }
+
+    /// @dev A lock of this epoch outlasts the next one's whole length, and no epoch beyond.
+    function check_TimeReleasesALockAfterAWholeEpoch(
+        uint64 balance,
+        uint64 current,
+        uint64 previous,
+        uint32 epoch,
+        uint32 present
+    ) external pure {
+        if (!_sound(balance, current, previous) || present < epoch) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        Bond rolled = bond.roll(present, false);
+        Parts memory p = _parts(rolled);
+        assert(p.balance == balance && p.epoch == present);
+        if (present == epoch) assert(Bond.unwrap(rolled) == Bond.unwrap(bond));
+        else assert(p.current == 0 && p.previous == (present == uint256(epoch) + 1 ? current : 0));
+        assert(rolled.free() >= bond.free());
+        _keeps(rolled);
+    }
+
+    function check_AFreezeReleasesNothing(uint64 balance, uint64 current, uint64 previous, uint32 epoch, uint32 present)
+        external
+        pure
+    {
+        if (!_sound(balance, current, previous) || present < epoch) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        Bond rolled = bond.roll(present, true);
+        Parts memory p = _parts(rolled);
+        assert(p.balance == balance && p.epoch == present);
+        assert(p.current == uint256(current) + previous && p.previous == 0);
+        assert(rolled.free() == bond.free());
+        _keeps(rolled);
+    }
+
+    /// @dev Locks the amount if it is free, and otherwise reverts.
+    function check_OnlyWhatIsFreeIsLocked(uint64 balance, uint64 current, uint64 previous, uint32 epoch, uint256 amount)
+        external
+        view
+    {
+        if (!_sound(balance, current, previous)) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        try this.lock(bond, amount) returns (Bond locked) {
+            Parts memory p = _parts(locked);
+            assert(amount <= bond.free());
+            assert(p.balance == balance && p.previous == previous && p.epoch == epoch);
+            assert(p.current == current + amount);
+            assert(locked.free() == bond.free() - amount);
+            _keeps(locked);
+        } catch {
+            assert(amount > bond.free());
+        }
+    }
+
+    function check_OnlyWhatIsFreeIsRemoved(
+        uint64 balance,
+        uint64 current,
+        uint64 previous,
+        uint32 epoch,
+        uint256 amount
+    ) external view {
+        if (!_sound(balance, current, previous)) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        try this.remove(bond, amount) returns (Bond left) {
+            Parts memory p = _parts(left);
+            assert(amount <= bond.free());
+            assert(p.balance == balance - amount);
+            assert(p.current == current && p.previous == previous && p.epoch == epoch);
+            _keeps(left);
+        } catch {
+            assert(amount > bond.free());
+        }
+    }
+
+    function check_WhatIsAddedIsFree(uint64 balance, uint64 current, uint64 previous, uint32 epoch, uint128 amount)
+        external
+        view
+    {
+        if (!_sound(balance, current, previous)) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        try this.add(bond, amount) returns (Bond more) {
+            Parts memory p = _parts(more);
+            assert(p.balance == uint256(balance) + amount);
+            assert(p.current == current && p.previous == previous && p.epoch == epoch);
+            assert(more.free() == bond.free() + amount);
+            _keeps(more);
+        } catch {
+            assert(uint256(balance) + amount > type(uint64).max);
+        }
+    }
+
+    /// @dev For every word at all, sound or not: a verdict must not fail for the bond's sake.
+    function check_SlashingNeverRevertsAndTakesNoMoreThanThereIs(uint256 word, uint64 amount, uint32 lockedIn)
+        external
+        view
+    {
+        Bond bond = Bond.wrap(word);
+        Parts memory before = _parts(bond);
+        try this.slash(bond, amount, lockedIn) returns (Bond left, uint256 taken) {
+            Parts memory p = _parts(left);
+            assert(taken == (amount < before.balance ? amount : before.balance));
+            assert(p.balance == before.balance - taken && p.epoch == before.epoch);
+            assert(p.current <= before.current && p.previous <= before.previous);
+        } catch {
+            assert(false);
+        }
+    }
+
+    /// @dev A lock that still stands goes with its balance, so what is free stays the same: an older epoch's lock leaves the
+    /// previous field first, and the current one for the rest.
+    function check_SlashingALockLeavesTheFreePart(
+        uint64 balance,
+        uint64 current,
+        uint64 previous,
+        uint32 epoch,
+        uint64 amount,
+        uint32 lockedIn
+    ) external pure {
+        if (amount > balance) return; // no lock is
+        uint256 older = lockedIn < epoch ? (amount < previous ? amount : previous) : 0;
+        if (amount - older > current) return; // released, in part: the check above is all there is to say
+        (Bond left, uint256 taken) = _word(balance, current, previous, epoch).slash(amount, lockedIn);
+        Parts memory p = _parts(left);
+        assert(taken == amount);
+        assert(p.balance == balance - amount);
+        assert(p.previous == previous - older);
+        assert(p.current == current - (amount - older));
+    }
+
+    // ---------------------------------------------------------------- calls that may revert
+
+    function lock(Bond bond, uint256 amount) external pure returns (Bond) {
+        return bond.lock(amount);
+    }
+
+    function remove(Bond bond, uint256 amount) external pure returns (Bond) {
+        return bond.remove(amount);
+    }
+
+    function add(Bond bond, uint256 amount) external pure returns (Bond) {
+        return bond.add(amount);
+    }
+
+    function slash(Bond bond, uint256 amount, uint256 lockedIn) external pure returns (Bond, uint256) {
+        return bond.slash(amount, lockedIn);
+    }
+
+    // ---------------------------------------------------------------- the word, by its layout
+
+    function _word(uint64 balance, uint64 current, uint64 previous, uint32 epoch) private pure returns (Bond) {
+        return Bond.wrap(uint256(bytes32(abi.encodePacked(balance, current, previous, epoch, uint32(0)))));
+    }
+
+    function _parts(Bond bond) private pure returns (Parts memory p) {
+        (p.balance, p.current, p.previous, p.epoch) = bond.unpack();
+    }
+
+    function _sound(uint256 balance, uint256 current, uint256 previous) private pure returns (bool) {
+        return current + previous <= balance;
+    }
+
+    function _keeps(Bond bond) private pure {
+        Parts memory p = _parts(bond);
+        assert(p.current + p.previous <= p.balance);
+        assert(uint32(Bond.unwrap(bond)) == 0);
+    }
+}
