@@ -194,6 +194,85 @@ contract KernelEffectsTest is Trials {
         assertInvalid(d, "used, then opened");
     }
 
+    // ---------------------------------------------------------------- set controller
+
+    function test_ARuleHandsWhatItControlsToAKey() public view {
+        Anchor memory own = vault(rules[0], one(ETH, 9), "");
+        _checkController(own, 1, bob, true, "a key");
+        _checkController(own, 2, bob, true, "a P-256 key");
+        _checkController(own, 3, rules[1], false, "another rule");
+        _checkController(own, 3, rules[0], false, "itself");
+        _checkController(own, 1, address(0), false, "nobody");
+        _checkController(own, 2, address(0), false, "no P-256 key");
+        _checkController(own, 0, bob, false, "kind 0");
+        _checkController(own, 4, bob, false, "kind 4");
+        _checkController(own, 0x81, bob, false, "with a lease");
+        _checkController(vault(rules[1], one(ETH, 9), ""), 1, bob, false, "what another rule controls");
+    }
+
+    function test_AKeysFragmentIsHandedOnByTheAccountRuleOnly() public view {
+        _checkController(a(), 1, bob, false, "by the puppet, which she signed for");
+        Draft memory d = solo(a(), setController(1, bob), noAssets(), 0, 0);
+        d.freshAfter[0].controller = bob;
+        assertValid(d, "by the Account rule");
+        d.freshAfter[0].controller = alice;
+        assertInvalid(d, "and by nothing else than the effect");
+        // The same rule by another index.
+        d.freshAfter[0].controller = bob;
+        d.calls[0].rule = 1;
+        Trial memory t = trial(d);
+        assertInvalid(t, "the puppet at index 1");
+        t.header.rules[0] = account;
+        assertValid(t, "the Account rule at index 1");
+        for (uint8 kind = 0; kind < 5; kind++) {
+            d = solo(a(), setController(kind, rules[0]), noAssets(), 0, 0);
+            (d.freshAfter[0].kind, d.freshAfter[0].controller) = (kind, rules[0]);
+            assertEq(verdict(trial(d)), kind == 1 || kind == 2, "to a key, never to a rule");
+        }
+        d = solo(a(), setController(1, address(0)), noAssets(), 0, 0);
+        d.freshAfter[0].controller = address(0);
+        assertInvalid(d, "to nobody");
+    }
+
+    function test_AuthorityEndsWithTheCall() public view {
+        Anchor memory own = vault(rules[0], one(ETH, 9), "");
+        bytes memory effects = bytes.concat(controllerEffect(0, 1, bob), write(0, hex"01"));
+        Draft memory d = puppet(these(own), noAssets(), effects, 0);
+        d.freshAfter[0] = unleased(1, bob, 0, one(ETH, 9), hex"01");
+        assertValid(d, "written to after it was handed on");
+        d.calls[0].extra = bytes.concat(controllerEffect(0, 1, bob), leaseEffect(0, address(0), 0), write(0, hex"01"));
+        assertInvalid(d, "but a key's now, whom this rule makes no leases for");
+        d.calls[0].extra = bytes.concat(controllerEffect(0, 1, carol), controllerEffect(0, 1, bob), write(0, hex"01"));
+        assertInvalid(d, "nor hands on");
+        Call memory second = Call(PUPPET, RULE_GAS, 64, ids(0), new Signed[](0), write(0, hex"02"));
+        d.calls = new Call[](2);
+        (d.calls[0], d.calls[1]) = (puppet(these(own), noAssets(), effects, 0).calls[0], second);
+        d.freshAfter[0].data = hex"02";
+        assertInvalid(d, "by the next call");
+    }
+
+    function test_WhatARuleOpenedItMayHandOnIfItIsItsOwn() public view {
+        Anchor memory own = vault(rules[0], one(ETH, 9), "");
+        bytes memory effects = bytes.concat(write(0, hex"01"), openEffect(3, rules[0]), controllerEffect(1, 1, bob));
+        Draft memory d = puppet(these(own), noAssets(), effects, 1);
+        d.freshAfter[0].data = hex"01";
+        d.opened[0] = unleased(1, bob, 0, noAssets(), "");
+        assertValid(d, "opened under itself");
+        d.calls[0].extra = bytes.concat(write(0, hex"01"), openEffect(1, carol), controllerEffect(1, 1, bob));
+        assertInvalid(d, "opened for a key");
+        d.calls[0].extra = bytes.concat(write(0, hex"01"), openEffect(1, bob), controllerEffect(2, 1, bob));
+        assertInvalid(d, "a position beyond");
+    }
+
+    function _checkController(Anchor memory anchor, uint8 kind, address controller, bool valid, string memory what)
+        private
+        view
+    {
+        Draft memory d = puppet(these(anchor), noAssets(), controllerEffect(0, kind, controller), 0);
+        (d.freshAfter[0].kind, d.freshAfter[0].controller) = (kind, controller);
+        assertEq(verdict(trial(d)), valid, what);
+    }
+
     // ---------------------------------------------------------------- withdraw
 
     function test_WithdrawalsAreThoseOfTheStepInOrder() public view {

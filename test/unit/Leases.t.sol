@@ -231,8 +231,9 @@ contract LeasesTest is CohortTrials {
         Draft memory d = _credit(l, bytes.concat(credit, write(1, hex"01")), 5, one(ETH, 9), one(ETH, 13));
         d.freshAfter[1].data = hex"01";
         assertInvalid(d, "written to");
-        d = _credit(l, bytes.concat(credit, burn(1, 0, 1)), 5, one(issued(rules[0], 0), 2), noAssets());
-        d.freshAfter[1].assets = plus(one(ETH, 4), issued(rules[0], 0), 1);
+        bytes32 asset = issued(rules[0], 0);
+        IRule.Asset[] memory before = plus(one(ETH, 9), asset, 2);
+        d = _credit(l, bytes.concat(credit, burn(1, 0, 1)), 5, before, plus(one(ETH, 13), asset, 1));
         assertInvalid(d, "burnt from");
         d = _credit(l, bytes.concat(credit, withdrawEffect(1, bob, address(0), 1)), 5, one(ETH, 9), one(ETH, 12));
         d.withdrawals = new IBridge.Withdrawal[](1);
