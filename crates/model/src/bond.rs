@@ -115,18 +115,29 @@ impl Bond {
     /// Returns the bond and what left the balance.
     #[must_use]
     pub fn slash(self, lock: u64, posted: u64) -> (Self, u64) {
-        let slashed = lock.min(self.balance);
+        let (charged, slashed) = self.charge(lock);
         let from_before = if posted < self.epoch {
             lock.min(self.locked_before)
         } else {
             0
         };
         let bond = Self {
-            balance: self.balance - slashed,
             locked: self.locked.saturating_sub(lock - from_before),
             locked_before: self.locked_before - from_before,
-            ..self
+            ..charged
         };
         (bond, slashed)
+    }
+
+    /// Takes up to `amount` out of the balance, locked or not, and leaves the locks. Returns the bond and what left the
+    /// balance.
+    #[must_use]
+    pub fn charge(self, amount: u64) -> (Self, u64) {
+        let charged = amount.min(self.balance);
+        let bond = Self {
+            balance: self.balance - charged,
+            ..self
+        };
+        (bond, charged)
     }
 }

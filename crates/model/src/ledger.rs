@@ -9,6 +9,7 @@
 //! Beyond L1 it keeps the states behind the heads and judges every applied step when its batch is posted. After a lie the
 //! states of its anchors are unknown, and what builds on them is not judged: it falls with the lie.
 
+mod assign;
 mod challenge;
 mod claim;
 mod errors;
@@ -19,19 +20,20 @@ mod views;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use nthroot_protocol::{
-    AnchorId, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage, Withdrawal,
+    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage, Withdrawal,
 };
 
+pub use assign::{Assigned, Consent, Offer, Sale};
 pub use challenge::Conviction;
 pub use claim::{Claim, Payment};
 pub use errors::{
-    BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable, IdsExhausted,
+    AssignError, BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable, IdsExhausted,
     SubmitError, UnwindError, WordError,
 };
 pub use judge::{Judgement, Unjudged};
-pub use rollback::Rollback;
+pub use rollback::{Rollback, Unwinding};
 pub use submit::Submitted;
 pub use views::Lie;
 
@@ -68,10 +70,14 @@ struct Anchor {
     state: State,
 }
 
-/// A batch that was accepted: its word, which changes, and the rest, which does not.
+/// A batch that was accepted: what changes of it, as L1 keeps it, and what does not.
 #[derive(Debug, Clone)]
 struct Record {
     word: BatchWord,
+    /// What was paid, by position, if the batch has many withdrawals.
+    paid: U256,
+    /// The claims that were assigned, by position.
+    assigned: BTreeMap<u8, AssignedClaim>,
     /// None once it was pruned.
     accepted: Option<Arc<Accepted>>,
 }
@@ -109,6 +115,8 @@ pub struct Ledger {
     rules: BTreeMap<Address, u64>,
     global: GlobalWord,
     bonds: BTreeMap<Address, Bond>,
+    /// What came in less what went out, by token.
+    held: BTreeMap<Address, U256>,
     anchors: BTreeMap<AnchorId, Anchor>,
     slots: BTreeMap<(Address, u16), BatchId>,
     batches: BTreeMap<BatchId, Record>,
@@ -118,13 +126,14 @@ impl Ledger {
     /// The ledger of a bridge that was just deployed.
     pub fn new(params: Params, env: Env) -> Self {
         Self {
+            block: params.deployment_block,
             params,
             env,
-            block: params.deployment_block,
             hashes: BTreeMap::new(),
             rules: BTreeMap::new(),
             global: GlobalWord::default(),
             bonds: BTreeMap::new(),
+            held: BTreeMap::new(),
             anchors: BTreeMap::new(),
             slots: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -160,8 +169,25 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// If the controller or the amount is zero, or the block has no id left.
+    /// If the controller or the amount is zero, the token is not one to deposit or over its cap, or the block has no id left.
     pub fn deposit(&mut self, key: Key, token: Address, amount: u128) -> Result<BatchId, DepositError> {
+        if let Some(caps) = &self.params.caps {
+            let cap = *caps.get(&token).ok_or(DepositError::NotListed(token))?;
+            let balance = self.held(token).saturating_add(U256::from(amount));
+            if balance > cap {
+                return Err(DepositError::Cap { token, cap, balance });
+            }
+        }
+        self.on_deposited(key, token, amount)
+    }
+
+    /// A deposit that L1 tells of. Caps are not looked at: they bound a balance of which this ledger knows only what went
+    /// through the bridge's functions.
+    ///
+    /// # Errors
+    ///
+    /// If the controller or the amount is zero, or the block has no id left.
+    pub fn on_deposited(&mut self, key: Key, token: Address, amount: u128) -> Result<BatchId, DepositError> {
         if key.controller().is_zero() {
             return Err(DepositError::ZeroController);
         }
@@ -174,6 +200,7 @@ impl Ledger {
         let state = State::Known(Arc::new(state));
         self.anchors.insert(AnchorId::new(id, 0), Anchor { head, state });
         self.global.last = id;
+        self.receive(token, amount);
         Ok(id)
     }
 
@@ -185,6 +212,7 @@ impl Ledger {
     pub fn fund_bond(&mut self, proposer: Address, wei: u128) -> Result<(), BondError> {
         let bond = self.bond(proposer).fund(gwei(wei)?).ok_or(BondError::TooMuch(wei))?;
         self.bonds.insert(proposer, bond);
+        self.receive(Address::ZERO, wei);
         Ok(())
     }
 
@@ -199,6 +227,7 @@ impl Ledger {
         }
         let bond = self.bond(proposer).withdraw(gwei(wei)?, self.epoch())?;
         self.bonds.insert(proposer, bond);
+        self.send(Address::ZERO, wei);
         Ok(())
     }
 
@@ -216,6 +245,17 @@ impl Ledger {
                 record.accepted = None;
             }
         }
+    }
+
+    fn receive(&mut self, token: Address, amount: u128) {
+        let held = self.held.entry(token).or_default();
+        *held = held.saturating_add(U256::from(amount));
+    }
+
+    /// Never more than is there, unless a lie is paid out; then L1 could not pay either.
+    fn send(&mut self, token: Address, amount: u128) {
+        let held = self.held.entry(token).or_default();
+        *held = held.saturating_sub(U256::from(amount));
     }
 
     fn forget_hashes(&mut self) {

@@ -5,6 +5,7 @@
 //! judge: the fields of wire structs are public, so that tests and adversaries can encode what a decoder would refuse.
 
 pub mod account;
+pub mod assignment;
 pub mod batch;
 pub mod body;
 pub mod cohort;
@@ -27,6 +28,7 @@ pub mod word;
 mod codec;
 
 pub use account::AccountOp;
+pub use assignment::{AssignedClaim, Assignment};
 pub use batch::{Batch, BatchError, BatchHeader, FreshTouch, PlacedStep, RepeatedTouch, Step, Withdrawal};
 pub use body::{Authorisation, Body, BodyError, Call, Outflow};
 pub use codec::{Trailing, Truncated};

@@ -1,8 +1,8 @@
-//! Where the bridge keeps anchor heads and batch words (section 4.8).
+//! Where the bridge keeps what (section 4.8).
 
 use alloy_primitives::{Address, B256, keccak256};
 
-use crate::AnchorId;
+use crate::{AnchorId, BatchId};
 
 /// Slot of the global word.
 pub const GLOBAL_SLOT: B256 = B256::ZERO;
@@ -19,5 +19,21 @@ pub fn batch_slot(proposer: Address, k: u16) -> B256 {
     let mut slot = keccak256("nthroot.batch");
     slot[10..30].copy_from_slice(proposer.as_slice());
     slot[30..].copy_from_slice(&k.to_be_bytes());
+    slot
+}
+
+/// Slot of the bits of a batch with many withdrawals, set for what was paid: `first 27 bytes of keccak("nthroot.paid") ‖
+/// batch id (5)`.
+pub fn paid_slot(id: BatchId) -> B256 {
+    let mut slot = keccak256("nthroot.paid");
+    slot[27..].copy_from_slice(&id.to_bytes());
+    slot
+}
+
+/// Slot of an assigned claim: `first 26 bytes of keccak("nthroot.assignment") ‖ batch id (5) ‖ u8 position`.
+pub fn assignment_slot(id: BatchId, position: u8) -> B256 {
+    let mut slot = keccak256("nthroot.assignment");
+    slot[26..31].copy_from_slice(&id.to_bytes());
+    slot[31] = position;
     slot
 }

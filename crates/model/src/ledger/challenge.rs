@@ -99,12 +99,15 @@ impl Ledger {
         let (bond, slashed) = self.bond(proposer).slash(lock, posted);
         self.bonds.insert(proposer, bond);
         let slashed = u128::from(slashed) * u128::from(GWEI);
+        // The other half is burnt, but stays where it is.
+        let reward = slashed / 2;
+        self.send(Address::ZERO, reward);
         Ok(Conviction {
             batch: id,
             proposer,
             reason: None,
             slashed,
-            reward: slashed / 2,
+            reward,
             unwound: unwinds,
         })
     }

@@ -1,7 +1,7 @@
 //! Paying withdrawals (section 9).
 
-use alloy_primitives::B256;
-use nthroot_protocol::{BatchId, Preimage, Status, Withdrawal, tree};
+use alloy_primitives::{Address, B256, U256};
+use nthroot_protocol::{AssignedClaim, BatchId, Preimage, Status, Withdrawal, tree};
 
 use super::{ClaimError, Ledger, WordError};
 
@@ -16,6 +16,10 @@ pub struct Claim {
     pub siblings: Vec<B256>,
     /// Whether it was paid.
     pub paid: bool,
+    /// Who is paid: the withdrawal's recipient, until the claim is assigned.
+    pub recipient: Address,
+    /// How often it was assigned: the sequence of the next offer.
+    pub assignments: u128,
 }
 
 /// What L1 pays.
@@ -25,8 +29,10 @@ pub struct Payment {
     pub batch: BatchId,
     /// Position of the withdrawal.
     pub position: u8,
-    /// To whom, in what and how much.
+    /// In what and how much.
     pub withdrawal: Withdrawal,
+    /// To whom: its present recipient.
+    pub recipient: Address,
 }
 
 impl Ledger {
@@ -36,15 +42,17 @@ impl Ledger {
     ///
     /// If the batch is unknown or pruned.
     pub fn claims(&self, id: BatchId) -> Result<Vec<Claim>, WordError> {
-        let word = self.record(id)?.word;
         let withdrawals = &self.accepted(id)?.withdrawals;
         let leaves: Vec<B256> = withdrawals.iter().map(Withdrawal::leaf).collect();
         let claim = |(position, withdrawal): (u8, &Withdrawal)| {
+            let AssignedClaim { assignments, recipient } = self.assigned(id, position, withdrawal.recipient);
             Some(Claim {
                 position,
                 withdrawal: *withdrawal,
                 siblings: tree::siblings(&leaves, position.into())?,
-                paid: !word.is_unpaid(position),
+                paid: !self.is_unpaid(id, position),
+                recipient,
+                assignments,
             })
         };
         Ok((0..).zip(withdrawals).filter_map(claim).collect())
@@ -65,18 +73,10 @@ impl Ledger {
         let preimage = Preimage::decode(preimage).map_err(WordError::from)?;
         let batch = self.open_word(&preimage)?;
         self.require_status(batch, &[Status::Live])?;
-        self.check_final(batch)?;
-        self.check_unpaid(batch, position)?;
-        let (root, count) = (preimage.withdrawal_root, preimage.withdrawal_count);
-        if !tree::verify(root, withdrawal.leaf(), count.into(), position.into(), siblings) {
-            return Err(ClaimError::Opening(position));
-        }
-        self.pay(batch, position);
-        Ok(Payment {
-            batch,
-            position,
-            withdrawal,
-        })
+        self.check_window_over(batch)?;
+        self.check_no_older_fault(batch)?;
+        self.check_opening(&preimage, position, &withdrawal, siblings)?;
+        Ok(self.pay(batch, position, withdrawal))
     }
 
     /// A payment that L1 tells of.
@@ -85,38 +85,77 @@ impl Ledger {
     ///
     /// If there is no such batch, it is not live, or nothing is unpaid at this position: then this ledger is not that of
     /// the chain.
-    pub fn on_claimed(&mut self, id: BatchId, position: u8) -> Result<(), ClaimError> {
+    pub fn on_claimed(&mut self, id: BatchId, position: u8) -> Result<Payment, ClaimError> {
         self.require_status(id, &[Status::Live])?;
-        self.check_unpaid(id, position)?;
-        self.pay(id, position);
-        Ok(())
+        let withdrawal = self.unpaid(id, position)?;
+        Ok(self.pay(id, position, withdrawal))
     }
 
-    fn check_final(&self, id: BatchId) -> Result<(), ClaimError> {
-        if !self.window_is_over(id) {
-            return Err(ClaimError::InWindow {
-                id,
-                last: self.window_end(id),
-            });
-        }
+    fn check_window_over(&self, id: BatchId) -> Result<(), ClaimError> {
+        let last = self.window_end(id);
+        let over = self.window_is_over(id);
+        over.then_some(()).ok_or(ClaimError::InWindow { id, last })
+    }
+
+    pub(super) fn check_no_older_fault(&self, id: BatchId) -> Result<(), ClaimError> {
         match self.oldest_fault() {
             Some(fault) if fault < id => Err(ClaimError::Fault { id, fault }),
             _ => Ok(()),
         }
     }
 
-    fn check_unpaid(&self, id: BatchId, position: u8) -> Result<(), ClaimError> {
-        if self.record(id)?.word.is_unpaid(position) {
-            Ok(())
-        } else {
-            Err(ClaimError::NothingToPay(position))
-        }
+    /// Whether the withdrawal is the one at this position, and unpaid.
+    pub(super) fn check_opening(
+        &self,
+        preimage: &Preimage,
+        position: u8,
+        withdrawal: &Withdrawal,
+        siblings: &[B256],
+    ) -> Result<(), ClaimError> {
+        self.unpaid(preimage.id, position)?;
+        let (root, count) = (preimage.withdrawal_root, preimage.withdrawal_count);
+        let opens = tree::verify(root, withdrawal.leaf(), count.into(), position.into(), siblings);
+        opens.then_some(()).ok_or(ClaimError::Opening(position))
     }
 
-    fn pay(&mut self, id: BatchId, position: u8) {
-        if let Some(record) = self.batches.get_mut(&id) {
-            // An unpaid position is below 24.
-            record.word.unpaid &= !(1 << position);
+    /// The withdrawal at a position, if it is unpaid.
+    pub(super) fn unpaid(&self, id: BatchId, position: u8) -> Result<Withdrawal, ClaimError> {
+        let withdrawals = &self.accepted(id)?.withdrawals;
+        let unpaid = withdrawals.get(usize::from(position));
+        let unpaid = unpaid.filter(|_| self.is_unpaid(id, position));
+        unpaid.copied().ok_or(ClaimError::NothingToPay(position))
+    }
+
+    fn is_unpaid(&self, id: BatchId, position: u8) -> bool {
+        let count = self.preimage(id).map_or(0, |preimage| preimage.withdrawal_count);
+        let record = self.record(id);
+        record.is_ok_and(|record| record.word.is_unpaid(position, count, record.paid))
+    }
+
+    /// What was made of a claim whose withdrawal names this recipient.
+    pub(super) fn assigned(&self, id: BatchId, position: u8, recipient: Address) -> AssignedClaim {
+        let record = self.record(id).ok();
+        let assigned = record.and_then(|record| record.assigned.get(&position).copied());
+        assigned.unwrap_or(AssignedClaim {
+            assignments: 0,
+            recipient,
+        })
+    }
+
+    fn pay(&mut self, batch: BatchId, position: u8, withdrawal: Withdrawal) -> Payment {
+        let AssignedClaim { recipient, .. } = self.assigned(batch, position, withdrawal.recipient);
+        if let Some(record) = self.batches.get_mut(&batch) {
+            record.word = record.word.pay(position);
+            if record.word.many {
+                record.paid |= U256::ONE << position;
+            }
+        }
+        self.send(withdrawal.token, withdrawal.amount);
+        Payment {
+            batch,
+            position,
+            withdrawal,
+            recipient,
         }
     }
 }

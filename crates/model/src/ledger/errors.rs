@@ -1,7 +1,7 @@
 //! Why L1 would not do what it is asked to. Whoever gets one of these sorts them by what they embed: malformed input,
 //! a batch that is not (or no longer) as the caller believed, or a condition that time may change.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use nthroot_protocol::{AnchorId, BatchError, BatchId, EvidenceError, PreimageError, Status};
 
 use crate::{bond::BondTooLow, kernel::Undecided};
@@ -33,6 +33,19 @@ pub enum DepositError {
     /// Nothing arrived.
     #[error("the amount is zero")]
     ZeroAmount,
+    /// The deployment names its assets, and this is none of them.
+    #[error("token {0} cannot be deposited")]
+    NotListed(Address),
+    /// The bridge would hold more of the asset than its cap.
+    #[error("the bridge would hold {balance} of {token}, at most {cap} is allowed")]
+    Cap {
+        /// The token.
+        token: Address,
+        /// Its cap.
+        cap: U256,
+        /// What the bridge would hold.
+        balance: U256,
+    },
     /// No id left.
     #[error(transparent)]
     Ids(#[from] IdsExhausted),
@@ -118,7 +131,7 @@ pub enum SubmitError {
     #[error("no step is applied")]
     NothingApplied,
     /// The applied steps withdraw too often.
-    #[error("{0} withdrawals, at most 24 are allowed")]
+    #[error("{0} withdrawals, at most 255 are allowed")]
     TooManyWithdrawals(usize),
 }
 
@@ -259,6 +272,44 @@ pub enum ClaimError {
     /// The withdrawal is not the one committed to.
     #[error("the withdrawal does not open position {0}")]
     Opening(u8),
+}
+
+/// Why a claim is not assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AssignError {
+    /// It could not be paid, whether or not the window is over.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The claim belongs to somebody else.
+    #[error("the recipient is {expected}, not {actual}")]
+    NotRecipient {
+        /// The present recipient.
+        expected: Address,
+        /// Who should be it.
+        actual: Address,
+    },
+    /// Nobody can be paid at the zero address.
+    #[error("the next recipient is zero")]
+    ZeroRecipient,
+    /// The offer is past its deadline.
+    #[error("the offer held until block {deadline}, this is {block}")]
+    Expired {
+        /// Last block of the offer.
+        deadline: U256,
+        /// The current block.
+        block: u64,
+    },
+    /// The offer is not signed by the present recipient.
+    #[error("the signature is not that of {0}")]
+    Signature(Address),
+    /// More or less ether came along than is due.
+    #[error("{actual} wei were sent, {expected} are due")]
+    Value {
+        /// Wei due.
+        expected: U256,
+        /// Wei sent.
+        actual: U256,
+    },
 }
 
 /// Why there is no evidence against a step.

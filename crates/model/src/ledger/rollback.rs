@@ -1,9 +1,10 @@
 //! Condemning and unwinding (section 9).
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{Address, keccak256};
 use nthroot_protocol::{BatchId, Preimage, Status};
 
 use super::{CondemnError, Ledger, UnwindError, WordError};
+use crate::params::GWEI;
 
 /// What can be done at once to roll a fault back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,18 @@ pub enum Rollback {
     },
     /// Unwinding a faulty or condemned batch that is the head of all it wrote.
     Unwind(BatchId),
+}
+
+/// A batch that was unwound by itself, not in the transaction of its conviction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwinding {
+    /// The batch.
+    pub batch: BatchId,
+    /// Who posted it.
+    pub proposer: Address,
+    /// What whoever unwound it gets from the proposer's bond, in wei. None if the batch was faulty: that is paid by the
+    /// reward for its conviction.
+    pub orphan_fee: Option<u128>,
 }
 
 const DOOMED: [Status; 2] = [Status::Faulty, Status::Condemned];
@@ -72,33 +85,52 @@ impl Ledger {
         Ok(())
     }
 
-    /// Unwinds a faulty or condemned batch that is the head of every anchor it wrote.
+    /// Unwinds a faulty or condemned batch that is the head of every anchor it wrote. For an orphan, condemned but not
+    /// faulty, the sender gets a fee from its proposer's bond.
     ///
     /// # Errors
     ///
     /// If the preimage is not that of its word, the status does not allow it, or a later batch stands above.
-    pub fn unwind(&mut self, preimage: &[u8], entries: &[u8]) -> Result<BatchId, UnwindError> {
+    pub fn unwind(&mut self, preimage: &[u8], entries: &[u8]) -> Result<Unwinding, UnwindError> {
         let preimage = decode(preimage)?;
         let id = self.open_word(&preimage)?;
         self.require_status(id, &DOOMED)?;
         if keccak256(entries) != preimage.entries_hash {
             return Err(UnwindError::Entries(id));
         }
-        self.on_unwound(id)?;
-        Ok(id)
+        self.on_unwound(id)
     }
 
-    /// An unwinding that L1 tells of.
+    /// An unwinding that L1 tells of, other than one in the transaction of a conviction. It charges the orphan's fee; the
+    /// event of the fee adds nothing to it.
     ///
     /// # Errors
     ///
     /// If there is no such batch, its status does not allow it, or a later batch stands above: then this ledger is not that
     /// of the chain.
-    pub fn on_unwound(&mut self, id: BatchId) -> Result<(), UnwindError> {
+    pub fn on_unwound(&mut self, id: BatchId) -> Result<Unwinding, UnwindError> {
         self.require_status(id, &DOOMED)?;
         self.check_is_head(id)?;
+        let Preimage {
+            proposer,
+            entries_written,
+            ..
+        } = *self.preimage(id)?;
+        let is_orphan = self.status(id) == Some(Status::Condemned);
         self.restore(id)?;
-        Ok(())
+
+        let orphan_fee = is_orphan.then(|| {
+            let (bond, fee) = self.bond(proposer).charge(self.params.orphan_fee(entries_written));
+            self.bonds.insert(proposer, bond);
+            let wei = u128::from(fee) * u128::from(GWEI);
+            self.send(Address::ZERO, wei);
+            wei
+        });
+        Ok(Unwinding {
+            batch: id,
+            proposer,
+            orphan_fee,
+        })
     }
 
     /// What can be done now towards resolving the faults. Each step may make others possible; when there is none left and

@@ -1,8 +1,8 @@
 //! Posting a batch (section 4).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::{Address, U256, keccak256};
 use nthroot_protocol::{
     Batch, BatchHeader, BatchId, BatchWord, PreEntry, Preimage, Status,
     commitment::withdrawal_root,
@@ -166,6 +166,8 @@ impl Ledger {
             *id,
             Record {
                 word: *word,
+                paid: U256::ZERO,
+                assigned: BTreeMap::new(),
                 accepted: Some(Arc::new(accepted)),
             },
         );
@@ -177,7 +179,7 @@ fn preimage(id: BatchId, proposer: Address, header: BatchHeader, walk: &Walk) ->
     Preimage {
         id,
         proposer,
-        // At most 24 and 512: the batch was checked.
+        // At most 255 and 512: the batch was checked.
         withdrawal_count: u8::try_from(walk.withdrawals.len()).unwrap_or(u8::MAX),
         entries_written: u16::try_from(walk.entries.len()).unwrap_or(u16::MAX),
         entries_hash: keccak256(PreEntry::encode_list(&walk.entries)),

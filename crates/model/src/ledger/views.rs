@@ -1,6 +1,6 @@
 //! What a follower can ask.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use nthroot_protocol::{AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PreEntry, Preimage, Status, tree};
 
 use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
@@ -89,6 +89,12 @@ impl Ledger {
     /// A proposer's bond as it was last written.
     pub fn bond(&self, proposer: Address) -> Bond {
         self.bonds.get(&proposer).copied().unwrap_or_default()
+    }
+
+    /// What the bridge holds of a token (zero for ether) by what came in and went out through its functions, with bonds and
+    /// what was burnt. What was sent to it otherwise is not known here.
+    pub fn held(&self, token: Address) -> U256 {
+        self.held.get(&token).copied().unwrap_or_default()
     }
 
     /// What a proposer could lock now, in gwei.
