@@ -7,12 +7,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, Effect, FragmentId, Kind};
 
-use crate::world::{CLOCK, ETH, PROPOSER, TOKEN, anchor, holder, open, transfer, usd};
+use crate::world::{CLOCK, ETH, PROPOSER, TOKEN, anchor, holder, open_cohort, transfer, usd};
 
 fn view(id: FragmentId) -> FragmentView {
     FragmentView {
         id,
-        kind: Kind::Key,
+        kind: Kind::Secp256k1,
         controller: holder(1),
         assets: Vec::new(),
         data: Vec::new(),
@@ -47,6 +47,7 @@ fn pay(to: FragmentId) -> AccountOp {
 
 fn open_kind(kind: u8) -> AccountOp {
     AccountOp::Open {
+        depth: 4,
         kind,
         controller: holder(3),
         assets: vec![(ETH, 1), (usd(), 2)],
@@ -63,7 +64,7 @@ fn operations_become_effects_in_the_order_of_signers_and_payloads() {
     let first = AccountOp::encode_payload(&[open_kind(1), pay(anchor(2).fragment())]);
     let second = AccountOp::encode_payload(&[withdraw, open_kind(1)]);
     let effects = [
-        open(1, holder(3)),
+        open_cohort(4, 1, holder(3)),
         transfer(0, 4, ETH, 1),
         transfer(0, 4, usd(), 2),
         // The first listed position with the id.
@@ -74,7 +75,7 @@ fn operations_become_effects_in_the_order_of_signers_and_payloads() {
             token: TOKEN,
             amount: 6,
         },
-        open(1, holder(3)),
+        open_cohort(4, 1, holder(3)),
         transfer(3, 5, ETH, 1),
         transfer(3, 5, usd(), 2),
     ];
@@ -101,7 +102,7 @@ fn everything_else_fails() {
     check(encode(pay(FragmentId::ZERO)), b"", "fragment 0.0/0#0 is not listed");
     check(encode(open_kind(3)), b"", "a fragment of kind 3 cannot be opened");
     check(vec![0], b"", "account operation code 0 is unknown");
-    check(vec![4], b"", "account operation code 4 is unknown");
+    check(vec![7], b"", "account operation code 7 is unknown");
     let mut cut = encode(pay(anchor(2).fragment()));
     cut.pop();
     check(cut, b"", "the input ends at byte 43, 1 bytes short");
@@ -110,6 +111,7 @@ fn everything_else_fails() {
 #[test]
 fn more_fragments_than_a_position_can_name_fail() {
     let open = AccountOp::Open {
+        depth: 0,
         kind: 1,
         controller: Address::repeat_byte(1),
         assets: Vec::new(),

@@ -5,7 +5,7 @@ use nthroot_model::{
     invalid::{CallFault, EffectFault, Invalid},
     kernel::Failure,
 };
-use nthroot_protocol::{AssetId, Effect};
+use nthroot_protocol::{AssetId, Effect, KeyError};
 
 use crate::world::{
     Consent, ETH, PUPPET, Scene, TAG, TOKEN, gold, holder, open, owned, puppet, ruled, transfer, usd, with, write,
@@ -189,17 +189,22 @@ fn data_has_at_most_2048_bytes() {
 #[test]
 fn a_key_or_a_fragment_of_the_same_rule_is_opened() {
     let other = Address::repeat_byte(0x33);
-    for kind in [0, 2, 4, 0x81, 0x83, 255] {
-        check(&[open(kind, other)], EffectFault::OpenKind(kind));
+    for kind in [0, 4, 0x81, 0x83, 255] {
+        check(&[open(kind, other)], EffectFault::Key(KeyError::Kind(kind)));
     }
-    check(&[open(1, Address::ZERO)], EffectFault::ZeroController);
+    for kind in [1, 2] {
+        check(
+            &[open(kind, Address::ZERO)],
+            EffectFault::Key(KeyError::ZeroController),
+        );
+    }
     let elsewhere = |controller| EffectFault::OpenUnderOtherRule {
         controller,
         rule: PUPPET,
     };
     check(&[open(3, other)], elsewhere(other));
     check(&[open(3, Address::ZERO)], elsewhere(Address::ZERO));
-    check_applied(&[open(3, PUPPET), open(1, other)]);
+    check_applied(&[open(3, PUPPET), open(1, other), open(2, other)]);
 }
 
 #[test]

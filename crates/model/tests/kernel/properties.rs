@@ -14,7 +14,7 @@ use nthroot_protocol::{AssetId, Effect, Fragment, Withdrawal};
 use proptest::{prelude::*, test_runner::RngSeed};
 
 use crate::world::{
-    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, TAG, TOKEN, account, gold, holder, owned, puppet, ruled, usd, with,
+    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, TAG, TOKEN, account, gold, holder, open, owned, puppet, ruled, usd, with,
     write,
 };
 
@@ -52,7 +52,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         2 => (position(), tag(), amount()).prop_map(|(to, tag, amount)| Effect::Mint { to, tag, amount }),
         2 => (position(), tag(), amount()).prop_map(|(from, tag, amount)| Effect::Burn { from, tag, amount }),
         1 => (position(), proptest::collection::vec(any::<u8>(), 1..40)).prop_map(|(fragment, data)| write(fragment, &data)),
-        2 => controller.prop_map(|(kind, controller)| Effect::Open { kind, controller }),
+        2 => controller.prop_map(|(kind, controller)| open(kind, controller)),
         2 => (position(), token, amount()).prop_map(|(from, token, amount)| Effect::Withdraw {
             from,
             recipient: holder(6),
@@ -138,7 +138,7 @@ proptest! {
     #[test]
     fn assets_are_conserved(effects in proptest::collection::vec(effect(), 0..24)) {
         let (scene, kept, outcome) = applicable(effects);
-        let mut before = sums(scene.fresh.iter().map(|(_, fragment)| fragment));
+        let mut before = sums(scene.fresh.iter().map(|touched| &touched.header));
         let mut after = sums(outcome.states.iter());
         for effect in &kept {
             match effect {
@@ -208,7 +208,7 @@ proptest! {
         scene.calls.push(call(wrong));
         let refused = matches!(
             scene.execute(),
-            Err(Failure::Invalid(Invalid::Call { fault: CallFault::Signer { .. } | CallFault::NonceExhausted { .. }, .. }))
+            Err(Failure::Invalid(Invalid::Call { fault: CallFault::Signature { .. } | CallFault::NonceExhausted { .. }, .. }))
         );
         prop_assert!(refused);
     }
@@ -257,7 +257,7 @@ proptest! {
         let _ = random.evaluate();
 
         let mut random = posted;
-        random.pre_states[0] = state;
+        random.proofs[0].states[0] = state;
         let _ = random.evaluate();
 
         let mut random = honest;

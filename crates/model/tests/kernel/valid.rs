@@ -40,6 +40,7 @@ fn pay(n: u16, asset: AssetId, amount: u128) -> AccountOp {
 
 fn open_for(n: u8, amounts: &[u128]) -> AccountOp {
     AccountOp::Open {
+        depth: 0,
         kind: 1,
         controller: holder(n),
         assets: amounts.iter().map(|amount| (ETH, *amount)).collect(),
@@ -297,7 +298,7 @@ fn a_rule_sees_the_clock_the_proposer_and_the_listed_fragments_in_order() {
             },
             FragmentView {
                 id: anchor(1).fragment(),
-                kind: Kind::Key,
+                kind: Kind::Secp256k1,
                 controller: holder(1),
                 assets: vec![(gold(), 2)],
                 data: Vec::new(),

@@ -1,11 +1,11 @@
-//! Each condition on a whole step (points 1, 2, 4, 5 and 6 of section 6), by the honest step with one thing changed.
+//! Each condition on a whole step (points 1, 2, 5, 6 and 7 of section 6), by the honest step with one thing changed.
 
 use nthroot_model::{
     invalid::{CallFault, Invalid},
     kernel::{Failure, Undecided, Verdict},
 };
 use nthroot_protocol::{
-    AccountOp, BodyError, Evidence, FragmentError, PlacedStep, Root, Trailing, Withdrawal, proof_gas::PROOF_GAS,
+    AccountOp, AnchorProof, BodyError, Evidence, FragmentError, PlacedStep, Root, Trailing, Withdrawal, proof_gas::PROOF_GAS,
 };
 
 use crate::world::{
@@ -52,10 +52,10 @@ fn a_body_is_well_formed() {
     check(append, |_| Invalid::Body(BodyError::Trailing(Trailing(1))));
     let form = |posted: &mut Posted| {
         let mut body = posted.placed.step.body.to_vec();
-        body[0] = 1;
+        body[0] = 2;
         posted.placed.step.body = body.into();
     };
-    check(form, |_| Invalid::Body(BodyError::Form(1)));
+    check(form, |_| Invalid::Body(BodyError::Form(2)));
 }
 
 /// Section 7.1, in one formula.
@@ -65,16 +65,17 @@ fn proof_gas(posted: &Posted, scene: &Scene) -> u64 {
         placed: posted.placed.clone(),
         // Step 9 of 20 has 7 siblings in its run of 8, and 2 above: the runs are of 8, 8 and 4.
         siblings: vec![alloy_primitives::B256::ZERO; 9],
-        pre_states: posted.pre_states.clone(),
+        proofs: posted.proofs.clone(),
     };
     let length = |length: usize| u64::try_from(length).unwrap();
     let (e, p) = (
         length(evidence.encode().len()),
-        length(posted.pre_states.concat().len()),
+        length(posted.proofs.iter().flat_map(|proof| &proof.states).map(Vec::len).sum()),
     );
     let s = length(posted.placed.step.encode().len()) + p;
-    let t = length(posted.placed.step.touches());
-    let mut evaluation = 30_000 + 40 * s + 5_000 * t;
+    let f = length(posted.placed.step.touches() + scene.body().further_leaves());
+    let n = length(posted.proofs.iter().map(|proof| proof.siblings.len()).sum());
+    let mut evaluation = 30_000 + 40 * s + 6_000 * f + 600 * n;
     let mut effects = 0;
     for call in &scene.calls {
         let signed: usize = call.authorisations.iter().map(|a| a.outflows.len()).sum();
@@ -106,14 +107,15 @@ fn proof_gas_is_at_most_the_ceiling() {
 
 #[test]
 fn every_pre_state_is_a_state() {
-    for index in 0..3 {
-        let change = |posted: &mut Posted| posted.pre_states[index].push(0);
+    // Between the fresh touches and the repeated one stands an opened one, which has no pre-state.
+    for (place, fragment) in [(0, 0), (1, 1), (2, 3)] {
+        let change = |posted: &mut Posted| posted.proofs[place].states[0].push(0);
         let error = FragmentError::Trailing(Trailing(1));
-        check(change, |_| Invalid::PreState { index, error });
+        check(change, |_| Invalid::PreState { fragment, error });
     }
-    let change = |posted: &mut Posted| posted.pre_states[1][1] = 2;
-    let error = FragmentError::Kind(2);
-    check(change, |_| Invalid::PreState { index: 1, error });
+    let change = |posted: &mut Posted| posted.proofs[1].states[0][1] = 4;
+    let error = FragmentError::Kind(4);
+    check(change, |_| Invalid::PreState { fragment: 1, error });
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn each_root_is_that_of_the_state_left() {
         check(
             |posted| root(&mut posted.placed.step, fragment, stated),
             |_| Invalid::Root {
-                fragment,
+                touch: fragment,
                 stated,
                 actual: state.root(),
             },
@@ -198,21 +200,22 @@ fn a_fragment_is_new_if_its_anchor_carries_the_batchs_id() {
 fn a_rule_without_a_twin_leaves_the_step_undecided_unless_it_is_invalid_before() {
     let mut posted = scene().post();
     posted.preimage.header.rules[0] = UNKNOWN;
-    posted.pre_states[1] = crate::world::fragment(nthroot_protocol::Kind::Rule, UNKNOWN, &[]).encode();
-    posted.pre_states[2] = posted.pre_states[1].clone();
+    posted.proofs[1] =
+        AnchorProof::single(crate::world::fragment(nthroot_protocol::Kind::Rule, UNKNOWN, &[]).encode());
+    posted.proofs[2] = posted.proofs[1].clone();
     assert_eq!(posted.evaluate(), Err(Undecided::UnknownRule(UNKNOWN)));
-    posted.pre_states[0] = Vec::new();
+    posted.proofs[0].states[0] = vec![0];
     assert!(matches!(
         posted.evaluate(),
-        Ok(Verdict::Invalid(Invalid::PreState { index: 0, .. }))
+        Ok(Verdict::Invalid(Invalid::PreState { fragment: 0, .. }))
     ));
 }
 
 #[test]
 fn arguments_that_are_not_of_one_step_say_nothing_about_it() {
-    let check = |change: fn(&mut PlacedStep, &mut Vec<Vec<u8>>), undecided: Undecided| {
+    let check = |change: fn(&mut PlacedStep, &mut Vec<AnchorProof>), undecided: Undecided| {
         let mut posted = scene().post();
-        change(&mut posted.placed, &mut posted.pre_states);
+        change(&mut posted.placed, &mut posted.proofs);
         assert_eq!(posted.evaluate(), Err(undecided));
     };
     let count = |expected, actual| Undecided::Count { expected, actual };
@@ -222,8 +225,13 @@ fn arguments_that_are_not_of_one_step_say_nothing_about_it() {
     );
     check(|placed, _| placed.opened.clear(), count(1, 0));
     check(|placed, _| placed.again.clear(), count(1, 0));
-    check(|_, pre_states| drop(pre_states.pop()), count(3, 2));
-    check(|_, pre_states| pre_states.push(Vec::new()), count(3, 4));
+    check(|_, proofs| drop(proofs.pop()), count(3, 2));
+    check(|_, proofs| proofs.push(AnchorProof::single(Vec::new())), count(3, 4));
+    check(|_, proofs| proofs[1].states.clear(), count(1, 0));
+    check(|_, proofs| proofs[1].states.push(Vec::new()), count(1, 2));
+    check(|_, proofs| proofs[1].siblings.push(Default::default()), count(0, 1));
+    check(|_, proofs| proofs[1].depth = 1, count(1, 0));
+    check(|_, proofs| proofs[1].depth = 25, Undecided::Depth(25));
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! A batch, some keys and rules, and a step to be changed in one place.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, B256};
 use k256::ecdsa::SigningKey;
 use nthroot_model::{
+    anchor::{self, AnchorState},
+    authenticator::Authenticator,
     kernel::{self, Env, Failure, Outcome, Terms, Touch, Undecided, Verdict},
     rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules},
-    signing,
+    signing::{self, Signer},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
-    FreshTouch, Kind, Outflow, PlacedStep, Preimage, RepeatedTouch, SignedMessage, Step,
+    AccountOp, AnchorId, AnchorProof, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
+    FreshTouch, Kind, LeafTable, Lease, Outflow, PlacedStep, Preimage, RepeatedTouch, Root, SignedMessage, Step,
 };
 
 pub(crate) const CLOCK: u64 = 1_000;
@@ -50,6 +54,20 @@ pub(crate) fn holder(n: u8) -> Address {
     signing::address_of(&key(n))
 }
 
+/// A P-256 key.
+pub(crate) fn passkey(n: u8) -> p256::ecdsa::SigningKey {
+    p256::ecdsa::SigningKey::from_slice(&[n; 32]).unwrap()
+}
+
+pub(crate) fn passkey_holder(n: u8) -> Address {
+    passkey(n).key().controller()
+}
+
+/// The P-256 key in an authenticator.
+pub(crate) fn authenticator(n: u8) -> Authenticator {
+    Authenticator::new(passkey(n), "wallet.example")
+}
+
 pub(crate) fn fragment(kind: Kind, controller: Address, assets: &[(AssetId, u128)]) -> Fragment {
     let mut fragment = Fragment::new(kind, controller);
     fragment.assets = assets.iter().copied().collect();
@@ -58,7 +76,18 @@ pub(crate) fn fragment(kind: Kind, controller: Address, assets: &[(AssetId, u128
 
 /// A fragment of key n.
 pub(crate) fn owned(n: u8, assets: &[(AssetId, u128)]) -> Fragment {
-    fragment(Kind::Key, holder(n), assets)
+    fragment(Kind::Secp256k1, holder(n), assets)
+}
+
+/// A fragment of P-256 key n.
+pub(crate) fn passkey_owned(n: u8, assets: &[(AssetId, u128)]) -> Fragment {
+    fragment(Kind::P256, passkey_holder(n), assets)
+}
+
+/// The fragment with a lease of its anchor.
+pub(crate) fn leased(mut fragment: Fragment, holder: Address, last_block: u64) -> Fragment {
+    fragment.lease = Some(Lease { holder, last_block });
+    fragment
 }
 
 /// A fragment of the puppet.
@@ -80,11 +109,21 @@ pub(crate) fn new_anchor(n: u16) -> AnchorId {
     AnchorId::new(batch(), n)
 }
 
+/// How a key signs. The key is a P-256 key for the last two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scheme {
+    Secp256k1,
+    P256,
+    WebAuthn,
+}
+
 /// What a key consents to.
 #[derive(Clone)]
 pub(crate) struct Consent {
     pub(crate) key: u8,
+    pub(crate) scheme: Scheme,
     pub(crate) anchor: AnchorId,
+    pub(crate) leaf: u32,
     pub(crate) nonce: u64,
     pub(crate) valid_until: u64,
     pub(crate) outflows: Vec<Outflow>,
@@ -96,12 +135,28 @@ impl Consent {
     pub(crate) fn of(key: u8) -> Self {
         Self {
             key,
+            scheme: Scheme::Secp256k1,
             anchor: anchor(key.into()),
+            leaf: 0,
             nonce: 0,
             valid_until: CLOCK,
             outflows: Vec::new(),
             payload: Vec::new(),
         }
+    }
+
+    /// Key n consents for a leaf of the cohort at anchor m.
+    pub(crate) fn at(key: u8, anchor_of: u16, leaf: u32) -> Self {
+        Self {
+            anchor: anchor(anchor_of),
+            leaf,
+            ..Self::of(key)
+        }
+    }
+
+    pub(crate) fn by(mut self, scheme: Scheme) -> Self {
+        self.scheme = scheme;
+        self
     }
 
     pub(crate) fn outflow(mut self, asset: AssetId, amount: u128) -> Self {
@@ -124,12 +179,16 @@ impl Consent {
         let message = SignedMessage {
             rule,
             payload: self.payload.clone().into(),
-            fragment: self.anchor.fragment(),
+            fragment: self.anchor.leaf(self.leaf).unwrap(),
             nonce: self.nonce,
             valid_until: self.valid_until,
             outflows: self.outflows.clone(),
         };
-        signing::authorise(&key(self.key), &DOMAIN, &message, position)
+        match self.scheme {
+            Scheme::Secp256k1 => signing::authorise(&key(self.key), &DOMAIN, &message, position),
+            Scheme::P256 => signing::authorise(&passkey(self.key), &DOMAIN, &message, position),
+            Scheme::WebAuthn => signing::authorise(&authenticator(self.key), &DOMAIN, &message, position),
+        }
     }
 }
 
@@ -179,20 +238,92 @@ pub(crate) fn write(fragment: u8, data: &[u8]) -> Effect {
 }
 
 pub(crate) fn open(kind: u8, controller: Address) -> Effect {
-    Effect::Open { kind, controller }
+    open_cohort(0, kind, controller)
+}
+
+pub(crate) fn open_cohort(depth: u8, kind: u8, controller: Address) -> Effect {
+    Effect::Open {
+        depth,
+        kind,
+        controller,
+    }
+}
+
+pub(crate) fn open_leaf(header: u8, kind: u8, controller: Address) -> Effect {
+    Effect::OpenLeaf {
+        header,
+        kind,
+        controller,
+    }
+}
+
+pub(crate) fn set_controller(fragment: u8, kind: u8, controller: Address) -> Effect {
+    Effect::SetController {
+        fragment,
+        kind,
+        controller,
+    }
+}
+
+pub(crate) fn set_lease(fragment: u8, holder: Address, last_block: u64) -> Effect {
+    Effect::SetLease {
+        fragment,
+        holder,
+        last_block,
+    }
 }
 
 /// Return type of a twin.
 pub(crate) type Returned = Result<Vec<u8>, RuleFailure>;
+
+/// An anchor that a step touches, before the step.
+#[derive(Clone)]
+pub(crate) struct Touched {
+    pub(crate) anchor: AnchorId,
+    pub(crate) depth: u8,
+    pub(crate) header: Fragment,
+    /// The further leaves that exist.
+    pub(crate) leaves: BTreeMap<u32, Fragment>,
+    /// Those that the step works on.
+    pub(crate) named: Vec<u32>,
+}
+
+impl Touched {
+    fn single(anchor: AnchorId, header: Fragment) -> Self {
+        Self {
+            anchor,
+            depth: 0,
+            header,
+            leaves: BTreeMap::new(),
+            named: Vec::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> AnchorState {
+        let mut state = AnchorState::new(self.depth, self.header.clone());
+        for (leaf, fragment) in &self.leaves {
+            assert!(state.set(*leaf, fragment.clone()));
+        }
+        state
+    }
+
+    fn touch(&self) -> Touch {
+        let named = self.named.iter().map(|leaf| (*leaf, self.leaves.get(leaf).cloned()));
+        Touch {
+            anchor: Some(self.anchor).filter(|anchor| anchor.batch() != batch()),
+            leaves: std::iter::once((0, Some(self.header.clone()))).chain(named).collect(),
+        }
+    }
+}
 
 /// A step before it is evaluated.
 #[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) env: Env,
     pub(crate) terms: Terms,
-    pub(crate) fresh: Vec<(AnchorId, Fragment)>,
+    pub(crate) fresh: Vec<Touched>,
     pub(crate) opened: usize,
-    pub(crate) again: Vec<(AnchorId, Fragment)>,
+    pub(crate) again: Vec<Touched>,
     pub(crate) calls: Vec<Call>,
 }
 
@@ -224,7 +355,19 @@ impl Scene {
 
     /// With a fresh touch of anchor n.
     pub(crate) fn fresh(mut self, n: u16, fragment: Fragment) -> Self {
-        self.fresh.push((anchor(n), fragment));
+        self.fresh.push(Touched::single(anchor(n), fragment));
+        self
+    }
+
+    /// With a fresh touch of the cohort at anchor n, of which the step works on these leaves, existing or not.
+    pub(crate) fn cohort(mut self, n: u16, depth: u8, header: Fragment, leaves: &[(u32, Option<Fragment>)]) -> Self {
+        let existing = leaves.iter().filter_map(|(leaf, state)| Some((*leaf, state.clone()?)));
+        self.fresh.push(Touched {
+            depth,
+            leaves: existing.collect(),
+            named: leaves.iter().map(|(leaf, _)| *leaf).collect(),
+            ..Touched::single(anchor(n), header)
+        });
         self
     }
 
@@ -234,7 +377,7 @@ impl Scene {
     }
 
     pub(crate) fn again(mut self, anchor: AnchorId, fragment: Fragment) -> Self {
-        self.again.push((anchor, fragment));
+        self.again.push(Touched::single(anchor, fragment));
         self
     }
 
@@ -244,46 +387,50 @@ impl Scene {
     }
 
     pub(crate) fn body(&self) -> Body {
+        let touched = self.fresh.iter().chain(&self.again);
+        let table = LeafTable(touched.map(|touched| touched.named.clone()).collect());
         Body {
+            leaves: (!table.is_empty()).then_some(table),
             calls: self.calls.clone(),
         }
     }
 
     pub(crate) fn execute(&self) -> Result<Outcome, Failure> {
-        let touch = |(anchor, state): &(AnchorId, Fragment)| Touch {
-            anchor: Some(*anchor).filter(|anchor| anchor.batch() != batch()),
-            state: Some(state.clone()),
-        };
         let new = Touch {
             anchor: None,
-            state: None,
+            leaves: vec![(0, None)],
         };
-        let touches = self.fresh.iter().map(touch);
+        let touches = self.fresh.iter().map(Touched::touch);
         let touches = touches.chain(std::iter::repeat_n(new, self.opened));
-        let touches = touches.chain(self.again.iter().map(touch));
+        let touches = touches.chain(self.again.iter().map(Touched::touch));
         kernel::execute(&self.env, &self.terms, &self.body(), touches.collect())
     }
 
     /// The step as an honest proposer posts it.
     pub(crate) fn post(&self) -> Posted {
         let outcome = self.execute().unwrap();
-        let mut roots = outcome.states.iter().map(Fragment::root);
+        let root = Root::default();
+        let fresh = self.fresh.iter().map(|touched| FreshTouch {
+            anchor: touched.anchor,
+            root,
+            parent: touched.anchor.batch(),
+        });
+        let again = (0..).take(self.again.len()).map(|entry| RepeatedTouch { entry, root });
+        let mut step = Step {
+            fresh: fresh.collect(),
+            opened: vec![root; self.opened],
+            again: again.collect(),
+            withdrawals: outcome.withdrawals.clone(),
+            body: self.body().encode().into(),
+        };
+        let before: Vec<AnchorState> = self.fresh.iter().chain(&self.again).map(Touched::state).collect();
+        let proofs = anchor::prove(&step, &before);
+        let after = anchor::advance(&step, before, &outcome);
+        let mut roots = after.iter().map(AnchorState::root);
         let mut root = || roots.next().unwrap();
-        let mut step = Step::default();
-        for (anchor, _) in &self.fresh {
-            step.fresh.push(FreshTouch {
-                anchor: *anchor,
-                root: root(),
-                parent: anchor.batch(),
-            });
-        }
-        step.opened = (0..self.opened).map(|_| root()).collect();
-        for entry in (0..).take(self.again.len()) {
-            step.again.push(RepeatedTouch { entry, root: root() });
-        }
-        step.withdrawals.clone_from(&outcome.withdrawals);
-        step.body = self.body().encode().into();
-        let states = self.fresh.iter().chain(&self.again);
+        step.fresh.iter_mut().for_each(|touch| touch.root = root());
+        step.opened.fill_with(&mut root);
+        step.again.iter_mut().for_each(|touch| touch.root = root());
         Posted {
             env: self.env.clone(),
             preimage: Preimage {
@@ -310,10 +457,10 @@ impl Scene {
             placed: PlacedStep {
                 index: 9,
                 opened: (50..).take(self.opened).map(new_anchor).collect(),
-                again: self.again.iter().map(|(anchor, _)| *anchor).collect(),
+                again: self.again.iter().map(|touched| touched.anchor).collect(),
                 step,
             },
-            pre_states: states.map(|(_, state)| state.encode()).collect(),
+            proofs,
         }
     }
 }
@@ -324,11 +471,11 @@ pub(crate) struct Posted {
     pub(crate) env: Env,
     pub(crate) preimage: Preimage,
     pub(crate) placed: PlacedStep,
-    pub(crate) pre_states: Vec<Vec<u8>>,
+    pub(crate) proofs: Vec<AnchorProof>,
 }
 
 impl Posted {
     pub(crate) fn evaluate(&self) -> Result<Verdict, Undecided> {
-        kernel::evaluate(&self.env, &self.preimage, &self.placed, &self.pre_states)
+        kernel::evaluate(&self.env, &self.preimage, &self.placed, &self.proofs)
     }
 }
