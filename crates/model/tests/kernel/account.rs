@@ -7,7 +7,9 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, Effect, FragmentId, Kind};
 
-use crate::world::{CLOCK, ETH, PROPOSER, TOKEN, anchor, holder, open_cohort, transfer, usd};
+use crate::world::{
+    CLOCK, ETH, PROPOSER, TOKEN, anchor, holder, open_cohort, open_leaf, set_controller, set_lease, transfer, usd,
+};
 
 fn view(id: FragmentId) -> FragmentView {
     FragmentView {
@@ -86,6 +88,41 @@ fn operations_become_effects_in_the_order_of_signers_and_payloads() {
 }
 
 #[test]
+fn a_signer_sets_its_controller_and_lease_and_opens_leaves_of_its_cohort() {
+    let ops = [
+        AccountOp::SetLease {
+            holder: holder(7),
+            last_block: 9,
+        },
+        AccountOp::OpenLeaf {
+            kind: 2,
+            controller: holder(3),
+            assets: vec![(ETH, 1), (usd(), 2)],
+        },
+        open_kind(1),
+        AccountOp::SetController {
+            kind: 3,
+            controller: holder(8),
+        },
+    ];
+    let effects = [
+        set_lease(1, holder(7), 9),
+        open_leaf(1, 2, holder(3)),
+        transfer(1, 4, ETH, 1),
+        transfer(1, 4, usd(), 2),
+        open_cohort(4, 1, holder(3)),
+        transfer(1, 5, ETH, 1),
+        transfer(1, 5, usd(), 2),
+        // The kernel refuses that, not the rule.
+        set_controller(1, 3, holder(8)),
+    ];
+    assert_eq!(
+        transition(&[(1, AccountOp::encode_payload(&ops))], b""),
+        Ok(Effect::encode_list(&effects))
+    );
+}
+
+#[test]
 fn an_empty_payload_consents_and_does_nothing() {
     assert_eq!(transition(&[(0, Vec::new())], b""), Ok(Vec::new()));
     assert_eq!(transition(&[], b""), Ok(Vec::new()));
@@ -101,6 +138,12 @@ fn everything_else_fails() {
     check(encode(pay(anchor(3).fragment())), b"", "fragment 3.1/0#0 is not listed");
     check(encode(pay(FragmentId::ZERO)), b"", "fragment 0.0/0#0 is not listed");
     check(encode(open_kind(3)), b"", "a fragment of kind 3 cannot be opened");
+    let leaf = AccountOp::OpenLeaf {
+        kind: 3,
+        controller: holder(3),
+        assets: Vec::new(),
+    };
+    check(encode(leaf), b"", "a fragment of kind 3 cannot be opened");
     check(vec![0], b"", "account operation code 0 is unknown");
     check(vec![7], b"", "account operation code 7 is unknown");
     let mut cut = encode(pay(anchor(2).fragment()));

@@ -5,10 +5,11 @@ use nthroot_model::{
     invalid::{CallFault, EffectFault, Invalid},
     kernel::Failure,
 };
-use nthroot_protocol::{AssetId, Effect, KeyError};
+use nthroot_protocol::{AccountOp, AssetId, Effect, KeyError, Lease};
 
 use crate::world::{
-    Consent, ETH, PUPPET, Scene, TAG, TOKEN, gold, holder, open, owned, puppet, ruled, transfer, usd, with, write,
+    ACCOUNT, CLOCK, Consent, ETH, PUPPET, Scene, TAG, TOKEN, account, gold, holder, leased, open, owned, puppet, ruled,
+    set_controller, set_lease, transfer, usd, with, write,
 };
 
 const RECIPIENT: Address = Address::repeat_byte(0x44);
@@ -193,10 +194,7 @@ fn a_key_or_a_fragment_of_the_same_rule_is_opened() {
         check(&[open(kind, other)], EffectFault::Key(KeyError::Kind(kind)));
     }
     for kind in [1, 2] {
-        check(
-            &[open(kind, Address::ZERO)],
-            EffectFault::Key(KeyError::ZeroController),
-        );
+        check(&[open(kind, Address::ZERO)], EffectFault::Key(KeyError::ZeroController));
     }
     let elsewhere = |controller| EffectFault::OpenUnderOtherRule {
         controller,
@@ -223,4 +221,115 @@ fn a_step_withdraws_at_most_15_times() {
     let effects = vec![withdraw(1, RECIPIENT, TOKEN, 1); 16];
     check(&effects, EffectFault::TooManyWithdrawals);
     check_applied(&effects[..15]);
+}
+
+#[test]
+fn a_rule_hands_over_what_is_its_own_and_never_what_is_a_keys() {
+    check_applied(&[set_controller(1, 1, holder(4)), set_controller(2, 2, holder(4))]);
+    check(&[set_controller(0, 1, holder(4))], EffectFault::KeysOwn { position: 0 });
+    check(&[set_lease(0, holder(4), CLOCK)], EffectFault::KeysOwn { position: 0 });
+    // Once it was handed over it is a key's; the call can go on to debit it, but not to take it back.
+    let handed = set_controller(1, 1, holder(4));
+    check_applied(&[handed.clone(), transfer(1, 0, ETH, 1)]);
+    for again in [set_controller(1, 2, holder(4)), set_lease(1, holder(4), CLOCK)] {
+        check(&[handed.clone(), again], EffectFault::KeysOwn { position: 1 });
+    }
+    // What it has just opened under itself, too.
+    check_applied(&[open(3, PUPPET), set_controller(3, 1, holder(4))]);
+    let none = EffectFault::NoAuthority { position: 3 };
+    check(&[open(1, holder(2)), set_controller(3, 1, holder(4))], none.clone());
+    check(&[open(1, holder(2)), set_lease(3, holder(4), CLOCK)], none);
+}
+
+#[test]
+fn a_controller_is_set_to_a_key() {
+    for kind in [0, 3, 4, 0x81, 255] {
+        check(
+            &[set_controller(1, kind, PUPPET)],
+            EffectFault::Key(KeyError::Kind(kind)),
+        );
+    }
+    let zero = EffectFault::Key(KeyError::ZeroController);
+    check(&[set_controller(1, 2, Address::ZERO)], zero);
+}
+
+#[test]
+fn a_lease_has_a_holder_and_ends_within_64_blocks_of_the_clock() {
+    for last_block in [1, CLOCK, CLOCK + 64] {
+        check_applied(&[set_lease(1, holder(4), last_block)]);
+    }
+    check_applied(&[set_lease(1, holder(4), CLOCK), set_lease(1, Address::ZERO, 0)]);
+    let most = CLOCK + 64;
+    for last_block in [most + 1, u64::MAX] {
+        check(
+            &[set_lease(1, holder(4), last_block)],
+            EffectFault::LeaseTooLong { last_block, most },
+        );
+    }
+    for (holder, last_block) in [(holder(4), 0), (Address::ZERO, CLOCK)] {
+        check(
+            &[set_lease(1, holder, last_block)],
+            EffectFault::HalfLease { holder, last_block },
+        );
+    }
+    check(
+        &[set_lease(3, holder(4), CLOCK)],
+        EffectFault::Position {
+            position: 3,
+            positions: 3,
+        },
+    );
+}
+
+#[test]
+fn a_lease_stands_in_leaf_0() {
+    let scene = |position| {
+        Scene::new()
+            .cohort(9, 3, ruled(&[]), &[(5, Some(ruled(&[])))])
+            .call(puppet(
+                &[0, 1],
+                &[write(0, b"a"), write(1, b"b"), set_lease(position, holder(4), CLOCK)],
+            ))
+    };
+    let states = scene(0).execute().unwrap().states;
+    assert_eq!(
+        states[0].lease,
+        Some(Lease {
+            holder: holder(4),
+            last_block: CLOCK
+        })
+    );
+    let fault = CallFault::Effect {
+        effect: 2,
+        fault: EffectFault::NotHeader { position: 1 },
+    };
+    assert_eq!(
+        scene(1).execute(),
+        Err(Failure::Invalid(Invalid::Call { call: 0, fault }))
+    );
+}
+
+/// Through the Account rule a key sets its own, whatever it is called in the batch's table.
+#[test]
+fn a_key_sets_its_own_controller_and_lease() {
+    let ops = [
+        AccountOp::SetLease {
+            holder: holder(7),
+            last_block: CLOCK + 64,
+        },
+        AccountOp::SetController {
+            kind: 1,
+            controller: holder(2),
+        },
+    ];
+    let consent = Consent::of(1).ops(&ops);
+    for rule in [0, 4] {
+        let mut call = account(&[0]);
+        (call.rule, call.authorisations) = (rule, vec![consent.sign(ACCOUNT, 0)]);
+        let mut scene = Scene::new().fresh(1, owned(1, &[(ETH, 5)])).call(call);
+        scene.terms.rules.push(ACCOUNT);
+        let mut after = leased(owned(2, &[(ETH, 5)]), holder(7), CLOCK + 64);
+        after.nonce = 1;
+        assert_eq!(scene.execute().unwrap().states, [after]);
+    }
 }

@@ -5,7 +5,10 @@
 
 mod account;
 mod calls;
+mod cohorts;
 mod effects;
+mod keys;
+mod leases;
 mod properties;
 mod signing;
 mod valid;

@@ -14,8 +14,8 @@ use nthroot_protocol::{AssetId, Effect, Fragment, Withdrawal};
 use proptest::{prelude::*, test_runner::RngSeed};
 
 use crate::world::{
-    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, TAG, TOKEN, account, gold, holder, open, owned, puppet, ruled, usd, with,
-    write,
+    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, TAG, TOKEN, account, gold, holder, open, owned, puppet, ruled, usd,
+    with, write,
 };
 
 /// What key 1 signs away of each asset.

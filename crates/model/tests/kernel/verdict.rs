@@ -5,7 +5,8 @@ use nthroot_model::{
     kernel::{Failure, Undecided, Verdict},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorProof, BodyError, Evidence, FragmentError, PlacedStep, Root, Trailing, Withdrawal, proof_gas::PROOF_GAS,
+    AccountOp, AnchorProof, BodyError, Evidence, FragmentError, PlacedStep, Root, Trailing, Withdrawal,
+    proof_gas::PROOF_GAS,
 };
 
 use crate::world::{
@@ -200,8 +201,7 @@ fn a_fragment_is_new_if_its_anchor_carries_the_batchs_id() {
 fn a_rule_without_a_twin_leaves_the_step_undecided_unless_it_is_invalid_before() {
     let mut posted = scene().post();
     posted.preimage.header.rules[0] = UNKNOWN;
-    posted.proofs[1] =
-        AnchorProof::single(crate::world::fragment(nthroot_protocol::Kind::Rule, UNKNOWN, &[]).encode());
+    posted.proofs[1] = AnchorProof::single(crate::world::fragment(nthroot_protocol::Kind::Rule, UNKNOWN, &[]).encode());
     posted.proofs[2] = posted.proofs[1].clone();
     assert_eq!(posted.evaluate(), Err(Undecided::UnknownRule(UNKNOWN)));
     posted.proofs[0].states[0] = vec![0];

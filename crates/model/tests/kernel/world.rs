@@ -12,8 +12,9 @@ use nthroot_model::{
     signing::{self, Signer},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AnchorProof, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
-    FreshTouch, Kind, LeafTable, Lease, Outflow, PlacedStep, Preimage, RepeatedTouch, Root, SignedMessage, Step,
+    AccountOp, AnchorId, AnchorProof, AssetId, Authorisation, BatchHeader, BatchId, Body, Call, Domain, Effect,
+    Fragment, FreshTouch, Kind, LeafTable, Lease, Outflow, PlacedStep, Preimage, RepeatedTouch, Root, SignedMessage,
+    Step,
 };
 
 pub(crate) const CLOCK: u64 = 1_000;
