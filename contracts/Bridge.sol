@@ -4,11 +4,15 @@ pragma solidity ^0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {IBridge} from "./interfaces/IBridge.sol";
 import {IFraudVerifier} from "./interfaces/IFraudVerifier.sol";
 import {IRuleRegistry} from "./interfaces/IRuleRegistry.sol";
-import {CommitmentTree} from "./libraries/CommitmentTree.sol";
+import {BatchHeader} from "./libraries/BatchHeader.sol";
+import {Calldata} from "./libraries/Calldata.sol";
+import {Claims} from "./libraries/Claims.sol";
+import {Entries} from "./libraries/Entries.sol";
 import {Preimage} from "./libraries/Preimage.sol";
 import {Submission} from "./libraries/Submission.sol";
 import {BatchId, BatchIdLib} from "./types/BatchId.sol";
@@ -18,20 +22,19 @@ import {GlobalWord} from "./types/GlobalWord.sol";
 import {Head, HeadLib} from "./types/Head.sol";
 
 contract Bridge is IBridge, ReentrancyGuardTransient {
+    using Calldata for bytes;
+    using Entries for bytes;
     using Preimage for bytes;
     using SafeERC20 for IERC20;
 
-    uint256 private constant VERSION = 1;
-    uint256 private constant MAX_CLOCK_AGE = 32;
-    uint256 private constant MAX_CEILING = 10_000_000;
-    uint256 private constant MAX_ENTRIES = 512;
-    uint256 private constant MAX_RULES = 32;
-    uint256 private constant ENTRY_SIZE = 39;
     /// @dev Unwinding one anchor under the dearer of the known gas schedules, rounded up (test/gas).
     uint256 private constant UNWIND_GAS = 13_000;
-    /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence,
-    /// of below 80,000 bytes (16 states of 3,645, a step of 18,500, preimage and path of 2,500), at 64 gas each.
-    uint256 private constant OVERSIZE_PROOF_GAS = 5_300_000;
+    /// @dev What whoever unwinds an orphan is paid for beside its anchors: the transaction, its calldata, condemning it before.
+    uint256 private constant ORPHAN_GAS = 100_000;
+    /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence, of below 92,000
+    /// bytes (16 states of 3,673, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
+    uint256 private constant OVERSIZE_PROOF_GAS = 6_100_000;
+    uint256 private constant MAX_CAPS = 64;
     /// @dev Enough for a wallet contract's receive function; the verdict does not depend on it.
     uint256 private constant REWARD_GAS = 30_000;
 
@@ -41,25 +44,29 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     IFraudVerifier public immutable VERIFIER;
     IRuleRegistry public immutable REGISTRY;
     uint256 public immutable DEPLOYMENT_BLOCK;
+    bool private immutable CAPPED;
 
     GlobalWord private _global;
     mapping(address proposer => Bond) private _bonds;
+    mapping(address token => uint256) private _caps;
 
     /// @param window Blocks in which a batch can be challenged: L1 finality and a cushion
     /// @param insuredGasPrice Wei per gas at which the bond pays for a proof
     /// @param minLock Least bond of a batch, wei
+    /// @param caps The assets that it takes; none: any, without a cap
     constructor(
         uint256 window,
         uint256 insuredGasPrice,
         uint256 minLock,
         IFraudVerifier verifier,
-        IRuleRegistry registry
+        IRuleRegistry registry,
+        AssetCap[] memory caps
     ) {
         // A window of a year or a lock beyond the gwei word is a slip of the deployer's.
         if (
             window == 0 || window > 2_628_000 || insuredGasPrice == 0 || insuredGasPrice > 1e15 || minLock > 1e24
                 || minLock < 2 * OVERSIZE_PROOF_GAS * insuredGasPrice || address(verifier).code.length == 0
-                || address(registry).code.length == 0
+                || address(registry).code.length == 0 || caps.length > MAX_CAPS
         ) revert BadParameters();
         WINDOW = window;
         INSURED_GAS_PRICE = insuredGasPrice;
@@ -67,6 +74,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         VERIFIER = verifier;
         REGISTRY = registry;
         DEPLOYMENT_BLOCK = block.number;
+        CAPPED = caps.length != 0;
+        for (uint256 i; i < caps.length; ++i) {
+            (address token, uint256 cap) = (caps[i].token, caps[i].cap);
+            if (cap == 0 || _caps[token] != 0) revert BadParameters();
+            _caps[token] = cap;
+        }
     }
 
     receive() external payable {
@@ -76,41 +89,48 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- deposits
 
     /// @inheritdoc IBridge
-    function deposit(address controller) external payable returns (BatchId id) {
-        return _open(controller, address(0), msg.value);
+    function deposit(bytes21 key) external payable returns (BatchId id) {
+        if (CAPPED) _checkCap(address(0), address(this).balance);
+        return _open(key, address(0), msg.value);
     }
 
     /// @inheritdoc IBridge
-    function depositToken(address token, uint256 amount, address controller)
-        external
-        nonReentrant
-        returns (BatchId id)
-    {
+    function depositToken(address token, uint256 amount, bytes21 key) external nonReentrant returns (BatchId id) {
         if (token.code.length == 0) revert TokenWithoutCode(token);
         uint256 before = IERC20(token).balanceOf(address(this));
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = IERC20(token).balanceOf(address(this)) - before;
-        return _open(controller, token, received);
+        uint256 balance = IERC20(token).balanceOf(address(this));
+        if (CAPPED) _checkCap(token, balance);
+        return _open(key, token, balance - before);
+    }
+
+    function _checkCap(address token, uint256 balance) private view {
+        uint256 cap = _caps[token];
+        if (cap == 0) revert AssetNotListed(token);
+        if (balance > cap) revert CapExceeded(token, cap, balance);
     }
 
     /// @dev A fragment that holds one asset, in its canonical encoding, under the anchor (id, 0).
-    function _open(address controller, address token, uint256 amount) private returns (BatchId id) {
-        if (controller == address(0)) revert ZeroController();
+    function _open(bytes21 key, address token, uint256 amount) private returns (BatchId id) {
+        unchecked {
+            // Kind 1 or 2: zero wraps.
+            if (uint256(uint8(key[0])) - 1 > 1 || uint160(uint168(key)) == 0) revert BadKey(key);
+        }
         if (amount == 0) revert ZeroAmount();
         if (amount > type(uint128).max) revert AmountTooLarge(amount);
         (_global, id) = _global.nextId(block.number - DEPLOYMENT_BLOCK);
-        // keccak256(abi.encodePacked(bytes2(0x0001), controller, uint64(0), uint8(1), uint256(uint160(token)),
-        //     uint128(amount), uint16(0))): domain of leaves and kind, controller, nonce, one asset, no data.
+        // keccak256(abi.encodePacked(uint8(0), key, uint64(0), uint8(1), uint256(uint160(token)), uint128(amount), uint16(0))):
+        // domain of leaves, key, nonce, one asset, no data.
         bytes32 hash;
         assembly ("memory-safe") {
             let encoded := mload(0x40)
-            mstore(encoded, or(or(shl(240, 1), shl(80, controller)), 0x100))
+            mstore(encoded, or(shr(8, key), 0x100))
             mstore(add(encoded, 31), token)
             mstore(add(encoded, 63), shl(128, amount))
             hash := keccak256(encoded, 81)
         }
         HeadLib.store(uint256(BatchId.unwrap(id)) << 16, HeadLib.pack(hash, id));
-        emit Deposited(BatchId.unwrap(id), controller, token, uint128(amount));
+        emit Deposited(BatchId.unwrap(id), key, token, uint128(amount));
     }
 
     // ---------------------------------------------------------------- batches
@@ -118,93 +138,28 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @inheritdoc IBridge
     function submit(bytes calldata batch) external returns (BatchId id) {
         if (msg.sender != tx.origin || msg.sender.code.length != 0) revert SenderNotPlain(msg.sender, tx.origin);
-        (bytes calldata header, uint256 k, uint256 stepCount, uint256 entryCount, uint256 ceiling, uint256 clock) =
-            _checkHeader(batch);
-
+        uint256 headerSize = BatchHeader.check(batch, DEPLOYMENT_BLOCK, REGISTRY);
         Submission.Result memory done;
-        uint256 present;
-        // Block numbers and sizes: `_checkHeader` has ordered deployment ≤ clock < now, and header ≤ batch.
+        // Block numbers and sizes: `check` has ordered deployment ≤ clock < now, and header ≤ batch.
         unchecked {
-            present = block.number - DEPLOYMENT_BLOCK;
             GlobalWord global;
-            (global, id) = _global.nextId(present);
+            (global, id) = _global.nextId(block.number - DEPLOYMENT_BLOCK);
             _global = global;
-            _requireFree(k, global);
-            _lock(ceiling, entryCount, global.isFrozen());
+            _requireFree(BatchHeader.wordSlot(batch), global);
+            _lock(BatchHeader.ceiling(batch), BatchHeader.entryCount(batch), global.isFrozen());
 
             // Heads of the clock's block or before, and older than every unresolved fault.
-            uint256 newest = (clock - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
+            uint256 newest = (BatchHeader.clock(batch) - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
             uint256 fault = global.oldestFault();
             if (fault < newest) newest = fault;
-            bytes calldata steps;
-            assembly ("memory-safe") {
-                steps.offset := add(batch.offset, header.length)
-                steps.length := sub(batch.length, header.length)
-            }
-            done = Submission.walk(steps, stepCount, entryCount, id, newest);
+            bytes calldata steps = batch.slice(headerSize, batch.length - headerSize);
+            done = Submission.walk(steps, BatchHeader.stepCount(batch), BatchHeader.entryCount(batch), id, newest);
         }
-        bytes32 commitment = Preimage.hash(id, msg.sender, done, header);
-        BatchWord word = BatchWordLib.pack(commitment, present, done.withdrawals);
-        BatchWordLib.store(msg.sender, k, word);
+        bytes32 commitment = Preimage.hash(id, msg.sender, done, batch);
+        BatchWord word = BatchWordLib.pack(commitment, id.relativeBlock(), done.withdrawals);
+        BatchWordLib.store(msg.sender, BatchHeader.wordSlot(batch), word);
         emit BatchSubmitted(BatchId.unwrap(id), BatchWord.unwrap(word));
         if (done.skipped.length != 0) emit StepsSkipped(BatchId.unwrap(id), done.skipped);
-    }
-
-    /// @dev Checks all that the header says but the word slot and the bond.
-    function _checkHeader(bytes calldata batch)
-        private
-        view
-        returns (
-            bytes calldata header,
-            uint256 k,
-            uint256 stepCount,
-            uint256 entryCount,
-            uint256 ceiling,
-            uint256 clock
-        )
-    {
-        uint256 size = Preimage.HEADER_SIZE;
-        if (batch.length < size) revert BatchTruncated(size, batch.length);
-        uint256 fields; // the header's bytes 0 to 17, at the top
-        bytes32 clockHash;
-        uint256 counts; // bytes 50 to 60, at the top
-        assembly ("memory-safe") {
-            fields := calldataload(batch.offset)
-            clockHash := calldataload(add(batch.offset, 18))
-            counts := calldataload(add(batch.offset, 50))
-        }
-        if (fields >> 248 != VERSION) revert UnsupportedVersion(uint8(fields >> 248));
-        if (uint8(fields >> 240) != 0) revert UnsupportedDataAvailability(uint8(fields >> 240));
-        if (uint64(fields >> 176) != block.chainid) revert WrongChain(block.chainid, uint64(fields >> 176));
-
-        clock = uint64(fields >> 112);
-        unchecked {
-            uint256 oldest = block.number > MAX_CLOCK_AGE ? block.number - MAX_CLOCK_AGE : 0;
-            if (oldest < DEPLOYMENT_BLOCK) oldest = DEPLOYMENT_BLOCK;
-            if (clock < oldest || clock >= block.number) revert ClockOutOfRange(clock, oldest, block.number - 1);
-        }
-        if (blockhash(clock) != clockHash) revert ClockHashMismatch(blockhash(clock), clockHash);
-
-        ceiling = counts >> 224;
-        if (ceiling > MAX_CEILING) revert CeilingTooHigh(MAX_CEILING, ceiling);
-        k = uint16(counts >> 208);
-        stepCount = uint16(counts >> 192);
-        if (stepCount == 0) revert NoSteps();
-        entryCount = uint16(counts >> 176);
-        if (entryCount > MAX_ENTRIES) revert TooManyEntries(MAX_ENTRIES, entryCount);
-
-        uint256 rules = uint8(counts >> 168);
-        if (rules > MAX_RULES) revert TooManyRules(MAX_RULES, rules);
-        unchecked {
-            size += 20 * rules;
-        }
-        if (batch.length < size) revert BatchTruncated(size, batch.length);
-        header = batch[:size];
-        for (uint256 i; i < rules; ++i) {
-            address rule = header.ruleAt(i);
-            uint256 registered = REGISTRY.registeredAt(rule);
-            if (registered == 0 || registered > clock) revert RuleNotRegistered(rule, registered, clock);
-        }
     }
 
     /// @dev A word is reused once nothing can be asked of its batch any more.
@@ -232,7 +187,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (fate != Status.Live && fate != Status.Condemned) revert WrongStatus(fate);
         uint256 lastBlock = DEPLOYMENT_BLOCK + word.relativeBlock() + WINDOW;
         if (block.number > lastBlock) revert ChallengeWindowOver(lastBlock, block.number);
-        bool last = entries.length != 0 && _isHeadOfAll(preimage, entries);
+        bool last = entries.length != 0;
+        if (last) {
+            entries.check(preimage);
+            last = entries.areHeadsOf(preimage.batchId());
+        }
 
         if (VERIFIER.verify(evidence, address(this))) revert StepIsValid();
 
@@ -241,7 +200,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (last) {
             // Nothing was built on it: the fault is over in the transaction that finds it.
             _store(preimage, word.withStatus(Status.Unwound));
-            _restore(id, entries);
+            entries.restore(id);
         } else {
             _store(preimage, word.withStatus(Status.Faulty));
             _global = _global.addFault(id);
@@ -258,10 +217,10 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         Status parentFate = _load(parent).status();
         if (word.status() != Status.Live) revert WrongStatus(word.status());
         if (parentFate != Status.Faulty && parentFate != Status.Condemned) revert WrongStatus(parentFate);
-        _checkEntries(child, childEntries);
-        uint256 count = childEntries.length / ENTRY_SIZE;
+        childEntries.check(child);
+        uint256 count = childEntries.count();
         if (index >= count) revert EntryOutOfRange(index, count);
-        (, Head before) = _entry(childEntries, index);
+        (, Head before) = childEntries.entry(index);
         BatchId parentId = parent.batchId();
         if (BatchId.unwrap(before.writer()) != BatchId.unwrap(parentId)) revert NotParent(before.writer(), parentId);
         _store(child, word.withStatus(Status.Condemned));
@@ -269,53 +228,17 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IBridge
-    function unwind(bytes calldata preimage, bytes calldata entries) external {
+    function unwind(bytes calldata preimage, bytes calldata entries) external nonReentrant {
         BatchWord word = _load(preimage);
         Status fate = word.status();
         if (fate != Status.Faulty && fate != Status.Condemned) revert WrongStatus(fate);
-        _checkEntries(preimage, entries);
+        entries.check(preimage);
         BatchId id = preimage.batchId();
-        _restore(id, entries);
+        entries.restore(id);
         _store(preimage, word.withStatus(Status.Unwound));
         if (fate == Status.Faulty) _global = _global.resolveFault(id);
         emit Unwound(BatchId.unwrap(id));
-    }
-
-    /// @dev Whether the batch wrote the present head of each of its anchors.
-    function _isHeadOfAll(bytes calldata preimage, bytes calldata entries) private view returns (bool) {
-        _checkEntries(preimage, entries);
-        BatchId id = preimage.batchId();
-        uint256 count = entries.length / ENTRY_SIZE;
-        for (uint256 i; i < count; ++i) {
-            (uint256 anchor,) = _entry(entries, i);
-            if (BatchId.unwrap(HeadLib.load(anchor).writer()) != BatchId.unwrap(id)) return false;
-        }
-        return true;
-    }
-
-    /// @dev Restores every anchor that the batch wrote; reverts unless it is the head of all.
-    function _restore(BatchId id, bytes calldata entries) private {
-        uint256 count = entries.length / ENTRY_SIZE;
-        for (uint256 i; i < count; ++i) {
-            (uint256 anchor, Head before) = _entry(entries, i);
-            Head head = HeadLib.load(anchor);
-            if (BatchId.unwrap(head.writer()) != BatchId.unwrap(id)) revert NotHead(anchor, Head.unwrap(head));
-            HeadLib.store(anchor, before);
-        }
-    }
-
-    function _checkEntries(bytes calldata preimage, bytes calldata entries) private pure {
-        bytes32 hash = keccak256(entries);
-        if (hash != preimage.entriesHash()) revert EntriesMismatch(preimage.entriesHash(), hash);
-    }
-
-    /// @dev Anchor id and head before the batch. The caller has checked the hash of `entries`, and `index`.
-    function _entry(bytes calldata entries, uint256 index) private pure returns (uint256 anchor, Head before) {
-        assembly ("memory-safe") {
-            let pos := add(entries.offset, mul(index, ENTRY_SIZE))
-            anchor := shr(200, calldataload(pos))
-            before := calldataload(add(pos, 7))
-        }
+        if (fate == Status.Condemned) _payOrphanFee(id, preimage.proposer(), entries.count());
     }
 
     // ---------------------------------------------------------------- finality and claims
@@ -332,25 +255,66 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         uint256 fault = _global.oldestFault();
         if (block.number < finalBlock || fault < BatchId.unwrap(id)) revert NotFinal(finalBlock, block.number, fault);
 
-        if (!word.isUnpaid(position)) revert AlreadyPaid(position);
-        uint256 count = preimage.withdrawalCount();
-        bytes32 leaf = keccak256(abi.encodePacked(withdrawal.recipient, withdrawal.token, withdrawal.amount));
-        bytes32 root = siblings.length == 32 * CommitmentTree.siblingCount(count, position)
-            ? CommitmentTree.rootFrom(leaf, count, position, siblings)
-            : bytes32(0);
-        if (root != preimage.withdrawalRoot()) revert WithdrawalNotOpen(preimage.withdrawalRoot(), root);
+        Claims.check(word, preimage, position, withdrawal, siblings);
 
-        _store(preimage, word.withPaid(position));
-        emit Claimed(BatchId.unwrap(id), position, withdrawal.recipient, withdrawal.token, withdrawal.amount);
-        _pay(withdrawal);
+        address recipient = withdrawal.recipient;
+        if (word.isAssigned()) (recipient,) = _presentRecipient(id, position, recipient);
+        _store(preimage, Claims.markPaid(word, id, position));
+        emit Claimed(BatchId.unwrap(id), position, recipient, withdrawal.token, withdrawal.amount);
+        if (withdrawal.token == address(0)) _sendAll(recipient, withdrawal.amount);
+        else IERC20(withdrawal.token).safeTransfer(recipient, withdrawal.amount);
     }
 
-    function _pay(Withdrawal calldata withdrawal) private {
-        if (withdrawal.token != address(0)) {
-            IERC20(withdrawal.token).safeTransfer(withdrawal.recipient, withdrawal.amount);
-        } else if (!_send(withdrawal.recipient, withdrawal.amount, gasleft())) {
-            revert PaymentFailed(withdrawal.recipient, withdrawal.amount);
+    /// @inheritdoc IBridge
+    function assign(
+        bytes calldata preimage,
+        uint256 position,
+        Withdrawal calldata withdrawal,
+        bytes calldata siblings,
+        Terms calldata terms,
+        bytes calldata signature
+    ) external payable nonReentrant {
+        BatchWord word = _load(preimage);
+        if (word.status() != Status.Live) revert WrongStatus(word.status());
+        BatchId id = preimage.batchId();
+        uint256 fault = _global.oldestFault();
+        if (fault < BatchId.unwrap(id)) revert Frozen(fault);
+        Claims.check(word, preimage, position, withdrawal, siblings);
+
+        (address recipient, uint256 sequence) = _presentRecipient(id, position, withdrawal.recipient);
+        if (terms.from != recipient) revert NotRecipient(recipient, terms.from);
+        if (terms.to == address(0)) revert ZeroRecipient();
+        bool sold = msg.sender != recipient;
+        if (sold) {
+            if (block.number > terms.deadline) revert OfferExpired(terms.deadline, block.number);
+            bytes32 digest = Claims.digest(keccak256(preimage), position, sequence, terms);
+            if (!SignatureChecker.isValidSignatureNowCalldata(recipient, digest, signature)) {
+                revert BadSignature(recipient, digest);
+            }
         }
+        (address token, uint256 price) = sold ? (terms.token, terms.price) : (address(0), 0);
+        uint256 value = token == address(0) ? price : 0;
+        if (msg.value != value) revert WrongValue(value, msg.value);
+
+        Claims.assign(id, position, terms.to, sequence + 1);
+        if (!word.isAssigned()) _store(preimage, word.withAssigned());
+        emit Assigned(BatchId.unwrap(id), position, recipient, terms.to, token, price);
+        if (value != 0) _sendAll(recipient, value);
+        else if (price != 0) IERC20(token).safeTransferFrom(msg.sender, recipient, price);
+    }
+
+    /// @param first The withdrawal's own
+    function _presentRecipient(BatchId id, uint256 position, address first)
+        private
+        view
+        returns (address recipient, uint256 assignments)
+    {
+        (recipient, assignments) = Claims.assignment(id, position);
+        if (assignments == 0) recipient = first;
+    }
+
+    function _sendAll(address to, uint256 amount) private {
+        if (!_send(to, amount, gasleft())) revert PaymentFailed(to, amount);
     }
 
     /// @dev Sends ETH and looks at no returned byte.
@@ -373,7 +337,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (_global.isFrozen()) revert Frozen(_global.oldestFault());
         _bonds[msg.sender] = _bonds[msg.sender].roll(_epoch(), false).remove(_gwei(amount));
         emit BondWithdrawn(msg.sender, to, amount);
-        if (!_send(to, amount, gasleft())) revert PaymentFailed(to, amount);
+        _sendAll(to, amount);
     }
 
     function _lock(uint256 ceiling, uint256 entryCount, bool frozen) private {
@@ -389,7 +353,16 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         slashed *= 1 gwei;
     }
 
-    /// @dev Pays the challenger, to its bond if it does not take ETH.
+    /// @dev For the gas of condemning and unwinding an orphan, at the price that bonds insure.
+    function _payOrphanFee(BatchId id, address proposer, uint256 entryCount) private {
+        uint256 fee = (ORPHAN_GAS + UNWIND_GAS * entryCount) * INSURED_GAS_PRICE / 1 gwei;
+        (_bonds[proposer], fee) = _bonds[proposer].charge(fee);
+        fee *= 1 gwei;
+        emit OrphanFeePaid(BatchId.unwrap(id), proposer, msg.sender, fee);
+        _reward(fee);
+    }
+
+    /// @dev Pays the sender, to its bond if it does not take ETH.
     function _reward(uint256 amount) private {
         if (_send(msg.sender, amount, REWARD_GAS)) return;
         _bonds[msg.sender] = _bonds[msg.sender].add(amount / 1 gwei);
@@ -453,6 +426,16 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IBridge
+    function assignmentOf(uint40 id, uint8 position) external view returns (address recipient, uint256 count) {
+        return Claims.assignment(BatchId.wrap(id), position);
+    }
+
+    /// @inheritdoc IBridge
+    function capOf(address token) external view returns (uint256) {
+        return CAPPED ? _caps[token] : type(uint256).max;
+    }
+
+    /// @inheritdoc IBridge
     function bondOf(address proposer) external view returns (uint256 balance, uint256 free) {
         Bond bond = _bonds[proposer].roll(_epoch(), _global.isFrozen());
         (balance,,,) = bond.unpack();
@@ -461,8 +444,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function lockOf(uint256 ceiling, uint256 entryCount) external view returns (uint256) {
-        if (ceiling > MAX_CEILING) revert CeilingTooHigh(MAX_CEILING, ceiling);
-        if (entryCount > MAX_ENTRIES) revert TooManyEntries(MAX_ENTRIES, entryCount);
+        if (ceiling > BatchHeader.MAX_CEILING) revert CeilingTooHigh(BatchHeader.MAX_CEILING, ceiling);
+        if (entryCount > BatchHeader.MAX_ENTRIES) revert TooManyEntries(BatchHeader.MAX_ENTRIES, entryCount);
         return _lockGwei(ceiling, entryCount) * 1 gwei;
     }
 

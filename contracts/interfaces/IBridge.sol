@@ -21,8 +21,24 @@ interface IBridge is IEvidenceErrors {
         uint128 amount;
     }
 
-    /// @notice A new fragment holds `amount` of `token` (zero: ETH) under the key of `controller`.
-    event Deposited(uint40 indexed id, address indexed controller, address token, uint128 amount);
+    /// @notice Terms of an assignment of a claim.
+    struct Terms {
+        address from; // present recipient
+        address to; // next recipient
+        address token; // of the price; zero: ETH
+        uint256 price;
+        uint256 deadline; // last block in which the offer can be taken
+        bool open; // the offer names nobody: `to` is the buyer's choice
+    }
+
+    /// @notice An asset that a deployment takes (zero: ETH), and how much of it the bridge may hold after a deposit.
+    struct AssetCap {
+        address token;
+        uint256 cap;
+    }
+
+    /// @notice A new fragment holds `amount` of `token` (zero: ETH) under `key`: kind ‖ controller.
+    event Deposited(uint40 indexed id, bytes21 indexed key, address token, uint128 amount);
     /// @notice A batch was accepted; its proposer is the transaction's sender. `word` commits to it.
     event BatchSubmitted(uint40 indexed id, uint256 word);
     /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.
@@ -37,6 +53,12 @@ interface IBridge is IEvidenceErrors {
     event Claimed(
         uint40 indexed id, uint256 position, address indexed recipient, address indexed token, uint128 amount
     );
+    /// @notice A claim has a new recipient, who paid `price` of `token` (zero: ETH) for it; nothing if the old one sent it.
+    event Assigned(
+        uint40 indexed id, uint256 position, address indexed from, address indexed to, address token, uint256 price
+    );
+    /// @notice An orphan was unwound; `amount` (wei) left its proposer's bond for whoever did it.
+    event OrphanFeePaid(uint40 indexed id, address indexed proposer, address to, uint256 amount);
     /// @notice The bond grew, by whomever. Wei.
     event BondFunded(address indexed proposer, address indexed from, uint256 amount);
     /// @notice The owner took unlocked bond out. Wei.
@@ -68,13 +90,18 @@ interface IBridge is IEvidenceErrors {
     error MalformedBatch();
     /// @notice Every step names an anchor that somebody else has moved, or that is frozen.
     error NothingApplied();
-    /// @notice The batch has more withdrawals than its word has bits.
+    /// @notice The batch has more than 255 withdrawals, or more than its bytes can hold.
     error TooManyWithdrawals(uint256 limit);
 
-    error ZeroController();
+    /// @notice A key is kind 1 or 2 ‖ controller, which is not zero.
+    error BadKey(bytes21 key);
     error ZeroAmount();
     error AmountTooLarge(uint256 amount);
     error TokenWithoutCode(address token);
+    /// @notice This deployment does not take the asset.
+    error AssetNotListed(address token);
+    /// @notice The deposit would bring the bridge's balance above the asset's cap.
+    error CapExceeded(address token, uint256 cap, uint256 balance);
     /// @notice ETH arrives by `deposit` or `fundBond` only.
     error PlainTransferRefused();
 
@@ -88,13 +115,21 @@ interface IBridge is IEvidenceErrors {
     error WithdrawalNotOpen(bytes32 expectedRoot, bytes32 openedRoot);
     error AlreadyPaid(uint256 position);
     error PaymentFailed(address recipient, uint256 amount);
+    /// @notice Who assigns a claim must be its present recipient.
+    error NotRecipient(address expected, address given);
+    error ZeroRecipient();
+    /// @notice The signature on `digest` is not `signer`'s.
+    error BadSignature(address signer, bytes32 digest);
+    error OfferExpired(uint256 deadline, uint256 blockNumber);
+    /// @notice An assignment takes exactly its price in ETH, none if the price is in a token or if the recipient itself assigns.
+    error WrongValue(uint256 expected, uint256 given);
     error EntriesMismatch(bytes32 expected, bytes32 given);
     error EntryOutOfRange(uint256 index, uint256 count);
     /// @notice The batch is not, or no longer, the head of an anchor that it wrote: its descendants go first.
     error NotHead(uint256 anchor, bytes32 head);
     /// @notice The child's recorded parent is another batch.
     error NotParent(BatchId recorded, BatchId given);
-    /// @notice While a fault is unresolved no bond leaves.
+    /// @notice While a fault is unresolved no bond leaves, and no claim of a later batch is assigned.
     error Frozen(uint256 oldestFault);
     /// @notice Bonds are kept in gwei.
     error NotWholeGwei(uint256 amount);
@@ -107,10 +142,13 @@ interface IBridge is IEvidenceErrors {
     /// @notice Least bond that a batch locks (wei).
     function MIN_LOCK() external view returns (uint256);
 
-    /// @notice Opens a fragment that holds the ETH sent, under `controller`'s key.
-    function deposit(address controller) external payable returns (BatchId id);
+    /// @notice Opens a fragment that holds the ETH sent, under `key`: kind (1 secp256k1, 2 P-256) ‖ controller.
+    ///
+    /// Warning: what goes to a key that nobody has is lost. For kind 1 the controller is an Ethereum address with a private key,
+    /// never a contract; for kind 2 it is the last 20 bytes of keccak(x ‖ y).
+    function deposit(bytes21 key) external payable returns (BatchId id);
     /// @notice Opens a fragment that holds what arrives of `amount` of an ERC-20.
-    function depositToken(address token, uint256 amount, address controller) external returns (BatchId id);
+    function depositToken(address token, uint256 amount, bytes21 key) external returns (BatchId id);
 
     /// @notice Posts a batch. Locks a part of the sender's bond until it can no longer be challenged.
     function submit(bytes calldata batch) external returns (BatchId id);
@@ -125,15 +163,32 @@ interface IBridge is IEvidenceErrors {
     /// @param index Which entry names the parent
     /// @param parent Commitment preimage of the parent
     function condemn(bytes calldata child, bytes calldata childEntries, uint256 index, bytes calldata parent) external;
-    /// @notice Restores the anchors of a faulty or condemned batch which is the head of all of them.
+    /// @notice Restores the anchors of a faulty or condemned batch which is the head of all of them. For a condemned one the sender
+    /// gets a fee out of its proposer's bond.
     function unwind(bytes calldata preimage, bytes calldata entries) external;
 
-    /// @notice Pays a withdrawal of a final batch to its recipient. Anyone may push it.
+    /// @notice Pays a withdrawal of a final batch to its present recipient. Anyone may push it.
     /// @param preimage Commitment preimage of the batch
     /// @param position Its place among the batch's withdrawals
     /// @param siblings Its opening in the withdrawal tree
     function claim(bytes calldata preimage, uint256 position, Withdrawal calldata withdrawal, bytes calldata siblings)
         external;
+
+    /// @notice Makes `terms.to` the recipient of a claim, final or not. By the present recipient itself; or by anyone with an offer that it
+    /// signed, for the price.
+    ///
+    /// Warning: a buyer of a claim that is not final answers for the batch and all that it is built on: verify them first. If it is
+    /// convicted or condemned the claim is void and the price stays paid.
+    /// Warning: an open offer is whoever's comes first.
+    /// @param signature `terms.from`'s, of 65 bytes or as its contract takes it (ERC-1271); not looked at if it is the sender
+    function assign(
+        bytes calldata preimage,
+        uint256 position,
+        Withdrawal calldata withdrawal,
+        bytes calldata siblings,
+        Terms calldata terms,
+        bytes calldata signature
+    ) external payable;
 
     /// @notice Adds to a proposer's bond; a whole number of gwei.
     function fundBond(address proposer) external payable;
@@ -148,6 +203,10 @@ interface IBridge is IEvidenceErrors {
     function status(bytes calldata preimage) external view returns (Status);
     /// @notice First block at which the batch is final, if no older fault is unresolved then. Reverts unless it is live.
     function finalAt(bytes calldata preimage) external view returns (uint256 blockNumber);
+    /// @notice To whom the claim was assigned last, and how many times it was. Zeros: never, it is its withdrawal's recipient's.
+    function assignmentOf(uint40 id, uint8 position) external view returns (address recipient, uint256 count);
+    /// @notice How much of an asset the bridge may hold after a deposit: 2^256 − 1 if deposits are not capped, 0 if it takes none.
+    function capOf(address token) external view returns (uint256 cap);
     /// @notice Bond (wei): all of it, and what a batch posted now could lock.
     function bondOf(address proposer) external view returns (uint256 balance, uint256 free);
     /// @notice What a batch with this ceiling and number of entries locks (wei).

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {BatchId} from "../types/BatchId.sol";
+import {BatchHeader} from "./BatchHeader.sol";
 import {Calldata} from "./Calldata.sol";
 import {Submission} from "./Submission.sol";
 
@@ -23,16 +24,17 @@ library Preimage {
 
     uint256 internal constant HEADER_AT = 124;
     /// @dev Size of a batch header without its rule table.
-    uint256 internal constant HEADER_SIZE = 61;
+    uint256 internal constant HEADER_SIZE = BatchHeader.SIZE;
 
     /// @dev Hash of the preimage of a batch that was just walked:
     ///     keccak256(abi.encodePacked(uint40 id, address proposer, uint8 withdrawals, uint16 entriesWritten, bytes32 entriesHash,
-    ///     bytes32 stepRoot, bytes32 withdrawalRoot, header))
-    function hash(BatchId id, address proposer_, Submission.Result memory done, bytes calldata header)
+    ///     bytes32 stepRoot, bytes32 withdrawalRoot, batch header))
+    function hash(BatchId id, address proposer_, Submission.Result memory done, bytes calldata batch)
         internal
         pure
         returns (bytes32 digest)
     {
+        uint256 headerSize = HEADER_SIZE + 20 * BatchHeader.ruleCount(batch);
         uint256 withdrawals = done.withdrawals;
         uint256 written = done.entriesWritten;
         assembly ("memory-safe") {
@@ -40,8 +42,8 @@ library Preimage {
             mstore(preimage, or(or(shl(216, id), shl(56, proposer_)), or(shl(48, withdrawals), shl(32, written))))
             mcopy(add(preimage, 28), add(done, 0x20), 64) // entries hash, step root
             mcopy(add(preimage, 92), add(done, 0x80), 32) // withdrawal root
-            calldatacopy(add(preimage, HEADER_AT), header.offset, header.length)
-            digest := keccak256(preimage, add(HEADER_AT, header.length))
+            calldatacopy(add(preimage, HEADER_AT), batch.offset, headerSize)
+            digest := keccak256(preimage, add(HEADER_AT, headerSize))
         }
     }
 
@@ -108,10 +110,5 @@ library Preimage {
     /// @dev Entry of the preimage's rule table. `index < ruleCount`.
     function rule(bytes calldata preimage, uint256 index) internal pure returns (address) {
         return address(uint160(preimage.number(HEADER_AT + HEADER_SIZE + 20 * index, 20)));
-    }
-
-    /// @dev Entry of the rule table of a batch header alone.
-    function ruleAt(bytes calldata header, uint256 index) internal pure returns (address) {
-        return address(uint160(header.number(HEADER_SIZE + 20 * index, 20)));
     }
 }

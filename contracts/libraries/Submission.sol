@@ -14,7 +14,7 @@ import {CommitmentTree} from "./CommitmentTree.sol";
 library Submission {
     uint256 private constant MAX_BODY = 16_384;
     uint256 private constant MAX_TOUCHES = 16;
-    uint256 private constant MAX_WITHDRAWALS = 24;
+    uint256 private constant MAX_WITHDRAWALS = 255;
 
     uint256 private constant STEP_HEADER = 4;
     uint256 private constant FRESH_SIZE = 39; // anchor id ‖ root ‖ parent id
@@ -45,6 +45,7 @@ library Submission {
         uint256 entries;
         uint256 list;
         uint256 anySkipped;
+        uint256 end; // of the steps in calldata
     }
 
     /// @param steps The batch without its header
@@ -55,20 +56,26 @@ library Submission {
         returns (Result memory result)
     {
         Walk memory w;
+        uint256 start;
         unchecked {
             w.id = BatchId.unwrap(id);
             w.newest = newest;
             assembly ("memory-safe") {
                 let commitments := mload(0x40)
                 let leaves := add(commitments, shl(5, stepCount))
-                let entries := add(leaves, shl(5, MAX_WITHDRAWALS))
+                // Not more than its bytes can hold: a small batch does not pay for the memory of a large one.
+                let most := div(steps.length, WITHDRAWAL_SIZE)
+                if gt(most, MAX_WITHDRAWALS) { most := MAX_WITHDRAWALS }
+                let entries := add(leaves, shl(5, most))
+                start := steps.offset
+                mstore(add(w, 0x100), add(steps.offset, steps.length))
                 mstore(add(w, 0x40), commitments)
                 mstore(add(w, 0x60), leaves)
                 mstore(add(w, 0x80), leaves)
                 mstore(add(w, 0xa0), entries)
                 mstore(add(w, 0xc0), add(entries, shl(5, entryCount)))
             }
-            uint256 listEnd = _walk(w, steps, stepCount);
+            uint256 listEnd = _walk(w, start, stepCount);
 
             // Nothing was allocated since the walk began: its lists still lie behind the free pointer.
             uint256 list = w.list;
@@ -89,18 +96,16 @@ library Submission {
 
     /// @dev The loop over the steps. Returns the end of the list of pre-entries. One block of assembly, with the
     /// rarer parts as functions behind it: what every step pays for stays on the stack.
-    function _walk(Walk memory w, bytes calldata steps, uint256 stepCount) private returns (uint256 listEnd) {
+    function _walk(Walk memory w, uint256 start, uint256 stepCount) private returns (uint256 listEnd) {
         uint256 tag = HeadLib.SLOT_TAG;
         bytes4 malformedStep = IBridge.MalformedStep.selector;
         bytes4 tooManyWithdrawals = IBridge.TooManyWithdrawals.selector;
-        uint256 start;
         uint256 entry = w.entries;
         listEnd = w.list;
         assembly ("memory-safe") {
             // At hand for the innermost loop. `newest` is an id or the start of a later block, far above 2.
             mstore(0, mload(w))
             mstore(0x20, sub(mload(add(w, 0x20)), 2))
-            start := steps.offset
             let commitment := mload(add(w, 0x40))
             for { let end := add(commitment, shl(5, stepCount)) } lt(commitment, end) {
                 commitment := add(commitment, 32)
@@ -251,7 +256,7 @@ library Submission {
                 let end_ := add(leaf, shl(5, count))
                 if gt(end_, mload(add(w_, 0xa0))) {
                     mstore(0, tooMany)
-                    mstore(4, MAX_WITHDRAWALS)
+                    mstore(4, shr(5, sub(mload(add(w_, 0xa0)), mload(add(w_, 0x60)))))
                     revert(0, 36)
                 }
                 mstore(add(w_, 0x80), end_)
@@ -263,11 +268,7 @@ library Submission {
             }
         }
         unchecked {
-            uint256 end;
-            assembly ("memory-safe") {
-                end := add(steps.offset, steps.length)
-            }
-            if (start != end || entry != w.list) revert IBridge.MalformedBatch();
+            if (start != w.end || entry != w.list) revert IBridge.MalformedBatch();
             // A repeated touch alone is applied only if its entry was.
             if (listEnd == w.list) revert IBridge.NothingApplied();
         }

@@ -70,8 +70,18 @@ library BondLib {
     function lock(Bond bond, uint256 amount) internal pure returns (Bond) {
         uint256 available = bond.free();
         if (amount > available) revert BondTooSmall(amount, available);
-        // All locks together are at most the balance, so the field does not overflow.
+        // All locks together are at most the balance then, so the field does not overflow.
         return Bond.wrap(Bond.unwrap(bond) + (amount << 128));
+    }
+
+    /// @dev Takes a fee out of the balance, or what there is of it. The locks stay: the lock of the batch that owes it is larger,
+    /// and can be slashed no more. Total, as `slash` is.
+    function charge(Bond bond, uint256 amount) internal pure returns (Bond, uint256 taken) {
+        unchecked {
+            uint256 balance = Bond.unwrap(bond) >> 192;
+            taken = amount < balance ? amount : balance;
+            return (Bond.wrap(Bond.unwrap(bond) - (taken << 192)), taken);
+        }
     }
 
     /// @dev Takes a lock made in epoch `lockedIn` out of balance and locks. Total: never reverts, for a verdict must

@@ -42,6 +42,18 @@ contract ExposedTypes {
         return BatchWord.wrap(word).isUnpaid(position);
     }
 
+    function isMany(uint256 word) external pure returns (bool) {
+        return BatchWord.wrap(word).isMany();
+    }
+
+    function isAssigned(uint256 word) external pure returns (bool) {
+        return BatchWord.wrap(word).isAssigned();
+    }
+
+    function withAssigned(uint256 word) external pure returns (uint256) {
+        return BatchWord.unwrap(BatchWord.wrap(word).withAssigned());
+    }
+
     function storeWord(address proposer, uint256 k, uint256 word) external {
         BatchWordLib.store(proposer, k, BatchWord.wrap(word));
     }
@@ -89,6 +101,11 @@ contract ExposedTypes {
 
     function lock(uint256 bond, uint256 amount) external pure returns (uint256) {
         return Bond.unwrap(Bond.wrap(bond).lock(amount));
+    }
+
+    function charge(uint256 bond, uint256 amount) external pure returns (uint256, uint256) {
+        (Bond left, uint256 taken) = Bond.wrap(bond).charge(amount);
+        return (Bond.unwrap(left), taken);
     }
 
     function slash(uint256 bond, uint256 amount, uint256 lockedIn) external pure returns (uint256, uint256) {

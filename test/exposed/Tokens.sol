@@ -51,7 +51,7 @@ contract ReentrantToken {
     }
 
     function transferFrom(address, address to, uint256 amount) external returns (bool) {
-        if (amount > 1) BRIDGE.depositToken(address(this), 1, address(this));
+        if (amount > 1) BRIDGE.depositToken(address(this), 1, bytes21(uint168(1 << 160 | 1)));
         balanceOf[to] += amount;
         return true;
     }

@@ -37,7 +37,7 @@ contract GasTest is Posting {
     function test_Deposits() public {
         vm.deal(alice, 1 ether);
         vm.prank(alice);
-        bridge.deposit{value: 0.5 ether}(alice);
+        bridge.deposit{value: 0.5 ether}(keyFor(alice));
         vm.snapshotGasLastCall("user", "deposit ETH");
 
         address token = deployCode("Token.sol:Token");
@@ -46,7 +46,7 @@ contract GasTest is Posting {
         vm.prank(alice);
         IGasToken(token).approve(address(bridge), type(uint256).max);
         vm.prank(alice);
-        bridge.depositToken(token, 500, alice);
+        bridge.depositToken(token, 500, keyFor(alice));
         vm.snapshotGasLastCall("user", "deposit a token");
     }
 

@@ -14,7 +14,7 @@ import {IRuleRegistry} from "../../contracts/interfaces/IRuleRegistry.sol";
 abstract contract Deployment is Test {
     uint256 internal constant WINDOW = 20;
     uint256 internal constant INSURED_GAS_PRICE = 10 gwei;
-    uint256 internal constant MIN_LOCK = 0.106 ether;
+    uint256 internal constant MIN_LOCK = 0.122 ether;
     /// @dev Not zero and not round, so that an id counted from the wrong block shows.
     uint256 internal constant DEPLOYMENT_BLOCK = 1017;
     uint256 internal constant BOND = 100 ether;
@@ -48,7 +48,14 @@ abstract contract Deployment is Test {
     }
 
     function deployBridge(uint256 window, uint256 insuredGasPrice, uint256 minLock) internal returns (IBridge) {
-        bytes memory arguments = abi.encode(window, insuredGasPrice, minLock, verifier, registry);
+        return deployBridge(window, insuredGasPrice, minLock, new IBridge.AssetCap[](0));
+    }
+
+    function deployBridge(uint256 window, uint256 insuredGasPrice, uint256 minLock, IBridge.AssetCap[] memory caps)
+        internal
+        returns (IBridge)
+    {
+        bytes memory arguments = abi.encode(window, insuredGasPrice, minLock, verifier, registry, caps);
         return IBridge(deployCode("Bridge.sol:Bridge", arguments));
     }
 
@@ -76,6 +83,17 @@ abstract contract Deployment is Test {
     /// @dev Id that the next batch or deposit of this block gets, if it is the `sequence`th.
     function idAt(uint256 blockNumber, uint256 sequence) internal pure returns (uint40) {
         return uint40((blockNumber - DEPLOYMENT_BLOCK) * 8192 + sequence);
+    }
+
+    // ---------------------------------------------------------------- keys
+
+    /// @dev The key of an Ethereum account.
+    function keyFor(address who) internal pure returns (bytes21) {
+        return keyFor(1, who);
+    }
+
+    function keyFor(uint8 kind, address controller) internal pure returns (bytes21) {
+        return bytes21(abi.encodePacked(kind, controller));
     }
 
     // ---------------------------------------------------------------- lists

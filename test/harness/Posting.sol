@@ -20,7 +20,7 @@ abstract contract Posting is Drafts {
 
     function depositEth(address who, uint128 amount) internal returns (Anchor memory) {
         vm.deal(address(this), amount);
-        uint40 id = BatchId.unwrap(bridge.deposit{value: amount}(who));
+        uint40 id = BatchId.unwrap(bridge.deposit{value: amount}(keyFor(who)));
         return Anchor(uint56(id) * 65_536, id, userState(who, one(ETH, amount)));
     }
 
@@ -123,7 +123,8 @@ abstract contract Posting is Drafts {
 
     /// @dev The live word of a batch with nothing paid, posted in the present block's id.
     function wordOf(Posted memory p) internal pure returns (uint256) {
-        uint256 unpaid = 2 ** p.walked.leaves.length - 1;
+        uint256 count = p.walked.leaves.length;
+        uint256 unpaid = count > 24 ? 2 ** 52 + count : 2 ** count - 1;
         return uint256(bytes32(bytes25(keccak256(p.preimage)))) + (uint256(p.id) / 8192) * 2 ** 24 + unpaid;
     }
 

@@ -13,6 +13,7 @@ interface IExposedBond {
     function add(uint256 bond, uint256 amount) external pure returns (uint256);
     function remove(uint256 bond, uint256 amount) external pure returns (uint256);
     function lock(uint256 bond, uint256 amount) external pure returns (uint256);
+    function charge(uint256 bond, uint256 amount) external pure returns (uint256, uint256);
     function slash(uint256 bond, uint256 amount, uint256 lockedIn) external pure returns (uint256, uint256);
 }
 
@@ -113,6 +114,17 @@ contract BondTest is Test {
         (uint256 after_,,,) = bonds.unpackBond(left);
         assertEq(taken, amount < balance ? amount : balance);
         assertEq(after_, balance - taken);
+    }
+
+    /// @dev A fee leaves the balance only, never reverts, and takes no more than there is.
+    function testFuzz_ChargingLeavesTheLocks(uint256 word, uint64 amount) public view {
+        word = word / 2 ** 32 * 2 ** 32;
+        (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bonds.unpackBond(word);
+        (uint256 left, uint256 taken) = bonds.charge(word, amount);
+        assertEq(taken, amount < balance ? amount : balance);
+        (uint256 b, uint256 c, uint256 p, uint256 e) = bonds.unpackBond(left);
+        assertEq(b, balance - taken);
+        assertEq(abi.encode(c, p, e), abi.encode(current, previous, epoch));
     }
 
     function test_ABalanceBeyond64BitsOfGweiIsRefused() public {

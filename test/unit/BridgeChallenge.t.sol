@@ -142,7 +142,8 @@ contract BridgeChallengeTest is Scenario {
                 } else {
                     assertTrue(
                         selector == IEvidenceErrors.StepNotInBatch.selector
-                            || selector == IEvidenceErrors.EvidenceLength.selector,
+                            || selector == IEvidenceErrors.EvidenceLength.selector
+                            || selector == IEvidenceErrors.NotAPreState.selector,
                         "step"
                     );
                 }

@@ -159,7 +159,7 @@ contract BridgeClaimTest is Scenario {
             assertTrue(done);
             Anchor memory mine = a();
             mine.writer = uint40(uint256(vm.load(address(bridge), 0)));
-            bridge.depositToken(token, 100, alice);
+            bridge.depositToken(token, 100, keyFor(alice));
             mine.writer = uint40(uint256(vm.load(address(bridge), 0)));
             mine.id = uint56(mine.writer) * 65_536;
             mine.state.assets = one(bytes32(uint256(uint160(token))), 100);

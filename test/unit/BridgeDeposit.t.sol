@@ -17,28 +17,30 @@ interface IToken {
 contract BridgeDepositTest is Posting {
     using Codec for *;
 
-    function testFuzz_ADepositOpensAFragmentThatHoldsIt(address who, uint128 amount) public {
+    function testFuzz_ADepositOpensAFragmentThatHoldsIt(bool passkey, address who, uint128 amount) public {
         vm.assume(who != address(0) && amount != 0);
+        uint8 kind = passkey ? 2 : 1;
         vm.deal(address(this), amount);
         uint40 expected = idAt(block.number, 1);
         vm.expectEmit(address(bridge));
-        emit IBridge.Deposited(expected, who, address(0), amount);
-        uint40 id = BatchId.unwrap(bridge.deposit{value: amount}(who));
+        emit IBridge.Deposited(expected, keyFor(kind, who), address(0), amount);
+        uint40 id = BatchId.unwrap(bridge.deposit{value: amount}(keyFor(kind, who)));
         assertEq(id, expected);
-        State memory state = unleased(1, who, 0, one(ETH, amount), "");
+        State memory state = unleased(kind, who, 0, one(ETH, amount), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
         assertEq(address(bridge).balance, uint256(amount) + BOND);
     }
 
-    function testFuzz_ATokenDepositHoldsTheToken(address who, uint128 amount) public {
+    function testFuzz_ATokenDepositHoldsTheToken(bool passkey, address who, uint128 amount) public {
         vm.assume(who != address(0) && amount != 0);
+        uint8 kind = passkey ? 2 : 1;
         address token = deployCode("Token.sol:Token");
         _approve(token, amount);
         uint40 expected = idAt(block.number, 1);
         vm.expectEmit(address(bridge));
-        emit IBridge.Deposited(expected, who, token, amount);
-        uint40 id = BatchId.unwrap(bridge.depositToken(token, amount, who));
-        State memory state = unleased(1, who, 0, one(bytes32(uint256(uint160(token))), amount), "");
+        emit IBridge.Deposited(expected, keyFor(kind, who), token, amount);
+        uint40 id = BatchId.unwrap(bridge.depositToken(token, amount, keyFor(kind, who)));
+        State memory state = unleased(kind, who, 0, one(bytes32(uint256(uint160(token))), amount), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
         assertEq(IToken(token).balanceOf(address(bridge)), amount);
     }
@@ -46,7 +48,7 @@ contract BridgeDepositTest is Posting {
     function test_WhatArrivesIsCredited() public {
         address token = deployCode("Tokens.sol:FeeToken");
         _approve(token, 1000);
-        uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, alice));
+        uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, keyFor(alice)));
         State memory state = unleased(1, alice, 0, one(bytes32(uint256(uint160(token))), 990), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
     }
@@ -54,32 +56,48 @@ contract BridgeDepositTest is Posting {
     function test_ATokenThatReturnsNothingIsTaken() public {
         address token = deployCode("Tokens.sol:SilentToken");
         _approve(token, 1000);
-        uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, alice));
+        uint40 id = BatchId.unwrap(bridge.depositToken(token, 1000, keyFor(alice)));
         State memory state = unleased(1, alice, 0, one(bytes32(uint256(uint160(token))), 1000), "");
         assertEq(bridge.headOf(uint56(id) * 65_536), state.head(id));
     }
 
-    function test_ADepositNeedsAControllerAnAmountAndAToken() public {
+    function test_ADepositNeedsAnAmountAndAToken() public {
         vm.deal(address(this), 2 ** 200);
-        vm.expectRevert(abi.encodeWithSelector(IBridge.ZeroController.selector));
-        bridge.deposit{value: 1}(address(0));
         vm.expectRevert(abi.encodeWithSelector(IBridge.ZeroAmount.selector));
-        bridge.deposit(alice);
+        bridge.deposit(keyFor(alice));
         vm.expectRevert(abi.encodeWithSelector(IBridge.AmountTooLarge.selector, 2 ** 128));
-        bridge.deposit{value: 2 ** 128}(alice);
+        bridge.deposit{value: 2 ** 128}(keyFor(alice));
 
         vm.expectRevert(abi.encodeWithSelector(IBridge.TokenWithoutCode.selector, alice));
-        bridge.depositToken(alice, 1, alice);
+        bridge.depositToken(alice, 1, keyFor(alice));
         vm.expectRevert(abi.encodeWithSelector(IBridge.TokenWithoutCode.selector, address(0)));
-        bridge.depositToken(address(0), 1, alice);
+        bridge.depositToken(address(0), 1, keyFor(alice));
         address token = deployCode("Token.sol:Token");
         _approve(token, 2 ** 200);
-        vm.expectRevert(abi.encodeWithSelector(IBridge.ZeroController.selector));
-        bridge.depositToken(token, 1, address(0));
         vm.expectRevert(abi.encodeWithSelector(IBridge.ZeroAmount.selector));
-        bridge.depositToken(token, 0, alice);
+        bridge.depositToken(token, 0, keyFor(alice));
         vm.expectRevert(abi.encodeWithSelector(IBridge.AmountTooLarge.selector, 2 ** 128));
-        bridge.depositToken(token, 2 ** 128, alice);
+        bridge.depositToken(token, 2 ** 128, keyFor(alice));
+    }
+
+    function test_AKeyIsOfAKindThatSignsAndNotZero() public {
+        vm.deal(address(this), 1 ether);
+        address token = deployCode("Token.sol:Token");
+        _approve(token, 100);
+        for (uint256 kind = 0; kind < 256; kind++) {
+            if (kind != 1 && kind != 2) _expectBadKey(token, keyFor(uint8(kind), alice));
+        }
+        _expectBadKey(token, keyFor(1, address(0)));
+        _expectBadKey(token, keyFor(2, address(0)));
+        bridge.deposit{value: 1}(keyFor(1, address(1)));
+        bridge.deposit{value: 1}(keyFor(2, address(2 ** 159)));
+    }
+
+    function _expectBadKey(address token, bytes21 key) private {
+        vm.expectRevert(abi.encodeWithSelector(IBridge.BadKey.selector, key));
+        bridge.deposit{value: 1}(key);
+        vm.expectRevert(abi.encodeWithSelector(IBridge.BadKey.selector, key));
+        bridge.depositToken(token, 1, key);
     }
 
     function test_EthSentWithoutACallIsRefused() public {
@@ -93,7 +111,7 @@ contract BridgeDepositTest is Posting {
         // On its way the token deposits again: the inner one is refused, or else both would be credited with the sum.
         address token = deployCode("Tokens.sol:ReentrantToken", abi.encode(address(bridge)));
         vm.expectRevert(abi.encodeWithSignature("ReentrancyGuardReentrantCall()"));
-        bridge.depositToken(token, 1000, alice);
+        bridge.depositToken(token, 1000, keyFor(alice));
     }
 
     function _approve(address token, uint256 amount) private {

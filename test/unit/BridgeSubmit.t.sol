@@ -158,9 +158,9 @@ contract BridgeSubmitTest is Scenario {
     function test_TheLockMustBeFree() public {
         Step[] memory list = _list();
         Header memory h = header(list, 0);
-        h.ceiling = 6_000_000;
-        // (2 · 5,000,000 + 13,000 · 2) · 10 gwei, in gwei
-        uint256 lock = 120_520_000;
+        h.ceiling = 7_000_000;
+        // 2 · (7,000,000 + 13,000 · 2) · 10 gwei, in gwei
+        uint256 lock = 140_520_000;
         assertEq(bridge.lockOf(h.ceiling, h.entryCount), lock * 1 gwei);
         address poor = makeAddr("poor");
         bytes memory batch = batchBytes(h, list);
@@ -245,15 +245,19 @@ contract BridgeSubmitTest is Scenario {
         post(list);
     }
 
-    function test_AtMost24WithdrawalsInABatch() public {
-        Step[] memory list = steps(step(transfer(a(), b(), ETH, 1)), step(solo(c(), "", noAssets(), 0, 0)));
-        list[0].withdrawals = new IBridge.Withdrawal[](15);
-        list[1].withdrawals = new IBridge.Withdrawal[](10);
-        _expect(header(list, 0), list, abi.encodeWithSelector(IBridge.TooManyWithdrawals.selector, 24));
-        list[1].withdrawals = new IBridge.Withdrawal[](9);
+    function test_AtMost255WithdrawalsInABatch() public {
+        Step[] memory list = new Step[](18);
+        list[0] = step(transfer(a(), b(), ETH, 1));
+        for (uint256 i = 1; i < 18; i++) {
+            list[i].again = new Again[](1);
+            list[i].withdrawals = new IBridge.Withdrawal[](15);
+        }
+        list[0].withdrawals = new IBridge.Withdrawal[](1);
+        _expect(header(list, 0), list, abi.encodeWithSelector(IBridge.TooManyWithdrawals.selector, 255));
+        list[0].withdrawals = new IBridge.Withdrawal[](0);
         Posted memory p = post(list);
-        assertEq(bridge.wordOf(proposer, 0) % 2 ** 24, 2 ** 24 - 1);
-        assertEq(p.walked.leaves.length, 24);
+        assertEq(p.walked.leaves.length, 255);
+        assertEq(bridge.wordOf(proposer, 0) % 2 ** 24, 255);
     }
 
     function test_OneBatchTakes512EntriesAndAThousandSteps() public {

@@ -200,7 +200,7 @@ contract SubmissionMalformedTest is Test {
             for (uint256 i; i < v.n; i++) {
                 any = any || w.applied[i];
             }
-            if (w.leaves.length > 24 || !any) ok = false;
+            if (w.leaves.length > 255 || !any) ok = false;
         }
         try submission.walk(v.all, v.n, v.entries, ID, BOUND) returns (Submission.Result memory got) {
             assertTrue(ok, "accepted malformed");

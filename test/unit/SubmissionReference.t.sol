@@ -36,9 +36,10 @@ contract SubmissionReferenceTest is Test {
         _setHeads(rng);
         Step[] memory steps = new Step[](1 + rng.below(rng.onceIn(4) ? 70 : 12));
         uint256 entries = 0;
-        uint256 left = 24; // withdrawals
+        uint256 left = 255; // withdrawals
+        uint256 most = rng.onceIn(2) ? 4 : 16; // in a step: few, or too many for a word's bits
         for (uint256 i = 0; i < steps.length; i++) {
-            steps[i] = _step(rng, entries, rng.below(left > 3 ? 4 : left + 1));
+            steps[i] = _step(rng, entries, rng.below(left >= most ? most : left + 1));
             left -= steps[i].withdrawals.length;
             entries += steps[i].fresh.length + steps[i].opened.length;
         }

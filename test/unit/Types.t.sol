@@ -14,6 +14,9 @@ interface IExposedWords {
     function withStatus(uint256 word, Status status) external pure returns (uint256);
     function withPaid(uint256 word, uint256 position) external pure returns (uint256);
     function isUnpaid(uint256 word, uint256 position) external pure returns (bool);
+    function isMany(uint256 word) external pure returns (bool);
+    function isAssigned(uint256 word) external pure returns (bool);
+    function withAssigned(uint256 word) external pure returns (uint256);
     function storeWord(address proposer, uint256 k, uint256 word) external;
     function loadWord(address proposer, uint256 k) external view returns (uint256);
     function packHead(bytes32 hash, uint40 id) external pure returns (bytes32 head, uint40 writer);
@@ -43,17 +46,23 @@ contract TypesTest is Test {
         view
     {
         block_ = bound(block_, 0, 2 ** 27 - 1);
-        withdrawals = bound(withdrawals, 0, 24);
-        uint256 expected = uint256(bytes32(bytes25(commitment))) + block_ * 2 ** 24 + 2 ** withdrawals - 1;
+        withdrawals = bound(withdrawals, 0, 255);
+        bool many = withdrawals > 24;
+        uint256 unpaid = many ? 2 ** 52 + withdrawals : 2 ** withdrawals - 1;
+        uint256 expected = uint256(bytes32(bytes25(commitment))) + block_ * 2 ** 24 + unpaid;
         uint256 word = words.pack(commitment, block_, withdrawals);
         assertEq(word, expected);
         (Status status, uint256 relativeBlock, bool hasUnpaid) = words.unpack(word);
         assertEq(uint8(status), uint8(Status.Live));
         assertEq(relativeBlock, block_);
         assertEq(hasUnpaid, withdrawals != 0);
-        for (uint256 i = 0; i < 26; i++) {
+        assertEq(words.isMany(word), many);
+        for (uint256 i = 0; i < 26 && !many; i++) {
             assertEq(words.isUnpaid(word, i), i < withdrawals, "unpaid");
         }
+        assertFalse(words.isAssigned(word));
+        assertEq(words.withAssigned(word), expected + 2 ** 51);
+        assertTrue(words.isAssigned(expected + 2 ** 51));
         for (uint8 fate = 0; fate < 4; fate++) {
             uint256 marked = words.withStatus(word, Status(fate));
             assertEq(marked, expected + fate * 2 ** 54, "marked");
@@ -69,7 +78,21 @@ contract TypesTest is Test {
         position = bound(position, 0, withdrawals - 1);
         uint256 word = words.pack(commitment, 5, withdrawals);
         assertEq(words.withPaid(word, position), word - 2 ** position);
-        assertEq(words.withPaid(word - 2 ** position, position), word - 2 ** position);
+    }
+
+    function testFuzz_OfManyPayingLowersTheCount(bytes32 commitment, uint256 withdrawals, uint8 position) public view {
+        withdrawals = bound(withdrawals, 25, 255);
+        uint256 word = words.pack(commitment, 5, withdrawals);
+        for (uint256 left = withdrawals; left > 0; left--) {
+            (,, bool hasUnpaid) = words.unpack(word);
+            assertTrue(hasUnpaid);
+            word = words.withPaid(word, position);
+            assertEq(word % 2 ** 24, left - 1);
+        }
+        (, uint256 relativeBlock, bool unpaid) = words.unpack(word);
+        assertFalse(unpaid);
+        assertEq(relativeBlock, 5);
+        assertTrue(words.isMany(word), "it stays what it is");
     }
 
     function testFuzz_OnlyTheFirst25BytesCommit(bytes32 commitment, uint56 low, uint256 bit) public view {
