@@ -21,15 +21,38 @@ library CohortTree {
     }
 
     /// @dev Value of the `index`th node of a level.
-    function valueOf(Node[] memory nodes, uint256 level, uint256 index) internal pure returns (bytes32) {
-        bool any = false;
-        for (uint256 i = 0; i < nodes.length; i++) {
-            if (nodes[i].level > level || nodes[i].index >> (level - nodes[i].level) != index) continue;
-            if (nodes[i].level == level) return nodes[i].value;
-            any = true;
+    function valueOf(Node[] memory nodes, uint256 level, uint256 index) internal pure returns (bytes32 value) {
+        uint256 free;
+        assembly ("memory-safe") {
+            free := mload(0x40)
         }
-        if (!any) return 0;
-        return join(valueOf(nodes, level - 1, 2 * index), valueOf(nodes, level - 1, 2 * index + 1));
+        nodes = _under(nodes, level, index);
+        if (nodes.length != 0 && nodes[0].level == level) {
+            value = nodes[0].value;
+        } else if (nodes.length != 0) {
+            value = join(valueOf(nodes, level - 1, 2 * index), valueOf(nodes, level - 1, 2 * index + 1));
+        }
+        // The lists have served. Without this a deep tree fills the memory of a test.
+        assembly ("memory-safe") {
+            mstore(0x40, free)
+        }
+    }
+
+    /// @dev Those nodes that are the `index`th of the level, or lie under it.
+    function _under(Node[] memory nodes, uint256 level, uint256 index) private pure returns (Node[] memory list) {
+        uint256 count = 0;
+        assembly ("memory-safe") {
+            list := mload(0x40) // pointers only; `new` would fill in empty nodes
+            mstore(0x40, add(list, shl(5, add(mload(nodes), 1))))
+            mstore(list, mload(nodes))
+        }
+        for (uint256 i = 0; i < nodes.length; i++) {
+            Node memory node = nodes[i];
+            if (node.level <= level && node.index >> (level - node.level) == index) list[count++] = node;
+        }
+        assembly ("memory-safe") {
+            mstore(list, count)
+        }
     }
 
     /// @dev What the multiproof of these leaves, in ascending order, takes.
@@ -43,15 +66,21 @@ library CohortTree {
         for (uint256 i = 0; i < count; i++) {
             path[i] = leaves[i];
         }
+        bytes32[] memory list = new bytes32[](depth * count);
+        uint256 taken = 0;
         for (uint256 level = 0; level < depth; level++) {
             uint256 parents = 0;
             for (uint256 i = 0; i < count; i++) {
                 if (i + 1 < count && path[i] % 2 == 0 && path[i + 1] == path[i] + 1) i++;
-                else out = bytes.concat(out, valueOf(nodes, level, path[i] % 2 == 0 ? path[i] + 1 : path[i] - 1));
+                else list[taken++] = valueOf(nodes, level, path[i] % 2 == 0 ? path[i] + 1 : path[i] - 1);
                 path[parents++] = path[i] / 2;
             }
             count = parents;
         }
+        assembly ("memory-safe") {
+            mstore(list, taken)
+        }
+        return abi.encodePacked(list);
     }
 
     /// @dev Top of a tree that is given in full, its number of leaves a power of two.

@@ -179,20 +179,22 @@ abstract contract Trials is Scenario {
         return keccak256(abi.encodePacked(preEntries, s.encode(), uint8(s.fresh.length + anchors.length)));
     }
 
-    function sizes(Trial memory t) internal pure returns (Bound.Sizes memory z) {
+    /// @dev Of a step as drafted.
+    function proofGas(Trial memory t) internal pure returns (uint256) {
+        return Bound.proof(t.draft, sizes(t, trees(t.pre)));
+    }
+
+    function sizes(Trial memory t, bytes memory trees_) internal pure returns (Bound.Sizes memory z) {
         z.step = t.step.encode().length;
-        z.evidence = evidence(t).length;
+        z.evidence = 187 + 20 * t.header.rules.length + z.step + 7 * named(t).length + trees_.length;
+        uint256 rest = trees_.length;
         for (uint256 i = 0; i < t.pre.length; i++) {
-            z.siblings += siblingsOf(t.pre[i]).length / 32;
+            rest -= statesOf(t.pre[i]).length;
             for (uint256 j = 0; j < t.pre[i].states.length; j++) {
                 z.states += t.pre[i].states[j].length;
             }
         }
-    }
-
-    /// @dev Of a step as drafted.
-    function proofGas(Trial memory t) internal pure returns (uint256) {
-        return Bound.proof(t.draft, sizes(t));
+        z.siblings = rest / 32;
     }
 
     // ---------------------------------------------------------------- verdicts
