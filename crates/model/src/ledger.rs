@@ -22,15 +22,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use nthroot_protocol::{
-    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage, Withdrawal,
+    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage,
+    Withdrawal,
 };
 
 pub use assign::{Assigned, Consent, Offer, Sale};
 pub use challenge::Conviction;
 pub use claim::{Claim, Payment};
 pub use errors::{
-    AssignError, BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable, IdsExhausted,
-    SubmitError, UnwindError, WordError,
+    AssignError, BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable,
+    IdsExhausted, SubmitError, UnwindError, WordError,
 };
 pub use judge::{Judgement, Unjudged};
 pub use rollback::{Rollback, Unwinding};

@@ -44,7 +44,7 @@ impl Ledger {
     pub fn claims(&self, id: BatchId) -> Result<Vec<Claim>, WordError> {
         let withdrawals = &self.accepted(id)?.withdrawals;
         let leaves: Vec<B256> = withdrawals.iter().map(Withdrawal::leaf).collect();
-        let claim = |(position, withdrawal): (u8, &Withdrawal)| {
+        let claim = |(withdrawal, position): (&Withdrawal, u8)| {
             let AssignedClaim { assignments, recipient } = self.assigned(id, position, withdrawal.recipient);
             Some(Claim {
                 position,
@@ -55,7 +55,8 @@ impl Ledger {
                 assignments,
             })
         };
-        Ok((0..).zip(withdrawals).filter_map(claim).collect())
+        // In this order, or the count would go on to 256.
+        Ok(withdrawals.iter().zip(0..).filter_map(claim).collect())
     }
 
     /// Claims a withdrawal of a final batch. (That the payment arrives is not modelled: on L1 a payment that fails reverts.)

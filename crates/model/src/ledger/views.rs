@@ -162,7 +162,7 @@ impl Ledger {
     /// The lies of a batch, whether or not they can still be proved. None of a batch that is unknown or pruned.
     pub fn lies_of(&self, id: BatchId) -> Vec<Lie> {
         let steps = self.accepted(id).map_or(&[][..], |accepted| &accepted.steps);
-        let lie = |(step, judged): (u16, &super::JudgedStep)| match &judged.judgement {
+        let lie = |(judged, step): (&super::JudgedStep, u16)| match &judged.judgement {
             Judgement::Lie(reason) => Some(Lie {
                 batch: id,
                 step,
@@ -170,7 +170,7 @@ impl Ledger {
             }),
             _ => None,
         };
-        (0..).zip(steps).filter_map(lie).collect()
+        steps.iter().zip(0..).filter_map(lie).collect()
     }
 
     /// The evidence against a step, encoded as a challenge takes it.

@@ -42,6 +42,7 @@ const PARAMS: Params = Params {
     window: 5,
     insured_gas_price: 0,
     min_lock: 0,
+    caps: None,
 };
 
 fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {

@@ -4,9 +4,9 @@ use nthroot_model::{
     builder::{BatchBuilder, BuildError, Name, StepError, StepPlan},
     walk::Stale,
 };
-use nthroot_protocol::{AnchorId, BatchId, Body, Effect, limits::MAX_CEILING};
+use nthroot_protocol::{AnchorId, BatchId, Effect, limits::MAX_CEILING};
 
-use crate::world::{ALICE, BOB, ECHO, World, consent, echo_call, hash_of, spend};
+use crate::world::{ALICE, BOB, ECHO, World, body, consent, echo_call, hash_of, spend};
 
 /// A step in which the rule opens fragments under itself and works on others of its own, which it writes to.
 fn ruled(opened: usize, others: &[Name]) -> StepPlan {
@@ -25,6 +25,7 @@ fn ruled(opened: usize, others: &[Name]) -> StepPlan {
         .collect();
     effects.extend(vec![
         Effect::Open {
+            depth: 0,
             kind: 3,
             controller: ECHO
         };
@@ -32,9 +33,7 @@ fn ruled(opened: usize, others: &[Name]) -> StepPlan {
     ]);
     StepPlan {
         fragments,
-        body: Body {
-            calls: vec![echo_call(&listed, &effects, vec![])],
-        },
+        body: body(echo_call(&listed, &effects, vec![])),
     }
 }
 
@@ -44,6 +43,7 @@ fn with_ruled<'a>(world: &'a World, anchor: AnchorId, count: usize) -> BatchBuil
     let consent = consent(&builder, 0, anchor, 0, ECHO, vec![], None);
     let effects = vec![
         Effect::Open {
+            depth: 0,
             kind: 3,
             controller: ECHO
         };
@@ -51,9 +51,7 @@ fn with_ruled<'a>(world: &'a World, anchor: AnchorId, count: usize) -> BatchBuil
     ];
     let mut fragments = vec![Name::Anchor(anchor)];
     fragments.extend(vec![Name::New; count]);
-    let body = Body {
-        calls: vec![echo_call(&[0], &effects, vec![consent])],
-    };
+    let body = body(echo_call(&[0], &effects, vec![consent]));
     builder.step(&StepPlan { fragments, body }).unwrap();
     builder
 }
@@ -105,11 +103,11 @@ fn entries_and_withdrawals_of_a_batch_are_limited() {
 
     let other = world.deposit(0, 1000);
     let mut builder = world.builder(BOB);
-    for _ in 0..2 {
-        builder.step(&spend(&builder, 0, other, None, &[1; 12])).unwrap();
+    for _ in 0..17 {
+        builder.step(&spend(&builder, 0, other, None, &[1; 15])).unwrap();
     }
     let over = spend(&builder, 0, other, None, &[1]);
-    assert_eq!(builder.step(&over), Err(StepError::TooManyWithdrawals(25)));
+    assert_eq!(builder.step(&over), Err(StepError::TooManyWithdrawals(256)));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Withdrawals: finality, bits, openings (section 9).
 
-use nthroot_model::ledger::{ClaimError, WordError};
-use nthroot_protocol::{BatchId, Status, Withdrawal};
+use alloy_primitives::U256;
+use nthroot_model::ledger::{ClaimError, Payment, WordError};
+use nthroot_protocol::{BatchId, BatchWord, Preimage, Status, Withdrawal, storage};
 
 use crate::world::{ALICE, BOB, WINDOW, World, spend, withdrawal};
 
@@ -22,7 +23,13 @@ fn claim(world: &mut World, id: BatchId, position: u8) -> Result<Withdrawal, Cla
     let payment = world
         .ledger
         .claim(&preimage, position, claim.withdrawal, &claim.siblings)?;
-    assert_eq!((payment.batch, payment.position), (id, position));
+    let expected = Payment {
+        batch: id,
+        position,
+        withdrawal: claim.withdrawal,
+        recipient: claim.withdrawal.recipient,
+    };
+    assert_eq!(payment, expected);
     Ok(payment.withdrawal)
 }
 
@@ -127,7 +134,7 @@ fn only_live_batches_pay() {
     for status in [Status::Condemned, Status::Unwound] {
         match status {
             Status::Condemned => world.ledger.on_condemned(child).unwrap(),
-            _ => world.ledger.on_unwound(child).unwrap(),
+            _ => world.ledger.on_unwound(child).map(drop).unwrap(),
         }
         let refused = WordError::Status {
             id: child,
@@ -160,4 +167,87 @@ fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
     assert_eq!(world.anchors(), anchors);
     let batch = world.raw(ALICE, vec![world.touch(&[x])]);
     assert_eq!(batch.header.slot, 0, "its word slot is free");
+}
+
+/// A batch with this many withdrawals, of 1, 2, 3 … units.
+fn many(world: &mut World, count: u8) -> BatchId {
+    let anchor = world.deposit(0, 100_000);
+    let amounts: Vec<u128> = (1..=count.into()).collect();
+    let mut builder = world.builder(ALICE);
+    for amounts in amounts.chunks(15) {
+        builder.step(&spend(&builder, 0, anchor, None, amounts)).unwrap();
+    }
+    let batch = builder.build().unwrap();
+    world.submit(ALICE, &batch).unwrap().id
+}
+
+#[test]
+fn a_batch_of_up_to_255_withdrawals_pays_each_once() {
+    for count in [1, 23, 24, 25, 26, 255] {
+        let mut world = World::new();
+        let id = many(&mut world, count);
+        world.advance(WINDOW + 1);
+        let word = world.ledger.word(ALICE, 0).unwrap();
+        let is_many = count > 24;
+        let unpaid = if is_many { count.into() } else { (1 << count) - 1 };
+        assert_eq!((word.many, word.unpaid), (is_many, unpaid));
+        for beyond in [count, count.saturating_add(1), 255]
+            .into_iter()
+            .filter(|beyond| *beyond >= count)
+        {
+            let refused = world.ledger.on_claimed(id, beyond).map(drop);
+            assert_eq!(refused, Err(ClaimError::NothingToPay(beyond)));
+        }
+        // In an order that is neither that of the positions nor its reverse.
+        let mut left = u32::from(count);
+        for step in 0..count {
+            let position = u8::try_from(u32::from(step) * 97 % u32::from(count)).unwrap();
+            assert!(!world.ledger.slot_is_free(ALICE, 0), "something is unpaid");
+            let expected = withdrawal(0, u128::from(position) + 1);
+            assert_eq!(claim(&mut world, id, position), Ok(expected), "{position} of {count}");
+            assert_eq!(claim(&mut world, id, position), Err(ClaimError::NothingToPay(position)));
+            left -= 1;
+            let unpaid = world.ledger.word(ALICE, 0).unwrap().unpaid;
+            assert_eq!(if is_many { unpaid } else { unpaid.count_ones() }, left);
+        }
+        assert!(world.ledger.slot_is_free(ALICE, 0), "{count}");
+        assert_eq!(
+            world.ledger.held(crate::world::TOKEN),
+            U256::from(100_000 - (1..=u32::from(count)).sum::<u32>())
+        );
+    }
+}
+
+/// The layout of section 4.7, bit by bit.
+#[test]
+fn the_word_counts_what_is_unpaid_once_it_has_no_bits_for_it() {
+    let mut world = World::new();
+    let id = many(&mut world, 24);
+    let few = world.ledger.preimage(id).unwrap().clone();
+    let count = |count| Preimage {
+        withdrawal_count: count,
+        ..few.clone()
+    };
+    let low = |word: BatchWord| word.pack() & ((U256::ONE << 56) - U256::ONE);
+    let block = U256::from(id.block_offset()) << 24;
+    assert_eq!(low(BatchWord::new(&count(24))), block | U256::from(0xff_ffff));
+    assert_eq!(
+        low(BatchWord::new(&count(25))),
+        block | U256::ONE << 52 | U256::from(25)
+    );
+    let assigned = BatchWord {
+        assigned: true,
+        status: Status::Condemned,
+        ..BatchWord::new(&count(0))
+    };
+    assert_eq!(low(assigned), block | U256::ONE << 51 | U256::ONE << 55);
+    assert_eq!(BatchWord::unpack(assigned.pack()), Some(assigned));
+    assert_eq!(BatchWord::unpack(U256::ONE << 53), None);
+
+    let slot = storage::paid_slot(id);
+    assert_eq!(&slot[..27], &alloy_primitives::keccak256("nthroot.paid")[..27]);
+    assert_eq!(&slot[27..], id.to_bytes());
+    let slot = storage::assignment_slot(id, 7);
+    assert_eq!(&slot[..26], &alloy_primitives::keccak256("nthroot.assignment")[..26]);
+    assert_eq!((&slot[26..31], slot[31]), (id.to_bytes().as_slice(), 7));
 }

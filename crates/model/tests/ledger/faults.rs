@@ -1,7 +1,11 @@
 //! Conviction, condemnation, unwinding, and the freeze while a fault is unresolved (sections 7.2, 8 and 9).
 
-use nthroot_model::ledger::{
-    BondError, ChallengeError, CondemnError, Judgement, Rollback, Unjudged, UnwindError, WordError,
+use alloy_primitives::{Address, U256};
+use nthroot_model::{
+    ledger::{
+        BondError, ChallengeError, CondemnError, Judgement, Rollback, Unjudged, UnwindError, Unwinding, WordError,
+    },
+    params::ParamsError,
 };
 use nthroot_protocol::{AnchorId, BatchId, Status};
 use proptest::{collection::vec, prelude::*};
@@ -159,7 +163,13 @@ fn a_cone_is_condemned_downwards_and_unwound_upwards() {
     assert_eq!(ledger.condemn(&pc, &ec, 1, &pa), Err(not_parent(a, w)));
     assert_eq!(ledger.condemn(&pc, &ec, 0, &pb), Ok(c));
 
-    // Upwards only.
+    // Upwards only. Orphans pay whoever unwinds them, at 1 gwei for a unit of gas.
+    let fee = (100_000 + 2 * 13_000) * GWEI;
+    let unwinding = |batch, proposer, orphan_fee| Unwinding {
+        batch,
+        proposer,
+        orphan_fee,
+    };
     let not_head = |anchor, head| UnwindError::NotHead {
         anchor,
         head: Some(head),
@@ -168,16 +178,16 @@ fn a_cone_is_condemned_downwards_and_unwound_upwards() {
     assert_eq!(ledger.unwind(&pb, &eb), Err(not_head(z, c)));
     assert_eq!(ledger.rollbacks(), vec![Rollback::Unwind(c)]);
     assert_eq!(ledger.unwind(&pc, &eb), Err(UnwindError::Entries(c)));
-    assert_eq!(ledger.unwind(&pc, &ec), Ok(c));
+    assert_eq!(ledger.unwind(&pc, &ec), Ok(unwinding(c, ALICE, Some(fee))));
     assert_eq!(ledger.head(y).unwrap().id, a);
     assert_eq!(ledger.unwind(&pa, &ea), Err(not_head(x, b)));
-    assert_eq!(ledger.unwind(&pb, &eb), Ok(b));
+    assert_eq!(ledger.unwind(&pb, &eb), Ok(unwinding(b, BOB, Some(fee))));
     assert_eq!(
         ledger.oldest_fault(),
         Some(a),
         "the fault is resolved by its own unwinding"
     );
-    assert_eq!(ledger.unwind(&pa, &ea), Ok(a));
+    assert_eq!(ledger.unwind(&pa, &ea), Ok(unwinding(a, ALICE, None)));
     assert_eq!(ledger.oldest_fault(), None);
     assert_eq!(ledger.rollbacks(), vec![]);
     for (id, preimage, entries) in [(a, pa, ea), (b, pb, eb), (c, pc, ec)] {
@@ -187,6 +197,72 @@ fn a_cone_is_condemned_downwards_and_unwound_upwards() {
         );
     }
     assert_eq!(world.anchors(), anchors, "heads and states are what they were");
+}
+
+/// The bond pays an orphan's fee whether it is locked or not, and never more than it has.
+#[test]
+fn an_orphan_s_fee_leaves_its_proposer_s_bond() {
+    const POOR: Address = Address::repeat_byte(0x9e);
+    let mut world = World::new();
+    let [x, y] = world.deposits();
+    let parent = world.lie(BOB, &[x]);
+    world.advance(1);
+    let lock = 10_026_000 * GWEI;
+    world.ledger.fund_bond(POOR, lock).unwrap();
+    let child = world.lie(POOR, &[x]);
+    assert_eq!(world.ledger.free_bond(POOR), 0);
+    world.convict(parent, 0, false);
+    world.ledger.on_condemned(child).unwrap();
+    let held = world.ledger.held(Address::ZERO);
+    let fee = world.ledger.on_unwound(child).unwrap().orphan_fee;
+    assert_eq!(fee, Some(113_000 * GWEI));
+    assert_eq!(world.ledger.bond(POOR).balance, 10_026_000 - 113_000);
+    assert_eq!(world.ledger.bond(POOR).total_locked(), 10_026_000, "locks stay");
+    assert_eq!(world.ledger.free_bond(POOR), 0);
+    assert_eq!(held - world.ledger.held(Address::ZERO), U256::from(113_000 * GWEI));
+    world.unwind(parent);
+
+    // Once its lock is over, the orphan's bond can be used up: by another lie.
+    world.advance(2 * WINDOW + 2);
+    world.ledger.withdraw_bond(POOR, (10_026_000 - 113_000) * GWEI).unwrap();
+    world.ledger.fund_bond(POOR, lock).unwrap();
+    let lie = world.lie(BOB, &[y]);
+    world.advance(1);
+    let more = world.lie(POOR, &[y]);
+    world.convict(lie, 0, false);
+    world.ledger.on_condemned(more).unwrap();
+    // A conviction of the orphan takes all there is; then it is no orphan any more.
+    let conviction = world.ledger.on_convicted(more, false).unwrap();
+    assert_eq!(conviction.slashed, lock);
+    assert_eq!(world.ledger.on_unwound(more).unwrap().orphan_fee, None);
+    assert_eq!(world.ledger.bond(POOR).balance, 0);
+    let (bond, charged) = world.ledger.bond(ALICE).charge(u64::MAX);
+    assert_eq!((bond.balance, charged), (0, world.ledger.bond(ALICE).balance));
+}
+
+#[test]
+fn the_least_lock_pays_every_proof_and_every_orphan_s_fee() {
+    let mut params = World::new().ledger.params().clone();
+    for price in [1, 999, 1_000_000_000, 50_000_000_001] {
+        params.insured_gas_price = price;
+        let least = 12_200_000 * price;
+        params.min_lock = least;
+        assert_eq!(params.check(), Ok(()));
+        for entries in [0, 1, 512] {
+            let lock = params.lock(0, entries);
+            assert!(lock > params.orphan_fee(entries), "{entries} entries at {price}");
+        }
+        params.min_lock = least - 1;
+        let too_low = ParamsError::MinLock {
+            least,
+            actual: least - 1,
+        };
+        assert_eq!(params.check(), Err(too_low));
+    }
+    // Rounded down to gwei: 113,000 gas at 50.000000001 gwei.
+    assert_eq!(params.orphan_fee(1), 5_650_000);
+    params.insured_gas_price = u128::MAX;
+    assert_eq!(params.orphan_fee(512), u64::MAX);
 }
 
 #[test]
@@ -261,7 +337,7 @@ fn after_a_lie_its_anchors_are_unknown_until_it_is_unwound() {
     }
     let judgement = world.ledger.judgement(submitted.id).unwrap();
     assert!(matches!(judgement[..], [Judgement::Lie(_), Judgement::Valid]));
-    assert_eq!(world.ledger.state(y).unwrap().known().unwrap().nonce, 1);
+    assert_eq!(world.fragment(y).nonce, 1);
 
     world.advance(1);
     let steps = vec![world.touch(&[y]), world.touch(&[opened])];

@@ -4,10 +4,12 @@ use nthroot_model::{
     builder::{BatchBuilder, Name, StepPlan},
     ledger::{ChallengeError, Judgement},
 };
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, Body, Effect, Fragment, Kind};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Effect, Fragment, Kind};
 use proptest::{collection::vec, prelude::*};
 
-use crate::world::{ACCOUNT, ALICE, BOB, ECHO, TOKEN, World, account_call, config, consent, echo_call, spend, user};
+use crate::world::{
+    ACCOUNT, ALICE, BOB, ECHO, TOKEN, World, account_call, body, config, consent, echo_call, spend, user,
+};
 
 const USERS: u8 = 3;
 
@@ -27,7 +29,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 /// The user whose key controls a fragment.
 fn owner(state: &Fragment) -> Option<u8> {
-    (0..USERS).find(|number| state.kind == Kind::Key && state.controller == user(*number))
+    (0..USERS).find(|number| state.kind == Kind::Secp256k1 && state.controller == user(*number))
 }
 
 fn token() -> AssetId {
@@ -64,6 +66,7 @@ fn step(builder: &BatchBuilder<'_>, plan: &Plan, users: &[AnchorId], ruled: &[Na
             // Opens a fragment under the rule, with some of the user's.
             let effects = [
                 Effect::Open {
+                    depth: 0,
                     kind: 3,
                     controller: ECHO,
                 },
@@ -94,6 +97,7 @@ fn step(builder: &BatchBuilder<'_>, plan: &Plan, users: &[AnchorId], ruled: &[Na
                     data: vec![1; nonce + 1].into(),
                 },
                 Effect::Open {
+                    depth: 0,
                     kind: 3,
                     controller: ECHO,
                 },
@@ -119,10 +123,6 @@ fn step(builder: &BatchBuilder<'_>, plan: &Plan, users: &[AnchorId], ruled: &[Na
     })
 }
 
-fn body(call: nthroot_protocol::Call) -> Body {
-    Body { calls: vec![call] }
-}
-
 /// The plan lists the fragments the other way round.
 fn swap(mut call: nthroot_protocol::Call) -> nthroot_protocol::Call {
     for number in &mut call.fragments {
@@ -134,7 +134,7 @@ fn swap(mut call: nthroot_protocol::Call) -> nthroot_protocol::Call {
 fn anchors(world: &World, wanted: impl Fn(&Fragment) -> bool) -> Vec<AnchorId> {
     let anchors = world.ledger.anchors();
     anchors
-        .filter(|(_, _, state)| state.known().is_some_and(&wanted))
+        .filter(|(_, _, state)| state.known().is_some_and(|state| wanted(state.header())))
         .map(|(anchor, _, _)| anchor)
         .collect()
 }
@@ -180,7 +180,7 @@ fn run(batches: Vec<Vec<Plan>>) -> Result<usize, TestCaseError> {
         for (entry, state) in after {
             let anchor = submitted.entries[usize::from(entry)].anchor;
             prop_assert_eq!(world.ledger.head(anchor).map(|head| head.root), Some(state.root()));
-            prop_assert_eq!(world.ledger.state(anchor).and_then(|state| state.known()), Some(&state));
+            prop_assert_eq!(world.fragment(anchor), &state);
         }
         world.advance(1);
     }

@@ -8,7 +8,7 @@ use nthroot_model::{
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Body, Evidence};
 use proptest::{collection::vec, prelude::*};
 
-use crate::world::{ALICE, CEILING, TOKEN, UNKNOWN_RULE, World, account_call, config, root, spend, withdrawal};
+use crate::world::{ALICE, CEILING, TOKEN, UNKNOWN_RULE, World, account_call, body, config, root, spend, withdrawal};
 
 /// An honest batch: a split and a withdrawal, a withdrawal by somebody else, another by the first one again.
 fn honest(world: &mut World) -> Batch {
@@ -116,11 +116,11 @@ fn a_rule_without_a_twin_is_not_judged() {
     let mut world = World::new();
     let mut batch = honest(&mut world);
     batch.header.rules = vec![UNKNOWN_RULE];
-    let body = Body::parse(&batch.steps[1].body).unwrap();
-    let mut call = body.calls[0].clone();
+    let parsed = Body::parse(&batch.steps[1].body, 1, 0).unwrap();
+    let mut call = parsed.calls[0].clone();
     (call.rule, call.authorisations) = (1, Vec::new());
     // Rule-controlled, so that the call gets as far as the rule.
-    let mut opened = Body { calls: vec![call] };
+    let mut opened = body(call);
     opened.calls[0].fragments = vec![0];
     batch.steps[1].body = opened.encode().into();
     let id = world.submit(ALICE, &batch).unwrap().id;
@@ -133,9 +133,7 @@ fn a_rule_without_a_twin_is_not_judged() {
     let consent = crate::world::consent(&builder, 0, anchor, 0, UNKNOWN_RULE, vec![], None);
     let plan = StepPlan {
         fragments: vec![Name::Anchor(anchor)],
-        body: Body {
-            calls: vec![crate::world::echo_call(&[0], &[], vec![consent])],
-        },
+        body: body(crate::world::echo_call(&[0], &[], vec![consent])),
     };
     let refused = builder.step(&plan).unwrap_err();
     assert_eq!(refused.to_string(), format!("rule {UNKNOWN_RULE} has no twin"));
@@ -209,6 +207,7 @@ fn a_plan_may_name_fragments_in_any_order() {
             amount: 30,
         },
         AccountOp::Open {
+            depth: 0,
             kind: 1,
             controller: crate::world::user(3),
             assets: vec![(AssetId::token(TOKEN), 40)],
@@ -226,7 +225,7 @@ fn a_plan_may_name_fragments_in_any_order() {
     ));
     let plan = StepPlan {
         fragments: vec![Name::Anchor(x), Name::New, Name::Anchor(y)],
-        body: Body { calls: vec![call] },
+        body: body(call),
     };
     let built = builder.step(&plan).unwrap();
     assert_eq!(built.entries, vec![0, 3, 2]);
@@ -238,15 +237,7 @@ fn a_plan_may_name_fragments_in_any_order() {
     let batch = builder.build().unwrap();
     let id = world.submit(ALICE, &batch).unwrap().id;
     assert_eq!(judge(&world, id), "vv");
-    let balance = |anchor| {
-        world
-            .ledger
-            .state(anchor)
-            .unwrap()
-            .known()
-            .unwrap()
-            .balance(AssetId::token(TOKEN))
-    };
+    let balance = |anchor| world.fragment(anchor).balance(AssetId::token(TOKEN));
     let opened = |entry| AnchorId::new(id, entry);
     assert_eq!([x, y, opened(1), opened(3)].map(balance), [920, 1030, 10, 40]);
 }

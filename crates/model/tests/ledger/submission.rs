@@ -1,13 +1,12 @@
 //! What `submit` requires (section 4.4), ids (section 2) and word slots (section 4.7).
 
-use alloy_primitives::Address;
 use nthroot_model::{
     bond::BondTooLow,
-    ledger::{BondError, DepositError, IdsExhausted, SubmitError},
+    ledger::{BondError, IdsExhausted, SubmitError},
 };
 use nthroot_protocol::{AnchorId, Batch, BatchError, BatchId, Status, Step};
 
-use crate::world::{ALICE, BOB, DEPLOYED, ECHO, TOKEN, WINDOW, World, hash_of, user, withdrawal};
+use crate::world::{ALICE, BOB, DEPLOYED, ECHO, TOKEN, WINDOW, World, hash_of, key_of, withdrawal};
 
 /// A batch of ALICE's on a world in block 102, and what was changed in it.
 fn check(name: &str, change: impl Fn(&mut World, &mut Batch), expected: SubmitError) {
@@ -118,14 +117,14 @@ fn each_requirement_has_its_error() {
         |_, batch| {
             let opened = Step {
                 opened: vec![crate::world::root(1)],
+                withdrawals: vec![withdrawal(0, 1); 15],
                 ..Step::default()
             };
-            batch.steps.push(opened);
-            batch.steps[0].withdrawals = vec![withdrawal(0, 1); 12];
-            batch.steps[1].withdrawals = vec![withdrawal(0, 1); 13];
+            batch.steps.extend(vec![opened; 17]);
+            batch.steps[0].withdrawals = vec![withdrawal(0, 1)];
             batch.seal();
         },
-        SubmitError::TooManyWithdrawals(25),
+        SubmitError::TooManyWithdrawals(256),
     );
 }
 
@@ -202,29 +201,24 @@ fn ids_count_deposits_and_batches_together_up_to_8191_in_a_block() {
     let [anchor] = world.deposits();
     let batch = world.raw(ALICE, vec![world.touch(&[anchor])]);
     for sequence in 1..=8190 {
-        let id = world.ledger.deposit(user(0), TOKEN, 1).unwrap();
+        let id = world.ledger.deposit(key_of(0), TOKEN, 1).unwrap();
         assert_eq!(Some(id), BatchId::new(world.ledger.block() - DEPLOYED, sequence));
     }
     assert_eq!(world.submit(ALICE, &batch).unwrap().id.sequence(), 8191);
     let exhausted = IdsExhausted { block: 102 };
-    assert_eq!(world.ledger.deposit(user(0), TOKEN, 1), Err(exhausted.into()));
+    assert_eq!(world.ledger.deposit(key_of(0), TOKEN, 1), Err(exhausted.into()));
     let batch = world.raw(BOB, vec![world.touch(&[anchor])]);
     let before = world.dump();
     assert_eq!(world.submit(BOB, &batch), Err(exhausted.into()));
     assert_eq!(world.dump(), before);
     world.advance(1);
-    assert_eq!(world.ledger.deposit(user(0), TOKEN, 1).unwrap().sequence(), 1);
+    assert_eq!(world.ledger.deposit(key_of(0), TOKEN, 1).unwrap().sequence(), 1);
 }
 
 #[test]
-fn deposits_and_bonds_refuse_what_l1_refuses() {
+fn bonds_and_blocks_refuse_what_l1_refuses() {
     let mut world = World::new();
     let ledger = &mut world.ledger;
-    assert_eq!(
-        ledger.deposit(Address::ZERO, TOKEN, 1),
-        Err(DepositError::ZeroController)
-    );
-    assert_eq!(ledger.deposit(ALICE, TOKEN, 0), Err(DepositError::ZeroAmount));
     assert_eq!(ledger.fund_bond(ALICE, 1), Err(BondError::NotWholeGwei(1)));
     assert_eq!(ledger.withdraw_bond(ALICE, 1), Err(BondError::NotWholeGwei(1)));
     let too_much = u128::MAX / 1_000_000_000 * 1_000_000_000;

@@ -1,6 +1,8 @@
 //! A bridge with a few users, a rule that returns what it is told, and ways to post good and bad batches.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use k256::ecdsa::SigningKey;
 use nthroot_model::{
     builder::{BatchBuilder, Name, Posting, StepPlan},
@@ -11,8 +13,8 @@ use nthroot_model::{
     signing,
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchHeader, BatchId, Body, Call, Domain, Effect, FreshTouch,
-    Outflow, PreEntry, Root, SignedMessage, Step, Withdrawal,
+    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
+    FreshTouch, Key, Outflow, PreEntry, Root, SignedMessage, Step, Withdrawal,
 };
 use proptest::{prelude::ProptestConfig, test_runner::RngSeed};
 
@@ -47,6 +49,11 @@ pub(crate) fn user(user: u8) -> Address {
     signing::address_of(&key(user))
 }
 
+/// The key of a user, as deposits name it.
+pub(crate) fn key_of(number: u8) -> Key {
+    Key::Secp256k1(user(number))
+}
+
 pub(crate) fn hash_of(block: u64) -> B256 {
     keccak256(block.to_be_bytes())
 }
@@ -68,12 +75,18 @@ pub(crate) struct World {
 impl World {
     /// Both proposers have a bond, the rules are registered, and this is the second block after the deployment.
     pub(crate) fn new() -> Self {
+        Self::with_caps(None)
+    }
+
+    /// The same with caps for deposits.
+    pub(crate) fn with_caps(caps: Option<BTreeMap<Address, U256>>) -> Self {
         let params = Params {
             chain_id: 1,
             deployment_block: DEPLOYED,
             window: WINDOW,
             insured_gas_price: 1_000_000_000,
             min_lock: 1_000_000_000,
+            caps,
         };
         let env = Env {
             account_rule: ACCOUNT,
@@ -101,7 +114,7 @@ impl World {
 
     /// Deposits, then goes on to the next block, whose batches can touch it.
     pub(crate) fn deposit(&mut self, controller: u8, amount: u128) -> AnchorId {
-        let id = self.ledger.deposit(user(controller), TOKEN, amount).unwrap();
+        let id = self.ledger.deposit(key_of(controller), TOKEN, amount).unwrap();
         self.advance(1);
         AnchorId::new(id, 0)
     }
@@ -190,6 +203,11 @@ impl World {
         self.ledger.unwind(&preimage, &entries).unwrap();
     }
 
+    /// The fragment of an anchor of depth 0 whose state is known.
+    pub(crate) fn fragment(&self, anchor: AnchorId) -> &Fragment {
+        self.ledger.state(anchor).unwrap().known().unwrap().header()
+    }
+
     /// All that L1 keeps and the states behind it, as text to compare.
     pub(crate) fn dump(&self) -> String {
         format!("{:?}", self.ledger)
@@ -198,6 +216,14 @@ impl World {
     /// Heads and states.
     pub(crate) fn anchors(&self) -> String {
         format!("{:?}", self.ledger.anchors().collect::<Vec<_>>())
+    }
+}
+
+/// A body of one call.
+pub(crate) fn body(call: Call) -> Body {
+    Body {
+        leaves: None,
+        calls: vec![call],
     }
 }
 
@@ -277,6 +303,7 @@ pub(crate) fn spend(
     if let Some((to, amount)) = split {
         fragments.push(Name::New);
         ops.push(AccountOp::Open {
+            depth: 0,
             kind: 1,
             controller: user(to),
             assets: vec![(AssetId::token(TOKEN), amount)],
@@ -291,7 +318,7 @@ pub(crate) fn spend(
     let call = account_call(builder, signer, anchor, &[0], &ops, outflow);
     StepPlan {
         fragments,
-        body: Body { calls: vec![call] },
+        body: body(call),
     }
 }
 
