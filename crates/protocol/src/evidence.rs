@@ -8,6 +8,7 @@ use crate::{
     codec::{Reader, count_u16},
     cohort,
     commitment::step_commitment,
+    fragment::LEAF_DOMAIN,
     limits::MAX_DEPTH,
     tree,
 };
@@ -35,6 +36,9 @@ pub enum EvidenceError {
     /// No cohort is so deep.
     #[error("depth {0}, at most 24 is allowed")]
     Depth(u8),
+    /// What is given as a pre-state begins otherwise than a state: its hash could be a cohort's.
+    #[error("a pre-state begins with {0:#04x}, not with 0x00")]
+    NotAPreState(u8),
     /// The step, or what stood before it, is not the one committed to.
     #[error("the step does not open the step root {0}")]
     Opening(B256),
@@ -186,7 +190,11 @@ impl Evidence {
             }
             let state = |_| {
                 let length = reader.u16()?;
-                Ok::<_, Truncated>(reader.take(length.into())?.to_vec())
+                let state = reader.take(length.into())?;
+                match state.first() {
+                    None | Some(&LEAF_DOMAIN) => Ok(state.to_vec()),
+                    Some(first) => Err(EvidenceError::NotAPreState(*first)),
+                }
             };
             let states = AnchorProof::leaves(depth, table.further(place)).map(state);
             proofs.push(AnchorProof {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// First byte of a fragment's encoding. Nodes and roots of cohorts begin otherwise.
-const LEAF_DOMAIN: u8 = 0x00;
+pub(crate) const LEAF_DOMAIN: u8 = 0x00;
 
 /// Bit of the kind's byte: a lease follows the nonce.
 const LEASED: u8 = 0x80;

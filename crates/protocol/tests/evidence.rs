@@ -172,7 +172,7 @@ fn some_evidence() -> Evidence {
 fn depths_above_24_are_refused() {
     let mut evidence = some_evidence();
     for proof in &mut evidence.proofs {
-        *proof = AnchorProof::single(vec![1]);
+        *proof = AnchorProof::single(vec![0]);
     }
     evidence.placed.step.body = vec![0].into();
     evidence.proofs[0].depth = 24;
@@ -180,6 +180,23 @@ fn depths_above_24_are_refused() {
     assert_eq!(Evidence::decode(&evidence.encode()), Ok(evidence.clone()));
     evidence.proofs[0].depth = 25;
     assert_eq!(Evidence::decode(&evidence.encode()), Err(EvidenceError::Depth(25)));
+}
+
+/// The bytes under a cohort's root must not pass for the state of a single fragment.
+#[test]
+fn what_does_not_begin_as_a_state_is_no_pre_state() {
+    let mut evidence = some_evidence();
+    for proof in &mut evidence.proofs {
+        *proof = AnchorProof::single(vec![0]);
+    }
+    evidence.placed.step.body = vec![0].into();
+    for first in [1, 2, 255] {
+        evidence.proofs[0].states[0][0] = first;
+        assert_eq!(
+            Evidence::decode(&evidence.encode()),
+            Err(EvidenceError::NotAPreState(first))
+        );
+    }
 }
 
 /// Proofs that do not fit their leaves open nothing, and do not panic.
