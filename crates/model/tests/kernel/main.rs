@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod account;
+mod building;
 mod calls;
 mod cohorts;
 mod effects;
