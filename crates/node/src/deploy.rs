@@ -1,11 +1,13 @@
 //! Deploying the contracts, and knowing a deployment again.
 
+use std::collections::BTreeMap;
+
 use alloy::{
     primitives::{Address, U256},
     providers::Provider,
     sol_types::SolCall,
 };
-use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry};
+use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry, bridge::IBridge};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// What the deployer chooses. It can never be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
     /// Blocks during which a batch can be challenged.
     pub window: u64,
@@ -24,10 +26,14 @@ pub struct Parameters {
     pub insured_gas_price: u64,
     /// Least bond of a batch, wei.
     pub min_lock: u128,
+    /// The assets that can be deposited (zero: ether), each with the most that the bridge may hold of it then. If none is
+    /// named: any token, without bound.
+    #[serde(default)]
+    pub caps: BTreeMap<Address, U256>,
 }
 
 /// The manifest of a deployment: everything that a node must be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// The chain.
     pub chain_id: u64,
@@ -73,6 +79,12 @@ pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployme
     let verifier = sender.send(Call::create(verifier)).await?;
     let verifier_address = created(&verifier)?;
 
+    let caps = parameters.caps.iter();
+    let caps = caps.map(|(token, cap)| IBridge::AssetCap {
+        token: *token,
+        cap: *cap,
+    });
+    let caps = caps.collect();
     let bridge = Bridge::deploy_builder(
         l1.provider(),
         U256::from(parameters.window),
@@ -80,6 +92,7 @@ pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployme
         U256::from(parameters.min_lock),
         verifier_address,
         registry_address,
+        caps,
     );
     let bridge = sender.send(Call::create(bridge.calldata().clone())).await?;
     let deployment = Deployment {
@@ -136,6 +149,7 @@ impl Deployment {
                 window: word(bridge.WINDOW().call().await.map_err(contract)?),
                 insured_gas_price: word(bridge.INSURED_GAS_PRICE().call().await.map_err(contract)?),
                 min_lock: bridge.MIN_LOCK().call().await.map_err(contract)?.saturating_to(),
+                caps: self.caps_of(l1).await?,
             },
         };
         if found == *self {
@@ -143,6 +157,25 @@ impl Deployment {
         } else {
             wrong(self.bridge, format!("found {found:?}"))
         }
+    }
+}
+
+impl Deployment {
+    /// The caps of the manifest's assets, as the bridge has them; and what it says of another asset, if that is not what the
+    /// manifest says. The bridge does not list its assets: one that the manifest leaves out is told by its first deposit.
+    async fn caps_of(&self, l1: &L1) -> Result<BTreeMap<Address, U256>> {
+        let bridge = Bridge::new(self.bridge, l1.provider());
+        let named = &self.parameters.caps;
+        // No asset: nothing of it can ever be deposited.
+        let none = self.bridge;
+        let (unlisted, mut caps) = (bridge.capOf(none).call().await.map_err(contract)?, BTreeMap::new());
+        for token in named.keys() {
+            caps.insert(*token, bridge.capOf(*token).call().await.map_err(contract)?);
+        }
+        if unlisted.is_zero() == named.is_empty() {
+            caps.insert(none, unlisted);
+        }
+        Ok(caps)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use alloy::primitives::{B256, U256};
 use nthroot_model::{kernel::Env, ledger::Ledger, params::Params, rule::Rules};
-use nthroot_protocol::BatchId;
+use nthroot_protocol::{BatchId, Withdrawal};
 
 use crate::{
     deploy::Deployment,
@@ -23,6 +23,7 @@ pub(crate) fn genesis(deployment: &Deployment, rules: &Rules) -> Ledger {
         window: deployment.parameters.window,
         insured_gas_price: deployment.parameters.insured_gas_price.into(),
         min_lock: deployment.parameters.min_lock,
+        caps: Some(deployment.parameters.caps.clone()).filter(|caps| !caps.is_empty()),
     };
     let env = Env {
         account_rule: deployment.account,
@@ -63,14 +64,16 @@ pub(crate) fn apply(ledger: &mut Ledger, input: &Input, clock_hash: Option<B256>
         }
     };
     match &input.what {
-        What::Deposited {
-            id,
-            controller,
-            token,
-            amount,
-        } => {
+        What::Deposited { id, key, token, amount } => {
+            // What the bridge holds besides may come from anywhere, so it is the bridge that looks at caps.
+            let listed = ledger
+                .params()
+                .caps
+                .as_ref()
+                .is_none_or(|caps| caps.contains_key(token));
+            same("token of the manifest", &true, &listed)?;
             let derived = ledger
-                .deposit(*controller, *token, *amount)
+                .on_deposited(*key, *token, *amount)
                 .map_err(|error| refused(&error))?;
             same("deposit", id, &derived)
         }
@@ -97,20 +100,28 @@ pub(crate) fn apply(ledger: &mut Ledger, input: &Input, clock_hash: Option<B256>
             same("parent of a condemned batch", &true, &builds_on(ledger, *id, *parent))?;
             ledger.on_condemned(*id).map_err(|error| refused(&error))
         }
-        What::Unwound { id } => ledger.on_unwound(*id).map_err(|error| refused(&error)),
+        What::Unwound { id, fee } => {
+            let derived = ledger.on_unwound(*id).map_err(|error| refused(&error))?;
+            same("orphan's fee", fee, &U256::from(derived.orphan_fee.unwrap_or_default()))
+        }
         What::Claimed {
             id,
             position,
             withdrawal,
         } => {
-            let claims = ledger.claims(*id).map_err(|error| refused(&error))?;
             let position = u8::try_from(*position).unwrap_or(u8::MAX);
-            let derived = claims
-                .iter()
-                .find(|claim| claim.position == position)
-                .map(|claim| claim.withdrawal);
-            same("claim", &Some(*withdrawal), &derived)?;
-            ledger.on_claimed(*id, position).map_err(|error| refused(&error))
+            let derived = ledger.on_claimed(*id, position).map_err(|error| refused(&error))?;
+            // The event names the present recipient.
+            let paid = Withdrawal {
+                recipient: derived.recipient,
+                ..derived.withdrawal
+            };
+            same("claim", withdrawal, &paid)
+        }
+        What::Assigned { id, position, from, to } => {
+            let position = u8::try_from(*position).unwrap_or(u8::MAX);
+            let assigned = ledger.on_assigned(*id, position, *from, *to);
+            assigned.map(drop).map_err(|error| refused(&error))
         }
         What::BondFunded { proposer, amount } => {
             let amount = amount.saturating_to();
@@ -137,8 +148,10 @@ fn builds_on(ledger: &Ledger, child: BatchId, parent: BatchId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use alloy::primitives::{Address, Bytes};
-    use nthroot_protocol::Withdrawal;
+    use nthroot_protocol::Key;
 
     use super::*;
     use crate::{deploy::Parameters, error::Action};
@@ -156,6 +169,7 @@ mod tests {
                 window: 20,
                 insured_gas_price: 1,
                 min_lock: 1,
+                caps: BTreeMap::from([(Address::ZERO, U256::MAX)]),
             },
         }
     }
@@ -163,12 +177,13 @@ mod tests {
     #[test]
     fn whatever_does_not_follow_from_the_inputs_halts() {
         let id = |block, sequence| BatchId::new(block, sequence).unwrap();
-        let deposited = |id| What::Deposited {
+        let deposited_of = |id, token| What::Deposited {
             id,
-            controller: Address::repeat_byte(9),
-            token: Address::ZERO,
+            key: Key::Secp256k1(Address::repeat_byte(9)),
+            token,
             amount: 1,
         };
+        let deposited = |id| deposited_of(id, Address::ZERO);
         let submitted = What::Submitted {
             proposer: Address::ZERO,
             id: id(1, 1),
@@ -188,6 +203,7 @@ mod tests {
         let (bond, amount) = (Address::ZERO, U256::from(1_000_000_000));
         for (what, follows) in [
             (deposited(id(1, 1)), true),
+            (deposited_of(id(1, 1), Address::repeat_byte(1)), false),
             (deposited(id(1, 2)), false),
             (deposited(id(2, 1)), false),
             (submitted, false),
@@ -206,7 +222,22 @@ mod tests {
                 },
                 false,
             ),
-            (What::Unwound { id: id(1, 1) }, false),
+            (
+                What::Unwound {
+                    id: id(1, 1),
+                    fee: U256::ZERO,
+                },
+                false,
+            ),
+            (
+                What::Assigned {
+                    id: id(1, 1),
+                    position: U256::ZERO,
+                    from: bond,
+                    to: bond,
+                },
+                false,
+            ),
             (claimed, false),
             (What::BondFunded { proposer: bond, amount }, true),
             (

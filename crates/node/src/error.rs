@@ -4,6 +4,7 @@ use alloy::{
     primitives::{Address, B256},
     transports::TransportError,
 };
+use nthroot_model::builder::StepError;
 use nthroot_protocol::BatchId;
 
 use crate::revert::Revert;
@@ -98,7 +99,25 @@ pub enum Error {
         /// What the simulation answered.
         revert: Revert,
     },
-    /// An intent does not lead to a valid step.
+    /// A step touches an anchor that is leased to somebody else: posted, it would be a lie.
+    #[error("plan {plan} touches an anchor that is leased to {holder} until block {last_block}")]
+    Leased {
+        /// The step's plan.
+        plan: usize,
+        /// Who alone may touch the anchor.
+        holder: Address,
+        /// The last block at which the lease runs.
+        last_block: u64,
+    },
+    /// A step would be a lie, or would be skipped.
+    #[error("plan {plan}: {reason}")]
+    Step {
+        /// The step's plan.
+        plan: usize,
+        /// Why.
+        reason: Box<StepError>,
+    },
+    /// There is no batch.
     #[error("the batch cannot be built: {0}")]
     Build(String),
     /// The model refuses what the bridge accepted, or was asked for what it does not know.
@@ -129,6 +148,8 @@ impl Error {
             | Self::NotIncluded { .. }
             | Self::Failed { .. }
             | Self::WouldFail(_)
+            | Self::Leased { .. }
+            | Self::Step { .. }
             | Self::Build(_) => Action::Retry,
             Self::Reorg { .. } => Action::Reset,
             Self::WrongDeployment { .. }

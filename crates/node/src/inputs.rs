@@ -12,7 +12,7 @@ use alloy::{
     sol_types::{SolCall as _, SolEvent as _, SolEventInterface as _},
 };
 use nthroot_bindings::{Bridge, RuleRegistry, bridge::Bridge::BridgeEvents};
-use nthroot_protocol::{BatchId, Withdrawal};
+use nthroot_protocol::{BatchId, Key, Withdrawal};
 
 use crate::{
     deploy::Deployment,
@@ -40,8 +40,8 @@ pub enum What {
     Deposited {
         /// The id that the bridge gave it.
         id: BatchId,
-        /// Whose key controls the new fragment.
-        controller: Address,
+        /// The key that controls the new fragment.
+        key: Key,
         /// In which token; zero is ether.
         token: Address,
         /// How much.
@@ -80,6 +80,8 @@ pub enum What {
     Unwound {
         /// The batch.
         id: BatchId,
+        /// Wei that an orphan's proposer paid for it; zero for a faulty batch.
+        fee: U256,
     },
     /// A withdrawal was paid.
     Claimed {
@@ -89,6 +91,17 @@ pub enum What {
         position: U256,
         /// To whom, in what and how much.
         withdrawal: Withdrawal,
+    },
+    /// A claim was given away, or sold.
+    Assigned {
+        /// Its batch.
+        id: BatchId,
+        /// Its position in the batch.
+        position: U256,
+        /// Who would have been paid.
+        from: Address,
+        /// Who will be.
+        to: Address,
     },
     /// A bond grew.
     BondFunded {
@@ -186,7 +199,7 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
         let what = match event {
             BridgeEvents::Deposited(event) => What::Deposited {
                 id: batch_id(event.id.to())?,
-                controller: event.controller,
+                key: Key::from_bytes(event.key.0).map_err(|error| unreadable(error.to_string()))?,
                 token: event.token,
                 amount: event.amount,
             },
@@ -233,8 +246,17 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
                         *unwound = true;
                         continue;
                     }
-                    _ => What::Unwound { id },
+                    _ => What::Unwound { id, fee: U256::ZERO },
                 }
+            }
+            // It follows the unwinding of an orphan, in the same transaction.
+            BridgeEvents::OrphanFeePaid(event) => {
+                let id = batch_id(event.id.to())?;
+                match inputs.last_mut().map(|input| &mut input.what) {
+                    Some(What::Unwound { id: of, fee }) if *of == id => *fee = event.amount,
+                    _ => return Err(unreadable(format!("fee for {id}, which was not just unwound"))),
+                }
+                continue;
             }
             BridgeEvents::Claimed(event) => What::Claimed {
                 id: batch_id(event.id.to())?,
@@ -244,6 +266,12 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
                     token: event.token,
                     amount: event.amount,
                 },
+            },
+            BridgeEvents::Assigned(event) => What::Assigned {
+                id: batch_id(event.id.to())?,
+                position: event.position,
+                from: event.from,
+                to: event.to,
             },
             BridgeEvents::BondFunded(event) => What::BondFunded {
                 proposer: event.proposer,

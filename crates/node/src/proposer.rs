@@ -2,9 +2,13 @@
 
 use alloy::sol_types::SolCall;
 use nthroot_bindings::Bridge;
-use nthroot_model::builder::{BatchBuilder, Posting, StepPlan};
+use nthroot_model::{
+    builder::{BatchBuilder, Posting, StepError, StepPlan},
+    invalid::Invalid,
+    kernel::Failure,
+};
 use nthroot_protocol::{Batch, BatchId, limits::MAX_CEILING};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     error::{Error, Result},
@@ -23,6 +27,15 @@ pub struct Posted {
     pub mined: Mined,
 }
 
+/// A batch of some of the plans.
+#[derive(Debug)]
+pub struct Selected {
+    /// The batch.
+    pub batch: Batch,
+    /// Which plans are not in it, and why.
+    pub left_out: Vec<(usize, Error)>,
+}
+
 /// One who posts batches.
 pub struct Proposer {
     sender: Sender,
@@ -39,29 +52,50 @@ impl Proposer {
     ///
     /// # Errors
     ///
-    /// [`Error::Build`] if a step would be a lie or be skipped: then nothing is built.
+    /// [`Error::Leased`] or [`Error::Step`] if a step would be a lie or be skipped, [`Error::Build`] if there is no batch
+    /// for another reason: then nothing is built.
     pub fn build(&self, follower: &Follower, slot: Option<u16>, plans: &[StepPlan]) -> Result<Batch> {
+        let mut builder = self.builder(follower, slot)?;
+        for (plan, step) in plans.iter().enumerate() {
+            builder.step(step).map_err(|reason| refused(plan, reason))?;
+        }
+        seal(builder)
+    }
+
+    /// As [`Self::build`], but what would be a lie or be skipped is left out, and so is what builds on it. The plans must not
+    /// name each other's entries, whose numbers would change.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Build`] if there is no batch, as when nothing is left.
+    pub fn select(&self, follower: &Follower, slot: Option<u16>, plans: &[StepPlan]) -> Result<Selected> {
+        let mut builder = self.builder(follower, slot)?;
+        let mut left_out = Vec::new();
+        for (plan, step) in plans.iter().enumerate() {
+            if let Err(reason) = builder.step(step) {
+                warn!(plan, %reason, "left out");
+                left_out.push((plan, refused(plan, reason)));
+            }
+        }
+        Ok(Selected {
+            batch: seal(builder)?,
+            left_out,
+        })
+    }
+
+    fn builder<'a>(&self, follower: &'a Follower, slot: Option<u16>) -> Result<BatchBuilder<'a>> {
         let ledger = follower.ledger();
-        let refused = |error: &dyn std::error::Error| Error::Build(error.to_string());
         let proposer = self.sender.address();
         let slot = slot.or_else(|| ledger.free_slot(proposer));
         let tip = follower.tip();
-        let mut builder = BatchBuilder::new(
-            ledger,
-            Posting {
-                proposer,
-                clock: tip.number,
-                clock_hash: tip.hash,
-                slot: slot.ok_or_else(|| Error::Build("no word slot is free".to_owned()))?,
-                ceiling: MAX_CEILING,
-            },
-        );
-        for plan in plans {
-            builder.step(plan).map_err(|error| refused(&error))?;
-        }
-        let ceiling = builder.proof_gas().into_iter().max().unwrap_or_default();
-        builder.set_ceiling(u32::try_from(ceiling).unwrap_or(u32::MAX));
-        builder.build().map_err(|error| refused(&error))
+        let posting = Posting {
+            proposer,
+            clock: tip.number,
+            clock_hash: tip.hash,
+            slot: slot.ok_or_else(|| Error::Build("no word slot is free".to_owned()))?,
+            ceiling: MAX_CEILING,
+        };
+        Ok(BatchBuilder::new(ledger, posting))
     }
 
     /// Posts a batch, whatever it says.
@@ -85,5 +119,26 @@ impl Proposer {
             .map_or(Vec::new(), |event| event.skipped.into());
         info!(%id, hash = %mined.hash(), gas = mined.gas(), "posted");
         Ok(Posted { id, skipped, mined })
+    }
+}
+
+/// The batch, at the lowest ceiling.
+fn seal(mut builder: BatchBuilder<'_>) -> Result<Batch> {
+    let ceiling = builder.proof_gas().into_iter().max().unwrap_or_default();
+    builder.set_ceiling(u32::try_from(ceiling).unwrap_or(u32::MAX));
+    builder.build().map_err(|error| Error::Build(error.to_string()))
+}
+
+fn refused(plan: usize, reason: StepError) -> Error {
+    match reason {
+        StepError::Failure(Failure::Invalid(Invalid::Leased { lease, .. })) => Error::Leased {
+            plan,
+            holder: lease.holder,
+            last_block: lease.last_block,
+        },
+        reason => Error::Step {
+            plan,
+            reason: Box::new(reason),
+        },
     }
 }

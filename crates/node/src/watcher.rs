@@ -8,7 +8,7 @@ use alloy::{
 };
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::{Ledger, Lie, Rollback};
-use nthroot_protocol::{BatchId, Body, Evidence, PreEntry, proof_gas::PROOF_GAS};
+use nthroot_protocol::{BatchId, Body, Evidence, PreEntry, ProofSizes, proof_gas::PROOF_GAS};
 use tracing::{info, warn};
 
 use crate::{
@@ -112,12 +112,13 @@ fn gas(evidence: &[u8]) -> Result<u64> {
     let Evidence {
         preimage,
         placed,
-        pre_states,
+        proofs,
         ..
     } = Evidence::decode(evidence).map_err(|error| Error::Model(error.to_string()))?;
-    let states = pre_states.iter().map(Vec::len).sum();
     // A step that is not well formed, or over the ceiling, is a lie without being evaluated.
-    let evaluation = Body::parse(&placed.step.body).map_or(0, |body| PROOF_GAS.evaluation(&placed.step, states, &body));
+    let evaluation = Body::of(&placed.step).map_or(0, |body| {
+        PROOF_GAS.evaluation(&placed.step, ProofSizes::of(&proofs), &body)
+    });
     let proof = PROOF_GAS.proof(evidence.len(), evaluation);
     let proof = if proof > u64::from(preimage.header.ceiling) {
         PROOF_GAS.proof(evidence.len(), 0)
