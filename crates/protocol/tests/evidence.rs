@@ -17,8 +17,11 @@ fn fragment() -> impl Strategy<Value = Fragment> {
         .prop_map(|(owner, amount)| Fragment::deposited(Key::P256(owner), Default::default(), amount))
 }
 
+/// The tree of a cohort and the fragments in it.
+type Tree = (Cohort, BTreeMap<u32, Fragment>);
+
 /// A step on cohorts with a leaf table, and the tables' cohorts: some of the leaves named exist.
-fn step_on_cohorts() -> impl Strategy<Value = (Step, Vec<(Cohort, BTreeMap<u32, Fragment>)>)> {
+fn step_on_cohorts() -> impl Strategy<Value = (Step, Vec<Tree>)> {
     let cohort = (0..5_u8, vec((any::<u32>(), fragment()), 0..6), fragment());
     (
         arbitrary::first_step(),
@@ -59,9 +62,9 @@ fn step_on_cohorts() -> impl Strategy<Value = (Step, Vec<(Cohort, BTreeMap<u32, 
 }
 
 /// Evidence against the step, which stands first of three in its batch.
-fn evidence(mut preimage: Preimage, step: Step, cohorts: &[(Cohort, BTreeMap<u32, Fragment>)]) -> Evidence {
+fn evidence(mut preimage: Preimage, step: Step, cohorts: &[Tree]) -> Evidence {
     let table = LeafTable::of(&step);
-    let prove = |(place, (cohort, states)): (usize, &(Cohort, BTreeMap<u32, Fragment>))| {
+    let prove = |(place, (cohort, states)): (usize, &Tree)| {
         let leaves = AnchorProof::leaves(cohort.depth(), table.further(place));
         let state = |leaf| states.get(&leaf).map(Fragment::encode).unwrap_or_default();
         AnchorProof {

@@ -28,6 +28,9 @@ fn eth() -> AssetId {
     AssetId::ETH
 }
 
+/// A signer with its fragment, the position of that in the call, its operations and the most that it lets go.
+type Signing<'a> = (&'a dyn Signer, Name, u8, &'a [AccountOp], u128);
+
 /// A bridge on which ALICE has posted a batch that opened a cohort of depth 3 for key 1, with 900 ETH in its header.
 struct Site {
     ledger: Ledger,
@@ -106,15 +109,9 @@ impl Site {
         Name::Leaf(self.cohort, leaf)
     }
 
-    /// A call of the Account rule: each signer with its fragment, the position of that, its operations and the most that it
-    /// lets go.
-    fn account(
-        &self,
-        builder: &BatchBuilder<'_>,
-        fragments: &[u8],
-        signers: &[(&dyn Signer, Name, u8, &[AccountOp], u128)],
-    ) -> Call {
-        let sign = |(signer, name, position, ops, outflow): &(&dyn Signer, Name, u8, &[AccountOp], u128)| {
+    /// A call of the Account rule.
+    fn account(&self, builder: &BatchBuilder<'_>, fragments: &[u8], signers: &[Signing<'_>]) -> Call {
+        let sign = |(signer, name, position, ops, outflow): &Signing<'_>| {
             let (Name::Anchor(anchor) | Name::Leaf(anchor, _)) = *name else {
                 panic!("new fragments sign nothing");
             };
@@ -198,8 +195,7 @@ fn spend(site: &Site, builder: &mut BatchBuilder<'_>) -> BuiltStep {
             amount: 10,
         },
     ];
-    let signers: [(&dyn Signer, Name, u8, &[AccountOp], u128); 2] =
-        [(&authenticator(2), from, 1, &ops, 50), (&key(3), to, 0, &[], 0)];
+    let signers: [Signing<'_>; 2] = [(&authenticator(2), from, 1, &ops, 50), (&key(3), to, 0, &[], 0)];
     let mut call = site.account(builder, &[0, 1], &signers);
     call.authorisations.reverse();
     builder.step(&plan(&[to, from], vec![call])).unwrap()

@@ -9,9 +9,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{Effect, EffectError, Kind, Outflow, Signature};
 
-use crate::world::{
-    CLOCK, Consent, ETH, FAILING, PUPPET, Scene, TABLE, UNKNOWN, anchor, fragment, holder, new_anchor, open, owned,
-    puppet, ruled, transfer, usd, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        CLOCK, Consent, ETH, FAILING, PUPPET, TABLE, UNKNOWN, anchor, fragment, holder, new_anchor, open, owned,
+        puppet, ruled, transfer, usd, with, write,
+    },
 };
 
 fn consent() -> Consent {

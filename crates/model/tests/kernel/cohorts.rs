@@ -7,9 +7,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, Fragment, FragmentId, LeafTable, Root, cohort};
 
-use crate::world::{
-    Consent, ETH, PUPPET, Posted, Scene, account, anchor, holder, new_anchor, open_cohort, open_leaf, owned, puppet,
-    ruled, transfer, with, write,
+use crate::{
+    scene::{Posted, Scene},
+    world::{
+        Consent, ETH, PUPPET, account, anchor, holder, new_anchor, open_cohort, open_leaf, owned, puppet, ruled,
+        transfer, with, write,
+    },
 };
 
 /// The outcome, if the step that says so is valid too.

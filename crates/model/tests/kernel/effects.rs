@@ -7,9 +7,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, AssetId, Effect, KeyError, Lease};
 
-use crate::world::{
-    ACCOUNT, CLOCK, Consent, ETH, PUPPET, Scene, TAG, TOKEN, account, gold, holder, leased, open, owned, puppet, ruled,
-    set_controller, set_lease, transfer, usd, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        ACCOUNT, CLOCK, Consent, ETH, PUPPET, TAG, TOKEN, account, gold, holder, leased, open, owned, puppet, ruled,
+        set_controller, set_lease, transfer, usd, with, write,
+    },
 };
 
 const RECIPIENT: Address = Address::repeat_byte(0x44);

@@ -9,9 +9,12 @@ use nthroot_model::{
 use nthroot_protocol::{AccountOp, Assertion, Key, Kind, P256Signature, Signature};
 use sha2::{Digest, Sha256};
 
-use crate::world::{
-    Consent, ETH, PUPPET, Scene, Scheme, account, authenticator, key, open, owned, passkey, passkey_holder,
-    passkey_owned, puppet, ruled, transfer, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        Consent, ETH, PUPPET, Scheme, account, authenticator, key, open, owned, passkey, passkey_holder, passkey_owned,
+        puppet, ruled, transfer, with, write,
+    },
 };
 
 /// Order of P-256.
@@ -157,6 +160,9 @@ fn each_scheme_is_of_its_kind_of_controller() {
     }
 }
 
+/// Changes authenticator data or the rest of client data.
+type Change = fn(&mut Vec<u8>, &mut Vec<u8>);
+
 #[test]
 fn an_assertion_is_over_the_digest_and_all_that_comes_with_it() {
     let controller = passkey_holder(1);
@@ -186,7 +192,7 @@ fn an_assertion_is_over_the_digest_and_all_that_comes_with_it() {
 
     let failed = Err(BadSignature::Verification);
     assert_eq!(judge(hash, signature, assertion.clone()), failed);
-    let change = |change: fn(&mut Vec<u8>, &mut Vec<u8>)| {
+    let change = |change: Change| {
         let mut data = assertion.authenticator_data.to_vec();
         let mut rest = assertion.client_data_rest.to_vec();
         change(&mut data, &mut rest);
@@ -195,7 +201,7 @@ fn an_assertion_is_over_the_digest_and_all_that_comes_with_it() {
             client_data_rest: rest.into(),
         }
     };
-    let changes: [fn(&mut Vec<u8>, &mut Vec<u8>); 5] = [
+    let changes: [Change; 5] = [
         |data, _| data[0] ^= 1,
         |data, _| data[32] ^= 4,
         |data, _| data.push(0),

@@ -7,9 +7,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, Effect, Fragment, Lease};
 
-use crate::world::{
-    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, account, anchor, gold, holder, leased, new_anchor, owned, puppet,
-    ruled, set_lease, transfer, usd, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        CLOCK, Consent, ETH, PROPOSER, PUPPET, account, anchor, gold, holder, leased, new_anchor, owned, puppet, ruled,
+        set_lease, transfer, usd, with, write,
+    },
 };
 
 const OTHER: Address = Address::repeat_byte(0x0e);

@@ -11,6 +11,7 @@ mod effects;
 mod keys;
 mod leases;
 mod properties;
+mod scene;
 mod signing;
 mod valid;
 mod verdict;

@@ -16,9 +16,12 @@ use nthroot_protocol::{
 };
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use crate::world::{
-    CLOCK, Consent, ETH, PROPOSER, PUPPET, Scene, Scheme, TAG, TOKEN, account, gold, holder, leased, open_cohort,
-    open_leaf, owned, passkey, passkey_owned, puppet, ruled, set_controller, set_lease, usd, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        CLOCK, Consent, ETH, PROPOSER, PUPPET, Scheme, TAG, TOKEN, account, gold, holder, leased, open_cohort,
+        open_leaf, owned, passkey, passkey_owned, puppet, ruled, set_controller, set_lease, usd, with, write,
+    },
 };
 
 /// What key 1 signs away of each asset.

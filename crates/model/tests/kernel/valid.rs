@@ -7,9 +7,12 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AccountOp, AssetId, Effect, Fragment, FragmentId, Kind, Withdrawal};
 
-use crate::world::{
-    ACCOUNT, CLOCK, Consent, ETH, PROPOSER, PUPPET, Returned, Scene, TAG, TOKEN, account, anchor, call, fragment, gold,
-    holder, new_anchor, open, owned, puppet, ruled, transfer, usd, with, write,
+use crate::{
+    scene::Scene,
+    world::{
+        ACCOUNT, CLOCK, Consent, ETH, PROPOSER, PUPPET, Returned, TAG, TOKEN, account, anchor, call, fragment, gold,
+        holder, new_anchor, open, owned, puppet, ruled, transfer, usd, with, write,
+    },
 };
 
 /// The calls leave these fragments and withdrawals, and the step that says so is valid.

@@ -9,8 +9,9 @@ use nthroot_protocol::{
     proof_gas::PROOF_GAS,
 };
 
-use crate::world::{
-    Consent, ETH, PUPPET, Posted, Scene, UNKNOWN, account, holder, open, owned, puppet, ruled, transfer, with, write,
+use crate::{
+    scene::{Posted, Scene},
+    world::{Consent, ETH, PUPPET, UNKNOWN, account, holder, open, owned, puppet, ruled, transfer, with, write},
 };
 
 /// Touches of each kind, and two withdrawals.
