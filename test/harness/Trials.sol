@@ -71,7 +71,7 @@ abstract contract Trials is Scenario {
         }
     }
 
-    function _pre(Anchor memory anchor, Cohort memory cohort) private pure returns (Pre memory p) {
+    function _pre(Anchor memory anchor, Cohort memory cohort) internal pure returns (Pre memory p) {
         uint256 count = 1 + cohort.leaves.length;
         p = Pre(cohort.depth, new uint24[](count), new bytes[](count), new Node[](cohort.rest.length));
         for (uint256 i = 0; i < cohort.rest.length; i++) {

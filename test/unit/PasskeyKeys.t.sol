@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {BatchId} from "../../contracts/types/BatchId.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Passkey, Passkeys} from "../harness/Passkeys.sol";
-import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
+import {Anchor, Call, Posted, Signed, unleased} from "../harness/Shapes.sol";
 import {Trial} from "../harness/Trials.sol";
 
 interface IExposedSignatures {
@@ -309,6 +310,23 @@ contract PasskeyKeysTest is Passkeys {
     function _half(Signed memory there, uint80 id) private view returns (Draft memory d) {
         d = _step(a(), sign(there, account, id, 0, keyOf[alice]));
         (d.freshAfter[0].kind, d.freshAfter[0].controller) = (2, key.controller);
+    }
+
+    function test_ADepositForAPasskeyIsSpentByIt() public {
+        bytes21 bytes_ = bytes21(abi.encodePacked(uint8(2), key.controller));
+        vm.deal(address(this), 3 ether);
+        uint40 id = BatchId.unwrap(bridge.deposit{value: 3 ether}(bytes_));
+        Anchor memory anchor = Anchor(uint56(id) * 65_536, id, unleased(2, key.controller, 0, one(ETH, 3 ether), ""));
+        assertEq(bridge.headOf(anchor.id), anchor.state.head(id));
+        nextBlock();
+        nextBlock();
+        Signed memory s = unsigned(0, setController(1, alice), noAssets());
+        Draft memory d = _step(anchor, signWebAuthn(s, account, fragmentId(anchor), 0, key));
+        (d.freshAfter[0].kind, d.freshAfter[0].controller) = (1, alice);
+        Posted memory p = post(steps(step(d)));
+        bytes memory proof = evidence(p, 0, preStates(d));
+        vm.expectRevert(IBridge.StepIsValid.selector);
+        challenge(proof, "");
     }
 
     function test_AFragmentIsOpenedForAPasskey() public view {
