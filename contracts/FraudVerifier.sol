@@ -12,11 +12,13 @@ import {ProofGas} from "./libraries/ProofGas.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {States} from "./libraries/States.sol";
 import {BatchId} from "./types/BatchId.sol";
-import {Leaf} from "./types/Leaf.sol";
+import {Leaf, LeafLib} from "./types/Leaf.sol";
 
 contract FraudVerifier is IFraudVerifier {
     using Calldata for bytes;
+    using Evidence for Evidence.Layout;
     using Evidence for bytes;
+    using LeafLib for Leaf[];
     using Preimage for bytes;
     using States for States.State;
 
@@ -47,13 +49,14 @@ contract FraudVerifier is IFraudVerifier {
             loc.anchorsAt - loc.stepAt + loc.statesSize, loc.leaves.length, (evidence.length - loc.nodesAt) / 32
         );
         bool wellFormed;
-        (wellFormed, gas_) =
-            ProofGas.evaluation(evidence[loc.bodyAt:loc.anchorsAt], loc.callsAt - loc.bodyAt, gas_, loc.statesSize);
+        (wellFormed, gas_) = ProofGas.evaluation(
+            evidence.slice(loc.bodyAt, loc.anchorsAt - loc.bodyAt), loc.callsAt - loc.bodyAt, gas_, loc.statesSize
+        );
         if (!wellFormed || ProofGas.proof(evidence.length, gas_) > evidence.ceiling()) return false;
 
         // 3. Evaluate in a frame of its own, with gas to spare.
         gas_ += gas_ / 3;
-        bytes memory input = abi.encodeCall(this.evaluate, (evidence, bridge));
+        bytes memory input = abi.encodeCall(this.evaluate, (evidence, bridge, loc.pack()));
         uint256 needed = gas_ + gas_ / 63 + 5000;
         uint256 given = gasleft();
         if (given < needed) revert NeedGas(needed, given);
@@ -75,9 +78,13 @@ contract FraudVerifier is IFraudVerifier {
     }
 
     /// @inheritdoc IFraudVerifier
-    function evaluate(bytes calldata evidence, address bridge) external view returns (bool valid) {
-        Evidence.Layout memory loc = evidence.locate();
-        bytes calldata body = evidence[loc.bodyAt:loc.anchorsAt];
+    function evaluate(bytes calldata evidence, address bridge, bytes calldata parts)
+        external
+        view
+        returns (bool valid)
+    {
+        Evidence.Layout memory loc = Evidence.unpack(parts);
+        bytes calldata body = evidence.slice(loc.bodyAt, loc.anchorsAt - loc.bodyAt);
         Kernel.Step memory step;
         step.domain = Intents.domain(evidence.chainId(), bridge);
         step.clock = evidence.clock();
@@ -107,13 +114,14 @@ contract FraudVerifier is IFraudVerifier {
         // Offsets within the evidence, which `locate` has checked.
         unchecked {
             uint256 own = BatchId.unwrap(evidence.batchId());
-            Kernel.Work[] memory fragments = new Kernel.Work[](loc.leaves.length);
+            Leaf[] memory leaves = loc.leaves;
+            Kernel.Work[] memory fragments = Kernel.allocate(leaves.length);
             step.fragments = fragments;
             uint256 anchor;
             bool leased;
             for (uint256 i; i < fragments.length; ++i) {
                 Kernel.Work memory work = fragments[i];
-                Leaf leaf = loc.leaves[i];
+                Leaf leaf = leaves.pick(i);
                 uint256 touch = leaf.touch();
                 bool opened = touch >= loc.fresh && touch < loc.fresh + loc.opened;
                 if (opened) {
@@ -183,16 +191,18 @@ contract FraudVerifier is IFraudVerifier {
         unchecked {
             uint256 first = cursor.place;
             uint256 place = first;
-            uint256 touch = leaves[first].touch();
+            uint256 touch = leaves.pick(first).touch();
             uint256 pairs;
             assembly ("memory-safe") {
                 pairs := mload(0x40)
-                mstore(0x40, add(pairs, 1152)) // 16 pairs, and 65 bytes behind them
+                mstore(0x40, add(pairs, shl(6, add(mload(leaves), 2)))) // pairs, and 65 bytes behind them
             }
-            for (; place < leaves.length && leaves[place].touch() == touch; ++place) {
+            for (; place < leaves.length; ++place) {
+                Leaf leaf = leaves.pick(place);
+                if (leaf.touch() != touch) break;
                 Kernel.Work memory work = fragments[place];
                 bytes32 value = work.state.hash();
-                uint256 index = leaves[place].index();
+                uint256 index = leaf.index();
                 assembly ("memory-safe") {
                     let pair := add(pairs, shl(6, sub(place, first)))
                     mstore(pair, index)

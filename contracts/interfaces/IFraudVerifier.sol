@@ -17,5 +17,6 @@ interface IFraudVerifier is IEvidenceErrors {
 
     /// @notice The evaluation alone, in a frame of its own; `verify` calls it. A revert other than `NeedGas` means invalid.
     /// @param evidence As opened by `verify`, with a well-formed body
-    function evaluate(bytes calldata evidence, address bridge) external view returns (bool valid);
+    /// @param parts Where `verify` found its parts: a function of the evidence, handed on since finding them twice costs more
+    function evaluate(bytes calldata evidence, address bridge, bytes calldata parts) external view returns (bool valid);
 }

@@ -14,6 +14,7 @@ import {Preimage} from "./Preimage.sol";
 /// the challenger could have chosen otherwise, but for which step it is.
 library Evidence {
     using Calldata for bytes;
+    using LeafLib for Leaf[];
     using Preimage for bytes;
 
     /// @dev Where the parts start in the evidence (docs/spec.md, section 7), and the numbers of the step's header.
@@ -36,6 +37,7 @@ library Evidence {
         uint256 nodesAt; // siblings in the anchors' trees
     }
 
+    uint256 private constant LAYOUT_SIZE = 512; // of the struct in memory
     uint256 private constant STEP_HEADER = 4;
     uint256 private constant ID_SIZE = 7;
     uint256 private constant ROOT_SIZE = 27;
@@ -45,20 +47,18 @@ library Evidence {
     uint256 private constant ENTRY_SIZE = 39; // anchor id ‖ head before
     uint256 private constant MAX_FRAGMENTS = 16;
 
-    /// @dev Finds the parts. Reverts if the evidence is shorter or longer than they are together.
+    /// @dev Finds the parts. What lies behind the evidence is read before its length is compared with theirs, once, at the end.
     function locate(bytes calldata evidence) internal pure returns (Layout memory loc) {
         // Sums of at most 32 sizes of 16 bits.
         unchecked {
             bytes calldata preimage = evidence.cut();
             loc.preimageSize = preimage.length;
             loc.siblingsAt = loc.preimageSize + 2;
-            _require(evidence, loc.siblingsAt);
             loc.index = evidence.number(loc.preimageSize, 2);
             uint256 steps = preimage.stepCount();
             if (loc.index >= steps) revert IEvidenceErrors.StepOutOfRange(loc.index, steps);
             loc.stepAt = loc.siblingsAt + 32 * CommitmentTree.siblingCount(steps, loc.index);
 
-            _require(evidence, loc.stepAt + STEP_HEADER);
             uint256 header = evidence.number(loc.stepAt, STEP_HEADER);
             loc.fresh = (header >> 12) & 15;
             loc.opened = (header >> 8) & 15;
@@ -73,14 +73,37 @@ library Evidence {
         }
     }
 
+    /// @dev The layout as bytes: its words but the list, then the list with its length.
+    function pack(Layout memory loc) internal pure returns (bytes memory packed) {
+        Leaf[] memory leaves = loc.leaves;
+        assembly ("memory-safe") {
+            packed := mload(0x40)
+            let list := shl(5, add(mload(leaves), 1))
+            mstore(packed, add(LAYOUT_SIZE, list))
+            mcopy(add(packed, 32), loc, LAYOUT_SIZE)
+            mcopy(add(packed, add(32, LAYOUT_SIZE)), leaves, list)
+            mstore(0x40, add(packed, add(add(32, LAYOUT_SIZE), list)))
+        }
+    }
+
+    function unpack(bytes calldata packed) internal pure returns (Layout memory loc) {
+        Leaf[] memory leaves;
+        assembly ("memory-safe") {
+            leaves := mload(0x40)
+            calldatacopy(loc, packed.offset, LAYOUT_SIZE)
+            let list := sub(packed.length, LAYOUT_SIZE)
+            calldatacopy(leaves, add(packed.offset, LAYOUT_SIZE), list)
+            mstore(0x40, add(leaves, list))
+        }
+        loc.leaves = leaves;
+    }
+
     /// @dev The step's fragments. If the leaf table cannot be read the step is invalid, and evidence is read as though it had none.
     function _readTable(bytes calldata evidence, Layout memory loc) private pure returns (Leaf[] memory leaves) {
         unchecked {
             uint256 touches = loc.fresh + loc.opened + loc.again;
             assembly ("memory-safe") {
-                // Room for as many as a step may have, or as its header can claim (45); the length is set at the end.
-                leaves := mload(0x40)
-                mstore(0x40, add(leaves, 2048))
+                leaves := mload(0x40) // grows in free memory, and is allocated at the end
             }
             loc.callsAt = loc.bodyAt + 1;
             uint256 form = loc.callsAt > loc.anchorsAt ? 2 : evidence.number(loc.bodyAt, 1);
@@ -102,6 +125,7 @@ library Evidence {
             }
             assembly ("memory-safe") {
                 mstore(leaves, count)
+                mstore(0x40, add(leaves, shl(5, add(count, 1))))
             }
         }
     }
@@ -132,12 +156,10 @@ library Evidence {
     }
 
     function _push(Leaf[] memory leaves, uint256 count, uint256 touch, uint256 leaf) private pure returns (uint256) {
-        Leaf packed = LeafLib.pack(touch, leaf);
-        assembly ("memory-safe") {
-            count := add(count, 1)
-            mstore(add(leaves, shl(5, count)), packed)
+        leaves.put(count, LeafLib.pack(touch, leaf));
+        unchecked {
+            return count + 1;
         }
-        return count;
     }
 
     /// @dev Finds depths and pre-states of the touches that are not opened, and what lies behind them.
@@ -145,27 +167,26 @@ library Evidence {
         unchecked {
             uint256 pos = loc.anchorsAt + ID_SIZE * (loc.opened + loc.again);
             uint256 depth;
-            for (uint256 i; i < loc.leaves.length; ++i) {
-                Leaf leaf = loc.leaves[i];
+            Leaf[] memory leaves = loc.leaves;
+            for (uint256 i; i < leaves.length; ++i) {
+                Leaf leaf = leaves.pick(i);
                 uint256 touch = leaf.touch();
                 if (touch >= loc.fresh && touch < loc.fresh + loc.opened) continue;
                 if (leaf.index() == 0) {
-                    _require(evidence, pos + 1);
                     depth = evidence.number(pos, 1);
                     if (depth > Cohort.MAX_DEPTH) revert IEvidenceErrors.DepthTooLarge(depth);
                     pos += 1;
                 }
                 if (leaf.index() >> depth != 0) {
-                    loc.leaves[i] = leaf.beyond();
+                    leaves.put(i, leaf.beyond());
                     loc.sound = false;
                     continue;
                 }
-                _require(evidence, pos + 2);
                 uint256 size = evidence.number(pos, 2);
                 pos += 2;
                 // The hash of anything else could be a cohort's, taken for that of a fragment whose state is none.
                 if (size != 0 && evidence.number(pos, 1) != 0) revert IEvidenceErrors.NotAPreState(i);
-                loc.leaves[i] = leaf.located(depth, pos, size);
+                leaves.put(i, leaf.located(depth, pos, size));
                 loc.statesSize += size;
                 pos += size;
             }
@@ -254,13 +275,14 @@ library Evidence {
     ) private pure returns (bytes32 value, uint256, uint256) {
         unchecked {
             Leaf[] memory leaves = loc.leaves;
-            uint256 depth = leaves[place].depth();
+            uint256 depth = leaves.pick(place).depth();
             uint256 count;
-            // Values stand in pairs at `scratch`; states are hashed behind the room for all of them.
-            for (; place < leaves.length && leaves[place].touch() == touch; ++place) {
-                Leaf leaf = leaves[place];
+            // Values stand in pairs at `scratch`; each state is hashed behind its own.
+            for (; place < leaves.length; ++place) {
+                Leaf leaf = leaves.pick(place);
+                if (leaf.touch() != touch) break;
                 if (leaf.isBeyond()) continue;
-                value = _hash(evidence, leaf.offset(), leaf.size(), scratch + 64 * (MAX_FRAGMENTS + 1));
+                value = _hash(evidence, leaf.offset(), leaf.size(), scratch + 64 * (count + 1));
                 uint256 index = leaf.index();
                 assembly ("memory-safe") {
                     let pair := add(scratch, shl(6, count))
@@ -294,9 +316,5 @@ library Evidence {
                 value := keccak256(scratch, size)
             }
         }
-    }
-
-    function _require(bytes calldata evidence, uint256 size) private pure {
-        if (evidence.length < size) revert IEvidenceErrors.EvidenceLength(size, evidence.length);
     }
 }

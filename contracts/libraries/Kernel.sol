@@ -75,6 +75,28 @@ library Kernel {
         uint256 free; // where the rule's input starts, and its output after it
     }
 
+    /// @dev `count` empty fragments. What `new` does, but not 500 gas for each.
+    function allocate(uint256 count) internal pure returns (Work[] memory works) {
+        assembly ("memory-safe") {
+            works := mload(0x40)
+            let work := add(works, shl(5, add(count, 1)))
+            let size := mul(count, 0x1e0)
+            mstore(0x40, add(work, size))
+            mstore(works, count)
+            calldatacopy(work, calldatasize(), size) // zeros
+            for { let i := 1 } iszero(gt(i, count)) { i := add(i, 1) } {
+                mstore(add(works, shl(5, i)), work)
+                let state := add(work, 0xe0) // behind the seven words of a Work
+                let shown := add(state, 0x60) // behind the three of a State
+                mstore(work, state)
+                mstore(state, shown)
+                mstore(add(shown, 0x60), 0x60) // no assets, no data: Solidity's empty array
+                mstore(add(shown, 0x80), 0x60)
+                work := add(work, 0x1e0)
+            }
+        }
+    }
+
     /// @dev Runs the call whose rule is `rule` at the front of `body`, a well-formed one; returns where the next starts.
     function run(Step memory step, address rule, bytes calldata body, uint256 pos) internal view returns (uint256) {
         unchecked {

@@ -26,6 +26,20 @@ library LeafLib {
         return Leaf.wrap(Leaf.unwrap(self) | (1 << 96));
     }
 
+    /// @dev `list[i]`, for an `i` that the caller knows to be within: 12 gas instead of 58.
+    function pick(Leaf[] memory list, uint256 i) internal pure returns (Leaf self) {
+        assembly ("memory-safe") {
+            self := mload(add(list, shl(5, add(i, 1))))
+        }
+    }
+
+    /// @dev `list[i] = self`, likewise.
+    function put(Leaf[] memory list, uint256 i, Leaf self) internal pure {
+        assembly ("memory-safe") {
+            mstore(add(list, shl(5, add(i, 1))), self)
+        }
+    }
+
     function isBeyond(Leaf self) internal pure returns (bool) {
         return (Leaf.unwrap(self) >> 96) & 1 == 1;
     }
