@@ -20,12 +20,12 @@ pub struct Parameters {
 }
 
 impl Default for Parameters {
-    /// Small: a window of 20 blocks, 1 gwei, 0.0106 ETH.
+    /// Small: a window of 20 blocks, 1 gwei, 0.0122 ETH.
     fn default() -> Self {
         Self {
             window: 20,
             insured_gas_price: 1_000_000_000,
-            min_lock: 10_600_000_000_000_000,
+            min_lock: 12_200_000_000_000_000,
         }
     }
 }
@@ -89,6 +89,7 @@ impl Deployed {
                 minLock: U256::from(parameters.min_lock),
                 verifier,
                 registry,
+                caps: Vec::new(),
             }
             .abi_encode(),
         )?;

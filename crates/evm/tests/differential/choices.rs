@@ -1,18 +1,24 @@
 //! Bytes as a source of decisions: a generator that reads them is shrunk by shrinking the bytes.
 
 /// Reads choices from bytes; zeros when they are used up, which every generator takes for its simplest case.
-pub(crate) struct Choices<'a>(&'a [u8]);
+pub(crate) struct Choices<'a> {
+    bytes: &'a [u8],
+    careful: bool,
+}
 
 impl<'a> Choices<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    /// Every second case is made without mistakes, so that enough of them are valid.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let mut choices = Self { bytes, careful: true };
+        choices.careful = choices.below(2) == 0;
+        choices
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else {
+        let Some((first, rest)) = self.bytes.split_first() else {
             return 0;
         };
-        self.0 = rest;
+        self.bytes = rest;
         *first
     }
 
@@ -24,6 +30,11 @@ impl<'a> Choices<'a> {
     /// True once in `n` times; never when the bytes are used up.
     pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == n - 1
+    }
+
+    /// As [`Self::once_in`], for what is likely to make the step invalid.
+    pub(crate) fn mistake(&mut self, n: usize) -> bool {
+        self.once_in(n) && !self.careful
     }
 
     pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
