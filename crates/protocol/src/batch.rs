@@ -357,7 +357,7 @@ pub struct PlacedStep {
 }
 
 impl PlacedStep {
-    /// The ids of its anchors in the order fresh, opened, again: the step's fragments.
+    /// The ids of its anchors in the order fresh, opened, again.
     pub fn anchors(&self) -> impl Iterator<Item = AnchorId> + '_ {
         let fresh = self.step.fresh.iter().map(|touch| touch.anchor);
         fresh
