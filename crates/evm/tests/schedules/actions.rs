@@ -1,18 +1,20 @@
-//! What users, proposers and liars do: deposits, bonds, batches, claims, and time.
+//! What users, proposers and liars do: deposits, bonds, batches, and time.
 
 use alloy::{
     primitives::{Address, Bytes, U256},
     sol_types::SolEvent,
 };
-use nthroot_bindings::{Bridge, bridge::IBridge};
+use nthroot_bindings::Bridge;
 use nthroot_evm::Receipt;
-use nthroot_model::ledger::{Claim, Judgement, Submitted};
-use nthroot_protocol::{AnchorId, Batch, BatchId, Status};
+use nthroot_model::ledger::{Judgement, Submitted};
+use nthroot_protocol::{AnchorId, Batch, BatchId, Key, Status};
 
 use crate::{
-    batches::{self, user},
+    batches,
     choices::Choices,
+    draft, features,
     reverts::{self, error_of, same_refusal},
+    users::{self, USERS},
     world::{PROPOSERS, SOMEBODY, World},
 };
 
@@ -26,7 +28,7 @@ impl World {
     /// Does something, and compares both sides.
     pub(crate) fn act(&mut self, c: &mut Choices<'_>) {
         let logged = self.log.len();
-        match c.below(40) {
+        match c.below(44) {
             0..=4 => self.mine(c),
             5 | 6 => self.deposit(c),
             7 => self.change_bond(c),
@@ -43,7 +45,8 @@ impl World {
             31..=33 => self.roll_back(c),
             34 => self.condemn_anything(c),
             35 => self.unwind_anything(c),
-            _ => self.claim_something(c),
+            36..=40 => self.claim_something(c),
+            _ => self.assign_something(c),
         }
         if self.log.len() > logged {
             self.compare();
@@ -72,35 +75,53 @@ impl World {
         }
     }
 
+    /// By whomever, under a key of either kind, or under what is no key.
     fn deposit(&mut self, c: &mut Choices<'_>) {
-        let controller = if c.once_in(16) { Address::ZERO } else { user(c.below(3)) };
+        let key = users::key(c.below(USERS));
         let amount = c.pick(&[1_000, 1, 500_000, 0, 7]);
         let is_token = c.once_in(3);
-        self.log.push(format!("deposit of {amount}, token {is_token}"));
-        let (receipt, token) = if is_token {
-            let call = Bridge::depositTokenCall {
-                token: self.token,
-                amount: U256::from(amount),
-                controller,
-            };
-            (self.send(SOMEBODY, 0, &call), self.token)
-        } else {
-            (
-                self.send(SOMEBODY, amount, &Bridge::depositCall { controller }),
-                Address::ZERO,
-            )
+        let token = if is_token { self.token } else { Address::ZERO };
+        let mut bytes = key.to_bytes();
+        if c.mistake(8) {
+            match c.below(5) {
+                0 => bytes[1..].fill(0),
+                kind => bytes[0] = [0, 3, 4, 255][kind - 1],
+            }
+        }
+        self.log.push(format!(
+            "deposit of {amount} under {}, token {is_token}",
+            Bytes::from(bytes)
+        ));
+        let receipt = self.send_deposit(bytes, token, amount);
+        let key = match Key::from_bytes(bytes) {
+            Ok(key) => key,
+            Err(error) => return self.refused("deposit", &receipt, &["BadKey"], &error),
         };
-        match self.ledger.deposit(controller, token, amount) {
+        match self.ledger.deposit(key, token, amount) {
             Ok(id) => {
-                assert!(receipt.success, "the model takes the deposit");
+                assert!(
+                    receipt.success,
+                    "the contract says {:?}, the model takes the deposit",
+                    error_of(&receipt)
+                );
                 let event: Bridge::Deposited = event(&receipt).expect("an event");
-                assert_eq!((event.id.to(), event.token, event.amount), (id.to_u64(), token, amount));
+                let said = (event.id.to(), event.key.0, event.token, event.amount);
+                assert_eq!(said, (id.to_u64(), bytes, token, amount), "the event");
                 self.anchors.insert(AnchorId::new(id, 0));
                 self.custody[usize::from(is_token)] += amount;
-                self.note("deposit");
+                self.note(format!("deposit under a key of kind {}", bytes[0]));
             }
             Err(error) => self.refused("deposit", &receipt, reverts::deposit(&error), &error),
         }
+    }
+
+    pub(crate) fn send_deposit(&mut self, key: [u8; 21], token: Address, amount: u128) -> Receipt {
+        let key = key.into();
+        if token.is_zero() {
+            return self.send(SOMEBODY, amount, &Bridge::depositCall { key });
+        }
+        let amount = U256::from(amount);
+        self.send(SOMEBODY, 0, &Bridge::depositTokenCall { token, amount, key })
     }
 
     fn change_bond(&mut self, c: &mut Choices<'_>) {
@@ -140,7 +161,7 @@ impl World {
 
     fn draft(&self, c: &mut Choices<'_>) -> Option<(Address, Batch)> {
         let proposer = c.pick(&PROPOSERS);
-        Some((proposer, batches::honest(self, proposer, c)?))
+        Some((proposer, draft::honest(self, proposer, c)?))
     }
 
     fn post_honest(&mut self, c: &mut Choices<'_>) {
@@ -168,10 +189,16 @@ impl World {
     }
 
     fn post_lie(&mut self, c: &mut Choices<'_>) {
-        if let Some((proposer, mut batch)) = self.draft(c) {
+        let Some((mut proposer, mut batch)) = self.draft(c) else {
+            return;
+        };
+        // In other hands a batch is a lie only if it touches what is leased, or credits where nothing is.
+        if c.once_in(3) {
+            proposer = c.pick(&PROPOSERS);
+        } else {
             batches::corrupt(&mut batch, c);
-            self.submit("lie", proposer, &batch.encode());
         }
+        self.submit("lie", proposer, &batch.encode());
     }
 
     /// Some of them, in one block or one on top of the other.
@@ -283,6 +310,10 @@ impl World {
                 Judgement::Valid => {
                     let receipt = verdict.expect("evidence");
                     assert_eq!(error_of(&receipt), Some("StepIsValid"), "step {step} of {id}");
+                    let evidence = self.ledger.evidence(id, step).expect("as above");
+                    for feature in features::of(&evidence) {
+                        self.note(format!("valid step: {feature}"));
+                    }
                     self.note("step valid");
                 }
                 Judgement::Lie(reason) => {
@@ -293,6 +324,7 @@ impl World {
                         receipt.success,
                         "step {step} of {id} is a lie ({reason}), the contract says {name:?}"
                     );
+                    self.note(format!("lie: {}", features::name(&reason)));
                     self.note("step a lie");
                 }
                 Judgement::Skipped(_) => assert!(verdict.is_err(), "a skipped step has no evidence"),
@@ -312,105 +344,5 @@ impl World {
         let data = alloy::sol_types::SolCall::abi_encode(&call).into();
         let receipt = self.l1.chain.simulate(SOMEBODY, self.l1.bridge, data);
         receipt.expect("L1 takes the transaction")
-    }
-
-    fn claim_something(&mut self, c: &mut Choices<'_>) {
-        let claims = |id: BatchId| {
-            self.ledger
-                .claims(id)
-                .expect("nothing is pruned")
-                .into_iter()
-                .map(move |claim| (id, claim))
-        };
-        let claims: Vec<(BatchId, Claim)> = self.batches().into_iter().flat_map(claims).collect();
-        if claims.is_empty() {
-            return;
-        }
-        let (mut id, mut claim) = c.pick(&claims);
-        if c.once_in(4) {
-            match c.below(5) {
-                0 => claim.withdrawal.amount += 1,
-                1 => claim.position = c.pick(&[claim.position + 1, 24, 255]),
-                2 => claim.withdrawal.recipient = user(c.below(3)),
-                3 => claim.siblings.push(claim.withdrawal.leaf()),
-                _ => id = c.pick(&self.batches()),
-            }
-        }
-        self.claim(id, &claim);
-    }
-
-    pub(crate) fn claim(&mut self, id: BatchId, claim: &Claim) {
-        self.log.push(format!("claim {} of {id}", claim.position));
-        let nthroot_protocol::Withdrawal {
-            recipient,
-            token,
-            amount,
-        } = claim.withdrawal;
-        let preimage = self.preimage(id);
-        let call = Bridge::claimCall {
-            preimage: preimage.clone().into(),
-            position: U256::from(claim.position),
-            withdrawal: IBridge::Withdrawal {
-                recipient,
-                token,
-                amount,
-            },
-            siblings: claim.siblings.concat().into(),
-        };
-        let before = self.balance(recipient, token);
-        let receipt = self.send(SOMEBODY, 0, &call);
-        // Whether a payment arrives is not in the model.
-        let mut paid = self.ledger.clone();
-        match paid.claim(&preimage, claim.position, claim.withdrawal, &claim.siblings) {
-            Ok(payment) => {
-                if error_of(&receipt) == Some("PaymentFailed") {
-                    assert_eq!(
-                        (recipient, token),
-                        (self.l1.bridge, Address::ZERO),
-                        "only the bridge takes no ETH"
-                    );
-                    self.note("claim not taken by its recipient");
-                    return;
-                }
-                assert!(
-                    receipt.success,
-                    "the contract says {:?}, the model pays",
-                    error_of(&receipt)
-                );
-                let event: Bridge::Claimed = event(&receipt).expect("an event");
-                let said = (
-                    event.id.to::<u64>(),
-                    event.position,
-                    event.recipient,
-                    event.token,
-                    event.amount,
-                );
-                let position = U256::from(payment.position);
-                assert_eq!(said, (id.to_u64(), position, recipient, token, amount), "the event");
-                let asset = usize::from(!token.is_zero());
-                if recipient == self.l1.bridge {
-                    self.burnt[asset] += amount;
-                } else {
-                    assert_eq!(
-                        self.balance(recipient, token) - before,
-                        U256::from(amount),
-                        "the payment"
-                    );
-                    self.custody[asset] -= amount;
-                }
-                self.ledger = paid;
-                self.note("claim paid");
-            }
-            Err(error) => self.refused("claim", &receipt, reverts::claim(&error), &error),
-        }
-    }
-
-    pub(crate) fn balance(&mut self, account: Address, token: Address) -> U256 {
-        if token.is_zero() {
-            return self.l1.chain.balance(account);
-        }
-        let call = nthroot_bindings::mocks::Token::balanceOfCall { account };
-        // What a liar names need not be a token.
-        self.l1.chain.view(token, &call).unwrap_or_default()
     }
 }

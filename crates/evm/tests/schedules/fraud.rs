@@ -1,6 +1,9 @@
 //! Challenges, good and bad, and what follows a conviction.
 
-use alloy::{primitives::U256, sol_types::SolCall};
+use alloy::{
+    primitives::{Address, U256},
+    sol_types::SolCall,
+};
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::{ChallengeError, Rollback};
 use nthroot_protocol::{BatchId, Evidence};
@@ -9,11 +12,17 @@ use crate::{
     actions::event,
     choices::Choices,
     reverts::{self, error_of, same_acquittal},
-    world::{SOMEBODY, World},
+    users,
+    world::{PROPOSERS, SOMEBODY, World},
 };
 
 /// Most gas of one transaction on L1 (EIP-7825).
 const TX_GAS: u64 = 1 << 24;
+
+/// Whoever rolls back.
+fn somebody(c: &mut Choices<'_>) -> Address {
+    c.pick(&[SOMEBODY, PROPOSERS[0], PROPOSERS[2], users::account(1)])
+}
 
 impl World {
     /// Convicts on the evidence that the ledger has.
@@ -60,8 +69,14 @@ impl World {
             // A step that was not posted, or a state that nobody had.
             _ => {
                 let mut decoded = Evidence::decode(&evidence).ok()?;
-                match decoded.pre_states.first_mut() {
-                    Some(state) if c.once_in(2) => state[29] ^= 1,
+                let proof = decoded.proofs.last_mut();
+                match (c.below(4), proof.and_then(|proof| proof.states.last_mut())) {
+                    (0, Some(state)) if state.len() > 29 => state[29] ^= 1,
+                    (1, Some(state)) => state.clear(),
+                    (2, Some(_)) => {
+                        let siblings = decoded.proofs.iter_mut().flat_map(|proof| &mut proof.siblings);
+                        siblings.last().map(|sibling| sibling[7] ^= 1);
+                    }
                     _ => decoded.placed.step.body = vec![c.byte()].into(),
                 }
                 evidence = decoded.encode();
@@ -184,11 +199,19 @@ impl World {
         match c.pick(&rollbacks) {
             Rollback::Condemn { child, index, parent } => {
                 let entries = self.entries(child);
-                assert!(self.condemn(child, &entries, index, parent), "a child can be condemned");
+                let from = somebody(c);
+                assert!(
+                    self.condemn(from, child, &entries, index, parent),
+                    "a child can be condemned"
+                );
             }
             Rollback::Unwind(id) => {
                 let entries = self.entries(id);
-                assert!(self.unwind(id, &entries), "the head of all it wrote can be unwound");
+                let from = somebody(c);
+                assert!(
+                    self.unwind(from, id, &entries),
+                    "the head of all it wrote can be unwound"
+                );
             }
         }
     }
@@ -198,12 +221,13 @@ impl World {
         if !batches.is_empty() {
             let (child, parent) = (c.pick(&batches), c.pick(&batches));
             let entries = self.some_entries(child, c);
-            self.condemn(child, &entries, c.below(6), parent);
+            self.condemn(somebody(c), child, &entries, c.below(6), parent);
         }
     }
 
-    fn condemn(&mut self, child: BatchId, entries: &[u8], index: usize, parent: BatchId) -> bool {
-        self.log.push(format!("condemn {child} by entry {index} for {parent}"));
+    fn condemn(&mut self, from: Address, child: BatchId, entries: &[u8], index: usize, parent: BatchId) -> bool {
+        self.log
+            .push(format!("{from} condemns {child} by entry {index} for {parent}"));
         let [of_child, of_parent] = [child, parent].map(|id| self.preimage(id));
         let call = Bridge::condemnCall {
             child: of_child.clone().into(),
@@ -211,7 +235,7 @@ impl World {
             index: U256::from(index),
             parent: of_parent.clone().into(),
         };
-        let receipt = self.send(SOMEBODY, 0, &call);
+        let receipt = self.send(from, 0, &call);
         match self.ledger.condemn(&of_child, entries, index, &of_parent) {
             Ok(_) => {
                 assert!(
@@ -251,28 +275,45 @@ impl World {
             } else {
                 self.entries(id)
             };
-            self.unwind(id, &entries);
+            self.unwind(somebody(c), id, &entries);
         }
     }
 
-    fn unwind(&mut self, id: BatchId, entries: &[u8]) -> bool {
-        self.log.push(format!("unwind {id}"));
+    fn unwind(&mut self, from: Address, id: BatchId, entries: &[u8]) -> bool {
+        self.log.push(format!("{from} unwinds {id}"));
         let preimage = self.preimage(id);
         let call = Bridge::unwindCall {
             preimage: preimage.clone().into(),
             entries: entries.to_vec().into(),
         };
-        let receipt = self.send(SOMEBODY, 0, &call);
+        let before = self.l1.chain.balance(from);
+        let receipt = self.send(from, 0, &call);
         match self.ledger.unwind(&preimage, entries) {
-            Ok(_) => {
+            Ok(unwinding) => {
                 assert!(
                     receipt.success,
                     "the contract says {:?}, the model unwinds",
                     error_of(&receipt)
                 );
-                let event: Bridge::Unwound = event(&receipt).expect("an event");
-                assert_eq!(event.id.to::<u64>(), id.to_u64());
-                self.note("unwound");
+                let unwound: Bridge::Unwound = event(&receipt).expect("an event");
+                assert_eq!(unwound.id.to::<u64>(), id.to_u64());
+                let fee = unwinding.orphan_fee.unwrap_or_default();
+                let got = self.l1.chain.balance(from) - before;
+                assert_eq!(got, U256::from(fee), "the orphan's fee");
+                let paid = event::<Bridge::OrphanFeePaid>(&receipt);
+                let said = paid.map(|event| (event.id.to::<u64>(), event.proposer, event.to, event.amount));
+                let expected = (id.to_u64(), unwinding.proposer, from, U256::from(fee));
+                assert_eq!(said, unwinding.orphan_fee.map(|_| expected), "the event of the fee");
+                self.custody[0] -= fee;
+                let full = self
+                    .ledger
+                    .params()
+                    .orphan_fee(u16::try_from(entries.len() / 39).expect("few"));
+                self.note(match unwinding.orphan_fee {
+                    None => "unwound",
+                    Some(wei) if wei == u128::from(full) * 1_000_000_000 => "orphan unwound for its fee",
+                    Some(_) => "orphan unwound for what there was",
+                });
                 true
             }
             Err(error) => {

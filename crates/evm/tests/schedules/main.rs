@@ -8,8 +8,12 @@ mod actions;
 mod batches;
 #[path = "../differential/choices.rs"]
 mod choices;
+mod claims;
+mod draft;
+mod features;
 mod fraud;
 mod reverts;
+mod users;
 mod world;
 
 use std::{
@@ -27,7 +31,7 @@ use proptest::{
 
 use crate::{
     choices::Choices,
-    world::{PROPOSERS, Tally, World},
+    world::{Assets, PROPOSERS, Tally, World},
 };
 
 /// What must have happened, or the histories say little.
@@ -70,8 +74,9 @@ const REACHED: [&str; 33] = [
 /// The last panic, with its place: shrinking makes many, and only the last one matters.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
-fn history(world: &mut World, bytes: &[u8]) -> u32 {
+fn history(worlds: &[World], world: &mut Option<World>, bytes: &[u8]) -> u32 {
     let mut choices = Choices::new(bytes);
+    let world = world.insert(choices.pick(worlds));
     let count = choices.below(64);
     for _ in 0..count {
         world.act(&mut choices);
@@ -83,7 +88,14 @@ fn history(world: &mut World, bytes: &[u8]) -> u32 {
 #[test]
 fn bridge_and_ledger_agree_on_every_history() {
     let histories = std::env::var("NTHROOT_HISTORIES").map_or(700, |count| count.parse().expect("a number"));
-    let start = World::new();
+    // Half of the histories on a bridge without caps.
+    let uncapped = World::new(Assets::Any);
+    let worlds = [
+        uncapped.clone(),
+        uncapped,
+        World::new(Assets::EthAndToken),
+        World::new(Assets::Eth),
+    ];
     let tally: RefCell<Tally> = RefCell::default();
     let actions = Cell::new(0);
     let mut runner = TestRunner::new(Config {
@@ -104,8 +116,10 @@ fn bridge_and_ledger_agree_on_every_history() {
     }));
     let clock = Instant::now();
     let outcome = runner.run(&prop::collection::vec(any::<u8>(), 0..1_500), |bytes| {
-        let mut world = start.clone();
-        match panic::catch_unwind(AssertUnwindSafe(|| history(&mut world, &bytes))) {
+        let mut world = None;
+        let done = panic::catch_unwind(AssertUnwindSafe(|| history(&worlds, &mut world, &bytes)));
+        let world = world.expect("every history has one");
+        match done {
             Ok(done) => actions.set(actions.get() + done),
             Err(_) => {
                 let reason = PANIC.lock().expect("not poisoned").clone();
@@ -141,7 +155,7 @@ fn bridge_and_ledger_agree_on_every_history() {
 /// everything younger stays frozen on one side only.
 #[test]
 fn a_lie_that_is_unwound_at_once_leaves_a_full_set_of_faults_alone() {
-    let mut world = World::new();
+    let mut world = World::new(Assets::Any);
     world.advance(1);
     for _ in 0..7 {
         let batch = batches::blind(&world, PROPOSERS[0], true, &mut Choices::new(&[])).expect("a free anchor");

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use alloy::primitives::keccak256;
 use nthroot_evm::Receipt;
 use nthroot_model::ledger::{
-    BondError, ChallengeError, ClaimError, CondemnError, DepositError, SubmitError, UnwindError, WordError,
+    AssignError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, SubmitError, UnwindError, WordError,
 };
 use nthroot_protocol::BatchError;
 
 /// Written out, since some are raised in assembly or by the verifier and do not stand in the bridge's ABI.
-const ERRORS: [&str; 41] = [
+const ERRORS: [&str; 50] = [
     "SenderNotPlain(address,address)",
     "BatchTruncated(uint256,uint256)",
     "UnsupportedVersion(uint8)",
@@ -50,7 +50,16 @@ const ERRORS: [&str; 41] = [
     "PaymentFailed(address,uint256)",
     "Frozen(uint256)",
     "NotWholeGwei(uint256)",
-    "ZeroController()",
+    "BadKey(bytes21)",
+    "AssetNotListed(address)",
+    "CapExceeded(address,uint256,uint256)",
+    "NotRecipient(address,address)",
+    "ZeroRecipient()",
+    "BadSignature(address,bytes32)",
+    "OfferExpired(uint256,uint256)",
+    "WrongValue(uint256,uint256)",
+    "DepthTooLarge(uint256)",
+    "NotAPreState(uint256)",
     "ZeroAmount()",
 ];
 
@@ -191,6 +200,20 @@ pub(crate) fn claim(error: &ClaimError) -> &'static [&'static str] {
 }
 
 /// Names that the contract may give to what the model found.
+pub(crate) fn assign(error: &AssignError) -> &'static [&'static str] {
+    match error {
+        // It need not be final, so it is another refusal.
+        AssignError::Claim(ClaimError::Fault { .. }) => &["Frozen"],
+        AssignError::Claim(error) => claim(error),
+        AssignError::NotRecipient { .. } => &["NotRecipient"],
+        AssignError::ZeroRecipient => &["ZeroRecipient"],
+        AssignError::Expired { .. } => &["OfferExpired"],
+        AssignError::Signature(_) => &["BadSignature"],
+        AssignError::Value { .. } => &["WrongValue"],
+    }
+}
+
+/// Names that the contract may give to what the model found.
 pub(crate) fn bond(error: &BondError) -> &'static [&'static str] {
     match error {
         BondError::NotWholeGwei(_) => &["NotWholeGwei"],
@@ -203,7 +226,9 @@ pub(crate) fn bond(error: &BondError) -> &'static [&'static str] {
 /// Names that the contract may give to what the model found.
 pub(crate) fn deposit(error: &DepositError) -> &'static [&'static str] {
     match error {
-        DepositError::ZeroController => &["ZeroController"],
+        DepositError::ZeroController => &["BadKey"],
+        DepositError::NotListed(_) => &["AssetNotListed"],
+        DepositError::Cap { .. } => &["CapExceeded"],
         DepositError::ZeroAmount => &["ZeroAmount"],
         DepositError::Ids(_) => &["IdsExhausted"],
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
-    sol_types::SolCall,
+    sol_types::{SolCall, SolConstructor},
 };
-use nthroot_bindings::{Bridge, mocks};
+use nthroot_bindings::{Bridge, bridge::IBridge, mocks};
 use nthroot_evm::{Deployed, Parameters, Receipt, SpecId};
 use nthroot_model::{
     kernel::Env,
@@ -16,7 +16,10 @@ use nthroot_model::{
 };
 use nthroot_protocol::{AnchorId, AssetId, BatchId, Head, PreEntry, Status};
 
-use crate::{batches::user, reverts::error_of};
+use crate::{
+    reverts::error_of,
+    users::{self, ACCOUNTS, USERS},
+};
 
 pub(crate) const PROPOSERS: [Address; 3] = [
     Address::repeat_byte(0xa1),
@@ -29,6 +32,40 @@ pub(crate) const SLOTS: u16 = 8;
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Batches that the first proposer can have at stake: many; the last one: a few.
 const BONDS: [u128; 3] = [2 * ETHER, ETHER / 2, ETHER / 20];
+
+/// Most wei that the bridge may hold after a deposit, where it is capped: the first bonds and deposits and a few more.
+const ETH_CAP: U256 = U256::from_limbs([2_550_000_000_008_500_000, 0, 0, 0]);
+/// Most tokens.
+const TOKEN_CAP: U256 = U256::from_limbs([800_000, 0, 0, 0]);
+
+/// What a bridge takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Assets {
+    Any,
+    EthAndToken,
+    Eth,
+}
+
+/// Deploys a bridge beside the one that is there, and takes its place.
+fn deploy_bridge(l1: &mut Deployed, caps: Option<&BTreeMap<Address, U256>>) {
+    let caps = caps.into_iter().flatten();
+    let caps = caps.map(|(token, cap)| IBridge::AssetCap {
+        token: *token,
+        cap: *cap,
+    });
+    let arguments = Bridge::constructorCall {
+        window: U256::from(l1.parameters.window),
+        insuredGasPrice: U256::from(l1.parameters.insured_gas_price),
+        minLock: U256::from(l1.parameters.min_lock),
+        verifier: l1.verifier,
+        registry: l1.registry,
+        caps: caps.collect(),
+    };
+    let code = [Bridge::BYTECODE.as_ref(), &arguments.abi_encode()].concat();
+    l1.deployment_block = l1.chain.number();
+    l1.bridge = l1.chain.create(l1.deployer, code.into()).expect("it deploys");
+    l1.chain.mine(1);
+}
 
 /// How often what happened.
 pub(crate) type Tally = BTreeMap<String, u64>;
@@ -54,7 +91,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    /// A bridge that takes any token, or only some, each up to its cap.
+    pub(crate) fn new(assets: Assets) -> Self {
         let parameters = Parameters::default();
         let mut l1 = Deployed::new(SpecId::OSAKA, parameters).expect("it deploys");
         let registered = l1.chain.number();
@@ -65,6 +103,12 @@ impl World {
             .chain
             .create(l1.deployer, mocks::Token::BYTECODE.clone())
             .expect("it deploys");
+        let caps = match assets {
+            Assets::Any => None,
+            Assets::EthAndToken => Some(BTreeMap::from([(Address::ZERO, ETH_CAP), (token, TOKEN_CAP)])),
+            Assets::Eth => Some(BTreeMap::from([(Address::ZERO, ETH_CAP)])),
+        };
+        deploy_bridge(&mut l1, caps.as_ref());
         let env = Env {
             account_rule: l1.account,
             bridge: l1.bridge,
@@ -76,6 +120,7 @@ impl World {
             window: parameters.window,
             insured_gas_price: parameters.insured_gas_price.into(),
             min_lock: parameters.min_lock.into(),
+            caps,
         };
         let mut world = Self {
             ledger: Ledger::new(params, env),
@@ -93,7 +138,7 @@ impl World {
         for block in world.l1.deployment_block..=world.l1.chain.number() {
             world.begin_block(block);
         }
-        world.ledger.register_rule(world.l1.account, world.l1.deployment_block);
+        world.ledger.register_rule(world.l1.account, 0);
         world.ledger.register_rule(puppet, registered);
         world.prepare_accounts();
         world
@@ -101,7 +146,8 @@ impl World {
 
     fn prepare_accounts(&mut self) {
         let (token, bridge) = (self.token, self.l1.bridge);
-        for account in PROPOSERS.into_iter().chain([SOMEBODY]) {
+        let accounts = (0..ACCOUNTS).map(users::account);
+        for account in PROPOSERS.into_iter().chain([SOMEBODY]).chain(accounts) {
             self.l1.chain.fund(account, U256::from(1_000 * ETHER));
         }
         let mint = mocks::Token::mintCall {
@@ -123,12 +169,9 @@ impl World {
             self.custody[0] += wei;
         }
         for number in 0..7 {
-            let controller = user(number % 3);
-            assert!(
-                self.send(SOMEBODY, 1_000_000, &Bridge::depositCall { controller })
-                    .success
-            );
-            let id = self.ledger.deposit(controller, Address::ZERO, 1_000_000);
+            let key = users::key(number % USERS);
+            assert!(self.send_deposit(key.to_bytes(), Address::ZERO, 1_000_000).success);
+            let id = self.ledger.deposit(key, Address::ZERO, 1_000_000);
             self.anchors.insert(AnchorId::new(id.expect("an id is left"), 0));
             self.custody[0] += 1_000_000;
         }
@@ -247,6 +290,7 @@ impl World {
             assert_eq!((status, final_at), (None, None), "the word of {id} was used again");
             return;
         }
+        self.compare_assignments(id);
         let expected = self.ledger.status(id).expect("it is known");
         assert_eq!(status, Some(expected as u8), "status of {id}");
         let window_end = U256::from(self.ledger.window_end(id) + 1);
@@ -257,6 +301,33 @@ impl World {
         );
         let is_final = final_at.is_some_and(|at| U256::from(self.l1.chain.number()) >= at) && fault >= id.to_u64();
         assert_eq!(is_final, self.ledger.is_final(id), "finality of {id}");
+    }
+
+    fn compare_assignments(&mut self, id: BatchId) {
+        let claims = self.ledger.claims(id).expect("nothing is pruned");
+        // The first as an example of those that were not.
+        let assigned = claims
+            .iter()
+            .filter(|claim| claim.assignments > 0 || claim.position == 0);
+        for claim in assigned {
+            let call = Bridge::assignmentOfCall {
+                id: id.to_u64().try_into().expect("40 bits"),
+                position: claim.position,
+            };
+            let found = self.view(&call).expect("a view");
+            let recipient = if claim.assignments > 0 {
+                claim.recipient
+            } else {
+                Address::ZERO
+            };
+            let expected = (recipient, U256::from(claim.assignments));
+            assert_eq!(
+                (found.recipient, found.count),
+                expected,
+                "claim {} of {id}",
+                claim.position
+            );
+        }
     }
 
     /// The bridge holds what came in and has not gone out, and that covers what it owes.
@@ -286,7 +357,10 @@ impl World {
     /// What is in fragments whose states are known, and in unpaid withdrawals of honest batches that were not reverted.
     fn owed(&self, token: Address) -> u128 {
         let states = self.ledger.anchors().filter_map(|(_, _, state)| state.known());
-        let held: u128 = states.map(|state| state.balance(AssetId::token(token))).sum();
+        let fragments = states.flat_map(|state| state.fragments());
+        let held: u128 = fragments
+            .map(|(_, fragment)| fragment.balance(AssetId::token(token)))
+            .sum();
         let live = |id: &BatchId| self.ledger.status(*id) == Some(Status::Live) && self.is_honest(*id);
         let claims = self.batches().into_iter().filter(live);
         let claims = claims.flat_map(|id| self.ledger.claims(id).expect("nothing is pruned"));
