@@ -151,7 +151,9 @@ impl Ledger {
                 record.paid |= U256::ONE << position;
             }
         }
-        self.send(withdrawal.token, withdrawal.amount);
+        if recipient != self.env.bridge {
+            self.send(withdrawal.token, withdrawal.amount);
+        }
         Payment {
             batch,
             position,
