@@ -27,8 +27,8 @@ library Intents {
         return keccak256(abi.encode(DOMAIN_TYPEHASH, keccak256("nthroot"), keccak256("1"), chainId, bridge));
     }
 
-    /// @dev Reads a well-formed authorisation behind its position byte, up to its scheme; returns where that stands.
-    function read(bytes calldata body, uint256 pos) internal pure returns (Intent memory intent, uint256 end) {
+    /// @dev Reads a well-formed authorisation behind its position byte, up to its scheme, into `intent`; returns where that stands.
+    function read(bytes calldata body, uint256 pos, Intent memory intent) internal pure returns (uint256) {
         unchecked {
             intent.validUntil = uint64(body.number(pos, 8));
             uint256 count = body.number(pos + 8, 1);
@@ -37,7 +37,7 @@ library Intents {
             pos += 48 * count;
             uint256 size = body.number(pos, 2);
             intent.payload = body.slice(pos + 2, size);
-            return (intent, pos + 2 + size);
+            return pos + 2 + size;
         }
     }
 

@@ -146,6 +146,7 @@ library Kernel {
         uint256 count = body.number(pos, 1);
         pos += 1;
         call_.authorisations = new IRule.Authorisation[](count);
+        Intents.Intent memory intent;
         uint256 lowest;
         for (uint256 i; i < count; ++i) {
             uint256 position = body.number(pos, 1);
@@ -155,15 +156,16 @@ library Kernel {
             Work memory work = party.work;
             if (work.isNew) revert Invalid();
 
-            Intents.Intent memory intent;
-            (intent, pos) = Intents.read(body, pos + 1);
+            pos = Intents.read(body, pos + 1, intent);
             if (step.clock > intent.validUntil) revert Invalid();
             bytes32 digest = Intents.digest(intent, step.domain, call_.rule, work.id, work.state.nonce);
             pos = _requireSigned(work.state.shown, body, pos, digest);
             work.state.nonce += 1; // overflow reverts: invalid
             party.signed = true;
             party.limits = intent.outflows;
-            call_.authorisations[i] = IRule.Authorisation(uint8(position), intent.payload);
+            IRule.Authorisation memory authorisation = call_.authorisations[i];
+            authorisation.fragment = uint8(position);
+            authorisation.payload = intent.payload;
         }
         return pos;
     }
