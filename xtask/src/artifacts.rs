@@ -1,4 +1,4 @@
-//! What forge compiled: the committed artifacts in `abi/`, and the limit on code size.
+//! What forge compiled: what of it is committed (artifacts, storage layouts, code sizes), and the limits on code.
 
 use std::{
     collections::BTreeMap,
@@ -11,29 +11,35 @@ use serde_json::{Value, json};
 
 use crate::{tally::Tally, tools::root};
 
-/// Bytes of code that a contract may have on L1 (EIP-170).
-const CODE_LIMIT: usize = 24_576;
+/// Bytes of code that a contract may have on L1 (EIP-170), and that its creation may send (EIP-3860).
+const RUNTIME_LIMIT: usize = 24_576;
+const INIT_LIMIT: usize = 49_152;
+
+/// Where each variable of the production contracts stands. The slots that they compute are in section 4.8 of the specification.
+const LAYOUTS: &str = "snapshots/storage-layout.json";
+/// Bytes of their code.
+const SIZES: &str = "snapshots/code-size.json";
 
 /// Folders whose contracts are committed as artifacts, and where to: production, and what tests and demo deploy beside it.
 const COMMITTED: [(&str, &str); 2] = [("contracts", "abi"), ("test/mocks", "abi/mocks")];
 
-/// Writes the artifact of each contract to `abi/`, and removes those of contracts that are gone.
-pub(crate) fn write_abi() -> Result<()> {
-    let abis = abis()?;
-    for (path, abi) in &abis {
-        fs::create_dir_all(path.parent().expect("a file in abi/"))?;
-        fs::write(path, abi)?;
+/// Writes what is committed of the compiled contracts, and removes the artifacts of those that are gone.
+pub(crate) fn write_committed() -> Result<()> {
+    let files = compiled_files()?;
+    for (path, text) in &files {
+        fs::create_dir_all(path.parent().expect("a file in a folder"))?;
+        fs::write(path, text)?;
     }
-    for path in committed_abis()?.keys().filter(|path| !abis.contains_key(*path)) {
+    for path in committed_files()?.keys().filter(|path| !files.contains_key(*path)) {
         fs::remove_file(path)?;
     }
-    println!("wrote {} artifacts to abi/", abis.len());
+    println!("wrote {} files to abi/ and snapshots/", files.len());
     Ok(())
 }
 
-/// Compares `abi/` with what was compiled: one check for each file there is or should be.
-pub(crate) fn check_abi() -> Result<Tally> {
-    let (compiled, committed) = (abis()?, committed_abis()?);
+/// Compares what is committed with what was compiled: one check for each file there is or should be.
+pub(crate) fn check_committed() -> Result<Tally> {
+    let (compiled, committed) = (compiled_files()?, committed_files()?);
     let mut paths: Vec<_> = compiled.keys().chain(committed.keys()).collect();
     paths.sort();
     paths.dedup();
@@ -43,26 +49,72 @@ pub(crate) fn check_abi() -> Result<Tally> {
         let same = compiled.get(path) == committed.get(path);
         if !same {
             let path = path.strip_prefix(root())?.display();
-            println!("{path} is not what the contracts say: run `cargo xtask abi` and commit it");
+            eprintln!("{path} is not what the contracts say: run `cargo xtask abi` and commit it");
         }
         tally.check(same);
     }
     Ok(tally)
 }
 
-/// Checks that each production contract fits into L1's code limit, and prints how much room is left.
+/// Checks that each production contract fits into L1's code limits, and prints how much room is left.
 pub(crate) fn check_sizes() -> Result<Tally> {
     let mut tally = Tally::default();
     for (name, artifact) in compiled("contracts")? {
-        let code = artifact["deployedBytecode"]["object"]
-            .as_str()
-            .ok_or_eyre("an artifact without code")?;
-        let size = code.trim_start_matches("0x").len() / 2;
-        let verdict = if size <= CODE_LIMIT { "" } else { "  TOO LARGE" };
-        println!("{name:<24} {size:>6} of {CODE_LIMIT} bytes{verdict}");
-        tally.check(size <= CODE_LIMIT);
+        let [runtime, init] = sizes(&artifact)?;
+        let fits = runtime <= RUNTIME_LIMIT && init <= INIT_LIMIT;
+        let verdict = if fits { "" } else { "  TOO LARGE" };
+        eprintln!("{name:<24} {runtime:>6} of {RUNTIME_LIMIT} bytes, init {init:>6} of {INIT_LIMIT}{verdict}");
+        tally.check(fits);
     }
     Ok(tally)
+}
+
+/// Bytes of runtime and creation code, the latter without constructor arguments.
+fn sizes(artifact: &Value) -> Result<[usize; 2]> {
+    let size = |code: &str| {
+        let code = artifact[code]["object"].as_str();
+        Ok::<_, eyre::Report>(
+            code.ok_or_eyre("an artifact without code")?
+                .trim_start_matches("0x")
+                .len()
+                / 2,
+        )
+    };
+    Ok([size("deployedBytecode")?, size("bytecode")?])
+}
+
+/// A contract's variables, without what changes when another file does: solc numbers the nodes of all its input.
+fn layout(artifact: &Value) -> Result<Value> {
+    let layout = &artifact["storageLayout"];
+    let variables = layout["storage"]
+        .as_array()
+        .ok_or_eyre("an artifact without storage layout")?;
+    let lines = variables.iter().map(|variable| {
+        let name = variable["type"].as_str().ok_or_eyre("a variable without a type")?;
+        let kind = &layout["types"][name];
+        Ok(json!({
+            "label": variable["label"],
+            "slot": variable["slot"],
+            "offset": variable["offset"],
+            "type": kind["label"],
+            "bytes": kind["numberOfBytes"],
+        }))
+    });
+    lines.collect::<Result<Vec<_>>>().map(Value::from)
+}
+
+/// The file and text of all that is committed.
+fn compiled_files() -> Result<BTreeMap<PathBuf, String>> {
+    let mut files = abis()?;
+    let (mut layouts, mut code) = (BTreeMap::new(), BTreeMap::new());
+    for (name, artifact) in compiled("contracts")? {
+        layouts.insert(name.clone(), layout(&artifact).wrap_err_with(|| name.clone())?);
+        let [runtime, init] = sizes(&artifact)?;
+        code.insert(name, json!({ "runtime": runtime, "init": init }));
+    }
+    files.insert(root().join(LAYOUTS), serde_json::to_string_pretty(&layouts)? + "\n");
+    files.insert(root().join(SIZES), serde_json::to_string_pretty(&code)? + "\n");
+    Ok(files)
 }
 
 /// The file and text of each committed artifact: ABI, creation and runtime code. So cargo builds and deploys without forge.
@@ -82,8 +134,8 @@ fn abis() -> Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
-/// The files in `abi/`.
-fn committed_abis() -> Result<BTreeMap<PathBuf, String>> {
+/// The files in `abi/`, and the two beside them.
+fn committed_files() -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::new();
     for (_, committed) in COMMITTED {
         let dir = root().join(committed);
@@ -95,6 +147,11 @@ fn committed_abis() -> Result<BTreeMap<PathBuf, String>> {
             if path.is_file() {
                 files.insert(path.clone(), fs::read_to_string(path)?);
             }
+        }
+    }
+    for path in [LAYOUTS, SIZES].map(|path| root().join(path)) {
+        if path.exists() {
+            files.insert(path.clone(), fs::read_to_string(path)?);
         }
     }
     Ok(files)

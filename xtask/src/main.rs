@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod artifacts;
+mod audit;
 mod docs;
 mod tally;
 #[cfg(test)]
@@ -31,9 +32,9 @@ enum Command {
     Setup,
     /// Compile the contracts and their tests
     Build,
-    /// Write the ABIs of the production contracts to abi/
+    /// Write what is committed of the compiled contracts: abi/, and storage layouts and code sizes to snapshots/
     Abi {
-        /// Write nothing; fail if abi/ differs from what the contracts say
+        /// Write nothing; fail if a file differs from what the contracts say
         #[arg(long)]
         check: bool,
     },
@@ -61,6 +62,8 @@ enum Command {
     },
     /// All that continuous integration checks: formats, lints, tests
     Ci,
+    /// Run what takes hours: symbolic execution, static analysis, random tests at full depth. Needs Python 3.11 or later
+    Audit(audit::Options),
 }
 
 fn main() -> Result<ExitCode> {
@@ -70,9 +73,9 @@ fn main() -> Result<ExitCode> {
         Command::Abi { check } => {
             build()?;
             if check {
-                return Ok(artifacts::check_abi()?.exit_code());
+                return Ok(artifacts::check_committed()?.exit_code());
             }
-            artifacts::write_abi()?;
+            artifacts::write_committed()?;
         }
         Command::Fmt { check } => fmt(check)?,
         Command::Lint => lint()?,
@@ -89,6 +92,7 @@ fn main() -> Result<ExitCode> {
             }
             docs::refresh()?;
         }
+        Command::Audit(options) => return audit::audit(&options),
         Command::Ci => {
             fmt(true)?;
             lint()?;
@@ -139,7 +143,7 @@ fn test() -> Result<ExitCode> {
     let mut all = Tally::default();
     all.stage("forge build", || build().map(|()| Tally::default()))?;
     all.stage("forge test", || tested(forge()?.arg("test")))?;
-    all.stage("ABIs", artifacts::check_abi)?;
+    all.stage("artifacts", artifacts::check_committed)?;
     all.stage("code size", artifacts::check_sizes)?;
     all.stage("cargo test", || {
         tested(cargo(["test", "--quiet", "--workspace", "--no-fail-fast"]).env("ANVIL", anvil()?))

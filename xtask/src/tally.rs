@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Display, Formatter},
     io::{BufRead, BufReader},
+    ops::AddAssign,
     process::{Command, ExitCode, Stdio},
     time::Instant,
 };
@@ -33,8 +34,7 @@ impl Tally {
         println!("\n== {name}");
         let start = Instant::now();
         let tally = stage().wrap_err_with(|| format!("{name} could not run"))?;
-        self.passed += tally.passed;
-        self.failed += tally.failed;
+        *self += tally;
         let seconds = start.elapsed().as_secs_f64();
         if tally == Self::default() {
             println!("== {name}: {seconds:.1} s");
@@ -71,15 +71,27 @@ impl Tally {
     }
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
 impl Display for Tally {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 
-/// Runs a test command, passes its output on, and counts the results in it. A command that fails without naming a
-/// failed test (one that does not compile, say) counts as one failure.
+/// Runs a test command, passes its output on to stdout, and counts the results in it.
 pub(crate) fn tested(command: &mut Command) -> Result<Tally> {
+    counted(command, |line| println!("{line}"))
+}
+
+/// Runs a test command, passes each line that it prints on, and counts the results in them. A command that fails without
+/// naming a failed test (one that does not compile, say) counts as one failure.
+pub(crate) fn counted(command: &mut Command, pass_on: impl Fn(&str)) -> Result<Tally> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -88,7 +100,7 @@ pub(crate) fn tested(command: &mut Command) -> Result<Tally> {
     for line in BufReader::new(child.stdout.take().expect("stdout is piped")).lines() {
         let line = line?;
         tally.add_line(&line);
-        println!("{line}");
+        pass_on(&line);
     }
     if !child.wait()?.success() && tally.failed == 0 {
         tally.failed = 1;

@@ -110,8 +110,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 }
 
 /// What a command prints.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().map_err(|error| not_started(command, &error))?;
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .current_dir(root())
+        .output()
+        .map_err(|error| not_started(command, &error))?;
     ensure!(
         output.status.success(),
         "`{}` failed: {}",
