@@ -7,8 +7,8 @@ use nthroot_protocol::{AnchorProof, Evidence, PreEntry, Status, commitment::step
 use crate::{
     check::ensure,
     coverage::{CONE, DEPTH, ENTRIES, FAULTS, WIDTH},
-    history::{Pick, Rng},
     oracle::{Applied, Posted, pre_entry},
+    random::{Pick, Rng},
     world::{Outcome, PROPOSERS, World},
 };
 

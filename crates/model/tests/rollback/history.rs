@@ -1,48 +1,7 @@
 //! Random histories: lists of actions whose numbers pick among what there is when their turn comes, so that a history stays one
 //! when actions are dropped from it.
 
-/// A generator of numbers (`SplitMix64`), so that the same seed gives the same history everywhere.
-#[derive(Debug, Clone)]
-pub(crate) struct Rng(pub(crate) u64);
-
-impl Rng {
-    pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    /// A number below `bound`, which is not zero.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
-    }
-
-    pub(crate) fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
-    }
-
-    /// A number that picks later on, among what there is then.
-    const fn pick(&mut self) -> Pick {
-        Pick(self.next())
-    }
-}
-
-/// Picks among what there is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pick(u64);
-
-impl Pick {
-    pub(crate) fn of<T: Copy>(self, from: &[T]) -> Option<T> {
-        let count = u64::try_from(from.len()).unwrap();
-        from.get(usize::try_from(self.0.checked_rem(count)?).unwrap()).copied()
-    }
-
-    pub(crate) fn below(self, bound: usize) -> usize {
-        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
-    }
-}
+use crate::random::{Pick, Rng, shrink};
 
 /// Which anchor a fresh touch is of.
 #[derive(Debug, Clone, Copy)]
@@ -145,33 +104,15 @@ impl History {
         }
     }
 
-    /// The history without the actions from `from` to `to`.
-    pub(crate) fn without(&self, from: usize, to: usize) -> Self {
-        let mut shorter = self.clone();
-        shorter.actions.drain(from..to.min(self.actions.len()));
-        shorter
-    }
-
     /// Drops actions as long as the history still fails.
-    pub(crate) fn shrink(mut self, fails: impl Fn(&Self) -> bool) -> Self {
-        let mut run = self.actions.len().div_ceil(2);
-        while run > 0 {
-            let mut from = 0;
-            let before = self.actions.len();
-            while from < self.actions.len() {
-                let shorter = self.without(from, from + run);
-                if fails(&shorter) {
-                    self = shorter;
-                } else {
-                    from += run;
-                }
-            }
-            // Once more with single actions until none can go.
-            if run > 1 || self.actions.len() == before {
-                run /= 2;
-            }
-        }
-        self
+    pub(crate) fn shrink(self, fails: impl Fn(&Self) -> bool) -> Self {
+        let Self { window, actions } = self;
+        let with = |actions: &[Action]| Self {
+            window,
+            actions: actions.to_vec(),
+        };
+        let actions = shrink(actions, |actions| fails(&with(actions)));
+        Self { window, actions }
     }
 }
 

@@ -14,6 +14,7 @@ mod fraud;
 mod history;
 mod oracle;
 mod orders;
+mod random;
 mod world;
 
 use std::{

@@ -1,0 +1,153 @@
+//! Schedules: honest batches, really signed, are built on the chain as it is, and posted when it is another: late, reordered,
+//! after other proposers' batches and deposits, on a chain that was reorganised. Whatever the chain does, no applied step of
+//! theirs is a lie and nothing convicts them. And every lie whose pre-states are valid convicts, whenever it is posted.
+//!
+//! `NTHROOT_SCHEDULES` sets how many schedules run. The number of a schedule is its seed.
+#![allow(clippy::print_stdout, reason = "what the schedules reached")]
+
+mod fraud;
+mod lies;
+#[path = "../rollback/random.rs"]
+mod random;
+mod steps;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    panic::{self, AssertUnwindSafe},
+    time::Instant,
+};
+
+use crate::{
+    lies::Lie,
+    random::{Rng, shrink},
+    steps::{Seed, USERS},
+    world::{Action, PROPOSERS, World},
+};
+
+/// What must have happened beside every lie.
+const REACHED: [&str; 29] = [
+    "applied",
+    "applied in part",
+    "applied at the greatest age",
+    "applied after a reorganisation",
+    "applied during a freeze",
+    "refused: clock",
+    "refused: clock was replaced",
+    "refused: slot in use",
+    "refused: nothing applied",
+    "credited under a lease",
+    "lease until the clock",
+    "lease over at inclusion",
+    "signed until the clock",
+    "signature over at inclusion",
+    "secp256k1",
+    "P-256",
+    "WebAuthn",
+    "pays",
+    "pays a leaf",
+    "opens",
+    "opens a cohort",
+    "opens a leaf",
+    "withdraws",
+    "sets a controller",
+    "sets a lease",
+    "copied by another proposer",
+    "lie: another's lease",
+    "convicted",
+    "rolled back",
+];
+
+fn schedule(seed: u64) -> Vec<Action> {
+    let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let mut actions = World::begin();
+    let count = 15 + rng.below(40);
+    for _ in 0..count {
+        let pick = rng.pick();
+        let action = match rng.below(100) {
+            0..26 => Action::Build {
+                proposer: rng.below(PROPOSERS.len()),
+                age: [0, 0, 0, 1, 3, rng.next() % 32][rng.below(6)],
+                steps: (0..=rng.below(4)).map(|_| Seed::random(&mut rng)).collect(),
+            },
+            26..46 => Action::Post {
+                pick,
+                evidence: rng.next(),
+            },
+            46..51 => Action::Copy {
+                pick,
+                proposer: rng.below(PROPOSERS.len()),
+            },
+            51..70 => Action::Lie {
+                pick,
+                step: rng.pick(),
+                lies: (0..6).map(|_| Lie::ALL[rng.below(Lie::ALL.len())]).collect(),
+                stays: rng.percent(30),
+            },
+            70..86 => Action::Advance([1, 1, 1, 1, 1, 2, 3, 30][rng.below(8)]),
+            86..91 => Action::Deposit {
+                user: rng.below(USERS),
+                amount: 1 + u128::from(rng.next() % 100),
+            },
+            91..95 => {
+                let deepest = [2, 6, 35][rng.below(3)];
+                Action::Reorganise(1 + rng.below(deepest))
+            }
+            95..99 => Action::Convict {
+                pick,
+                entries: rng.percent(50),
+            },
+            _ => Action::Resolve,
+        };
+        // Half of what is built is posted in the next block, so that chains grow.
+        let at_once = matches!(action, Action::Build { .. }) && rng.percent(50);
+        actions.push(action);
+        if at_once {
+            let evidence = rng.next();
+            actions.extend([Action::Advance(1), Action::Post { pick, evidence }]);
+        }
+    }
+    actions
+}
+
+/// Runs a schedule and tells what it reached. A panic, in the model or here, is a failure like others.
+fn run(actions: &[Action]) -> Result<BTreeMap<String, u64>, String> {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new();
+        for (number, action) in actions.iter().enumerate() {
+            world
+                .act(action)
+                .map_err(|failure| format!("action {number}: {failure}"))?;
+        }
+        Ok(world.coverage)
+    }));
+    outcome.unwrap_or_else(|_| Err("a panic".into()))
+}
+
+#[test]
+fn no_honest_proposer_is_convicted_and_every_lie_can_be() {
+    let schedules = std::env::var("NTHROOT_SCHEDULES").map_or(250, |count| count.parse().expect("a number"));
+    let mut coverage: BTreeMap<String, u64> = BTreeMap::new();
+    let start = Instant::now();
+    for seed in 0..schedules {
+        let actions = schedule(seed);
+        match run(&actions) {
+            Ok(reached) => reached
+                .into_iter()
+                .for_each(|(what, count)| *coverage.entry(what).or_default() += count),
+            Err(failure) => {
+                let shrunk = shrink(actions, |actions| run(actions).is_err());
+                let again = run(&shrunk).expect_err("it fails");
+                panic!("schedule {seed}: {failure}\nshrunk to {shrunk:#?}\n{again}");
+            }
+        }
+    }
+    println!("schedules 0 to {schedules} in {:.1?}", start.elapsed());
+    for (what, count) in &coverage {
+        println!("  {count:>9}  {what}");
+    }
+    let lies = Lie::ALL.iter().map(|lie| format!("lie: {lie:?}"));
+    let expected = REACHED.iter().map(ToString::to_string).chain(lies);
+    let missing: Vec<String> = expected.filter(|what| !coverage.contains_key(what)).collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
+}
