@@ -33,12 +33,12 @@ contract ExposedLibraries {
 
     // ---------------------------------------------------------------- ProofGas
 
-    function evaluation(bytes calldata body, uint256 pos, uint256 base, uint256 stateSize)
+    function evaluation(bytes calldata body, uint256 pos, uint256 base_, uint256 stateSize)
         external
         pure
         returns (bool wellFormed, uint256 gas_)
     {
-        return ProofGas.evaluation(body, pos, base, stateSize);
+        return ProofGas.evaluation(body, pos, base_, stateSize);
     }
 
     function base(uint256 size, uint256 fragments, uint256 nodes) external pure returns (uint256) {

@@ -67,6 +67,65 @@ contract RuleRegistryTest is Test {
         }
     }
 
+    function test_EachRefusedOpcodeIsFoundWhereverItStands() public {
+        for (uint256 i = 0; i < 256; i++) {
+            uint8 op = uint8(i);
+            if (_allowed(op)) continue;
+            _refuse("", op, "", "alone");
+            _refuse(hex"5b5b", op, "", "at the end");
+            _refuse("", op, hex"5b5b5f5ff3", "in front");
+            _refuse(hex"600456fe", op, hex"5b00", "jumped over"); // PUSH1 4 JUMP INVALID op JUMPDEST STOP
+            _refuse(hex"6003565b", op, "", "behind the target of a jump"); // PUSH1 3 JUMP JUMPDEST op
+            _refuse(hex"00", op, "", "behind STOP, where nothing arrives");
+            _refuse(hex"5f5ff3", op, "", "behind RETURN");
+            _refuse(hex"5f5ffd", op, "", "behind REVERT");
+            _refuse(hex"fe", op, "", "behind INVALID");
+            _refuse(hex"5f", op, "", "behind PUSH0, which has no data");
+            _refuse(hex"60f1", op, "", "behind a push of another refused one");
+            _refuse(abi.encodePacked(uint8(0x7f), new bytes(32)), op, "", "behind PUSH32");
+            _refuse(hex"60605b", op, "", "behind a push of a push"); // PUSH1 60 JUMPDEST: 60 is data
+            _refuse(new bytes(23_999), op, "", "at the end of a contract of full size");
+        }
+    }
+
+    function test_EachRefusedOpcodeIsAllowedAsPushData() public {
+        for (uint256 i = 0; i < 256; i++) {
+            uint8 op = uint8(i);
+            if (_allowed(op)) continue;
+            purity.checkPurity(abi.encodePacked(hex"60", op));
+            purity.checkPurity(abi.encodePacked(hex"60", op, hex"00"));
+            purity.checkPurity(abi.encodePacked(hex"61", op, op, hex"5b"));
+            purity.checkPurity(abi.encodePacked(hex"7f", new bytes(31), op, hex"00"));
+            // A push that the end cuts off: the bytes that are there are data, the others zeros.
+            purity.checkPurity(abi.encodePacked(hex"7f", op));
+            purity.checkPurity(abi.encodePacked(hex"7f", new bytes(30), op));
+        }
+    }
+
+    function test_PushDataThatLooksLikeAPushSwallowsNothing() public {
+        // PUSH1 7f, and not PUSH32: what follows is code.
+        vm.expectRevert(abi.encodeWithSelector(IRuleRegistry.OpcodeRefused.selector, 2, uint8(0xf4)));
+        purity.checkPurity(abi.encodePacked(hex"607f", hex"f4", new bytes(40)));
+        // PUSH2 6000: the byte behind its data is code, whatever another sweep would take it for.
+        vm.expectRevert(abi.encodeWithSelector(IRuleRegistry.OpcodeRefused.selector, 3, uint8(0xff)));
+        purity.checkPurity(hex"616000ff");
+        // A jump cannot enter the data: the EVM has no target there. So this is what it seems.
+        bytes memory runtime = hex"600456635bf15b5b00"; // PUSH1 4 JUMP · PUSH4 5b f1 5b 5b · STOP
+        purity.checkPurity(runtime);
+        address rule = registry.register(runtime);
+        (bool done,) = rule.staticcall{gas: 10_000}("");
+        assertFalse(done, "no target in data");
+    }
+
+    function _refuse(bytes memory front, uint8 op, bytes memory behind, string memory what) private {
+        bytes memory reason = abi.encodeWithSelector(IRuleRegistry.OpcodeRefused.selector, front.length, op);
+        try purity.checkPurity(abi.encodePacked(front, op, behind)) {
+            revert(string.concat(what, ": ", vm.toString(op)));
+        } catch (bytes memory given) {
+            assertEq(given, reason, what);
+        }
+    }
+
     function test_APushThatTheEndCutsOffIsAllowed() public {
         for (uint8 op = 0x60; op <= 0x7f; op++) {
             _check(abi.encodePacked(op));
