@@ -95,7 +95,11 @@ impl World {
         let receipt = self.send_deposit(bytes, token, amount);
         let key = match Key::from_bytes(bytes) {
             Ok(key) => key,
-            Err(error) => return self.refused("deposit", &receipt, &["BadKey"], &error),
+            Err(error) => {
+                // Caps are looked at first.
+                let reasons = ["BadKey", "AssetNotListed", "CapExceeded"];
+                return self.refused("deposit", &receipt, &reasons, &error);
+            }
         };
         match self.ledger.deposit(key, token, amount) {
             Ok(id) => {
