@@ -325,6 +325,22 @@ fn leaves_beyond_the_cohort_make_a_step_invalid() {
             Ok(Verdict::Invalid(Invalid::Leaf { touch, leaf, depth }))
         );
     }
+    // A repeated touch is numbered after the opened one, and stands before it in the table.
+    let effects = [write(0, b"x"), write(1, b"y"), open_cohort(0, 3, PUPPET)];
+    let mut posted = Scene::new()
+        .fresh(9, ruled(&[]))
+        .opening(1)
+        .again(new_anchor(3), ruled(&[]))
+        .call(puppet(&[0, 2], &effects))
+        .post();
+    let mut body = nthroot_protocol::Body::of(&posted.placed.step).unwrap();
+    body.leaves = Some(LeafTable(vec![vec![], vec![1]]));
+    posted.placed.step.body = body.encode().into();
+    let (touch, leaf, depth) = (2, 1, 0);
+    assert_eq!(
+        posted.evaluate(),
+        Ok(Verdict::Invalid(Invalid::Leaf { touch, leaf, depth }))
+    );
 }
 
 #[test]
