@@ -1,10 +1,10 @@
 //! What posting costs: whole cold transactions. `submit` looks at no body and no root, so neither has to be right here.
 #![allow(clippy::print_stdout, reason = "what was measured")]
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, FixedBytes, U256};
 use nthroot_bindings::Bridge;
 use nthroot_evm::{Deployed, Parameters, SpecId};
-use nthroot_protocol::{AnchorId, Batch, BatchHeader, BatchId, FreshTouch, Root, Step};
+use nthroot_protocol::{AnchorId, Batch, BatchHeader, BatchId, FreshTouch, Key, Root, Step};
 
 const PROPOSER: Address = Address::repeat_byte(0xb0);
 const ETHER: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
@@ -21,12 +21,11 @@ fn world(spec: SpecId, users: usize) -> (Deployed, Vec<FreshTouch>) {
             .unwrap()
             .success
     );
+    let key = FixedBytes(Key::Secp256k1(PROPOSER).to_bytes());
     let touches = (0..users)
         .map(|_| {
             world.chain.mine(1);
-            let receipt = world
-                .send_value(PROPOSER, ETHER, &Bridge::depositCall { controller: PROPOSER })
-                .unwrap();
+            let receipt = world.send_value(PROPOSER, ETHER, &Bridge::depositCall { key }).unwrap();
             assert!(receipt.success);
             let parent = BatchId::new(world.chain.number() - world.deployment_block, 1).unwrap();
             FreshTouch {

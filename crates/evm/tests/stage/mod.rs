@@ -1,0 +1,283 @@
+//! A bridge in an EVM and the model of it, kept in step. Shared by the tests that post and challenge batches.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use alloy::{
+    primitives::{Address, Bytes, FixedBytes, U256, Uint},
+    sol_types::SolEvent,
+};
+use nthroot_bindings::{Bridge, mocks};
+use nthroot_evm::{Deployed, Parameters, Receipt, SpecId};
+use nthroot_model::{
+    anchor::AnchorState,
+    builder::{BatchBuilder, Posting},
+    kernel::Env,
+    ledger::{Conviction, Judgement, Ledger},
+    params::Params,
+    rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules},
+    signing::Signer,
+};
+use nthroot_protocol::{
+    AnchorId, AssetId, Authorisation, Batch, BatchId, Domain, Fragment, Head, Key, Outflow, PreEntry, SignedMessage,
+};
+
+pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
+pub(crate) const MALLORY: Address = Address::repeat_byte(0x3a);
+pub(crate) const CHALLENGER: Address = Address::repeat_byte(0xc4);
+
+/// Places of the test rules in the rule table.
+pub(crate) const PUPPET: u8 = 1;
+pub(crate) const RAW: u8 = 2;
+pub(crate) const REVERTER: u8 = 3;
+pub(crate) const LOOPER: u8 = 4;
+
+/// A bridge and its model.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) l1: Deployed,
+    pub(crate) ledger: Ledger,
+    pub(crate) table: Vec<Address>,
+}
+
+/// What a challenge took.
+pub(crate) struct Challenged {
+    pub(crate) receipt: Receipt,
+    pub(crate) conviction: Conviction,
+    /// Bytes.
+    pub(crate) evidence: usize,
+}
+
+impl Stage {
+    /// A bridge with rules and no deposits, of which Mallory is a proposer.
+    pub(crate) fn new(spec: SpecId) -> Self {
+        let mut l1 = Deployed::new(spec, Parameters::default()).expect("it deploys");
+        let table: Vec<Address> = [
+            &mocks::Puppet::DEPLOYED_BYTECODE,
+            &mocks::RawReturn::DEPLOYED_BYTECODE,
+            &mocks::Reverter::DEPLOYED_BYTECODE,
+            &mocks::Looper::DEPLOYED_BYTECODE,
+        ]
+        .map(|code| l1.register(code.clone()).expect("it registers"))
+        .into();
+        let fail =
+            |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Err(RuleFailure("fails".into()));
+        let rules = Rules::default()
+            .with(
+                table[0],
+                |_: &Context, _: &[FragmentView], _: &[AuthorisationView], extra: &[u8]| Ok(extra.to_vec()),
+            )
+            .with(table[1], fail)
+            .with(table[2], fail)
+            .with(table[3], fail);
+        let params = Params {
+            chain_id: l1.chain.chain_id(),
+            deployment_block: l1.deployment_block,
+            window: l1.parameters.window,
+            insured_gas_price: l1.parameters.insured_gas_price.into(),
+            min_lock: l1.parameters.min_lock.into(),
+            caps: Default::default(),
+        };
+        let env = Env {
+            account_rule: l1.account,
+            bridge: l1.bridge,
+            rules,
+        };
+        let mut ledger = Ledger::new(params, env);
+        for rule in &table {
+            ledger.register_rule(*rule, l1.deployment_block + 1);
+        }
+        let mut stage = Self { l1, ledger, table };
+        stage.enter_block();
+        stage.bond(MALLORY);
+        stage
+    }
+
+    /// Gives a proposer a bond.
+    pub(crate) fn bond(&mut self, proposer: Address) {
+        self.l1.chain.fund(proposer, U256::from(10_000 * ETHER));
+        let bond = Bridge::fundBondCall { proposer };
+        let receipt = self.l1.send_value(proposer, U256::from(1_000 * ETHER), &bond);
+        assert!(receipt.expect("sent").success);
+        self.ledger.fund_bond(proposer, 1_000 * ETHER).expect("whole gwei");
+    }
+
+    fn enter_block(&mut self) {
+        let number = self.l1.chain.number();
+        for block in self.ledger.block() + 1..=number {
+            // The hash of a block is known when it is over; clocks are older than the block they are used in.
+            let hash = self.l1.chain.block_hash(block);
+            self.ledger.begin_block(block, hash).expect("in order");
+        }
+    }
+
+    pub(crate) fn mine(&mut self, blocks: u64) {
+        self.l1.chain.mine(blocks);
+        self.enter_block();
+    }
+
+    /// Deposits ether.
+    pub(crate) fn deposit(&mut self, key: Key, wei: u128) -> AnchorId {
+        let deposit = Bridge::depositCall {
+            key: FixedBytes(key.to_bytes()),
+        };
+        let receipt = self.l1.send_value(MALLORY, U256::from(wei), &deposit);
+        assert!(receipt.expect("sent").success);
+        let id = self.ledger.deposit(key, Address::ZERO, wei);
+        AnchorId::new(id.expect("a deposit"), 0)
+    }
+
+    pub(crate) fn domain(&self) -> Domain {
+        Domain {
+            chain_id: self.l1.chain.chain_id(),
+            bridge: self.l1.bridge,
+        }
+    }
+
+    /// What stands under an anchor.
+    pub(crate) fn anchor(&self, anchor: AnchorId) -> &AnchorState {
+        let state = self.ledger.state(anchor);
+        state.and_then(|state| state.known()).expect("known")
+    }
+
+    pub(crate) fn fragment(&self, anchor: AnchorId, leaf: u32) -> &Fragment {
+        self.anchor(anchor).fragment(leaf).expect("it exists")
+    }
+
+    /// What a fragment signs so that a rule may take `outflow` wei from it at most.
+    pub(crate) fn message(
+        &self,
+        (anchor, leaf): (AnchorId, u32),
+        rule: Address,
+        payload: Vec<u8>,
+        outflow: u128,
+    ) -> SignedMessage {
+        let outflow = Outflow {
+            asset: AssetId::ETH,
+            amount: outflow,
+        };
+        SignedMessage {
+            rule,
+            payload: payload.into(),
+            fragment: anchor.leaf(leaf).expect("a leaf"),
+            nonce: self.fragment(anchor, leaf).nonce,
+            valid_until: self.l1.chain.number() + 1_000,
+            outflows: if outflow.amount > 0 { vec![outflow] } else { vec![] },
+        }
+    }
+
+    /// How a batch of now is posted.
+    pub(crate) fn posting(&mut self, proposer: Address) -> Posting {
+        let clock = self.l1.chain.number() - 1;
+        Posting {
+            proposer,
+            clock,
+            clock_hash: self.l1.chain.block_hash(clock),
+            slot: self.ledger.free_slot(proposer).expect("65,536 slots"),
+            ceiling: 10_000_000,
+        }
+    }
+
+    /// A builder of a batch of now, which may use all test rules.
+    pub(crate) fn builder(&mut self, proposer: Address) -> BatchBuilder<'_> {
+        let posting = self.posting(proposer);
+        BatchBuilder::new(&self.ledger, posting).rule_table(self.table.clone())
+    }
+
+    /// Posts a batch on both sides; what L1 answers, and the batch's id.
+    pub(crate) fn submit(&mut self, proposer: Address, batch: &Batch) -> (Receipt, BatchId) {
+        let bytes = batch.encode();
+        let call = Bridge::submitCall {
+            batch: bytes.clone().into(),
+        };
+        let receipt = self.l1.send(proposer, &call).expect("sent");
+        assert!(receipt.success, "L1 takes it: {}", receipt.output);
+        let submitted = self.ledger.submit(proposer, &bytes).expect("the model takes it");
+        let event = Bridge::BatchSubmitted::decode_log(&receipt.logs[0]).expect("an event");
+        assert_eq!(event.word, submitted.word.pack(), "the same commitment");
+        (receipt, submitted.id)
+    }
+
+    /// Posts a batch that is as it should be, and goes on to the next block.
+    pub(crate) fn post(&mut self, proposer: Address, batch: &Batch) -> BatchId {
+        let (_, id) = self.submit(proposer, batch);
+        assert!(!self.is_lie(id), "{:?}", self.ledger.judgement(id));
+        self.mine(1);
+        id
+    }
+
+    /// Whether the model sees that the batch's first step is a lie.
+    pub(crate) fn is_lie(&self, id: BatchId) -> bool {
+        !matches!(self.ledger.judgement(id).expect("kept")[0], Judgement::Valid)
+    }
+
+    /// The call that challenges a step, with the batch's entries.
+    pub(crate) fn challenge_call(&self, id: BatchId, step: u16) -> Bridge::challengeCall {
+        let evidence = self.ledger.evidence(id, step).expect("known pre-states");
+        let entries = PreEntry::encode_list(self.ledger.entries(id).expect("kept"));
+        Bridge::challengeCall {
+            evidence: evidence.into(),
+            entries: entries.into(),
+        }
+    }
+
+    /// The bond of a proposer, wei.
+    pub(crate) fn bond_of(&mut self, proposer: Address) -> U256 {
+        let call = Bridge::bondOfCall { proposer };
+        self.l1.chain.view(self.l1.bridge, &call).expect("a view").balance
+    }
+
+    /// Challenges a step by a whole transaction, which convicts the batch and takes it back.
+    pub(crate) fn challenge(&mut self, id: BatchId, step: u16) -> Challenged {
+        let entries = self.ledger.entries(id).expect("kept").to_vec();
+        let proposer = self.ledger.preimage(id).expect("kept").proposer;
+        let before = self.bond_of(proposer);
+        let call = self.challenge_call(id, step);
+        let receipt = self.l1.send(CHALLENGER, &call).expect("one transaction");
+        assert!(receipt.success, "it is convicted: {}", receipt.output);
+        let event = Bridge::Convicted::decode_log(&receipt.logs[0]).expect("an event");
+        let conviction = self.ledger.convict(&call.evidence, &call.entries);
+        let conviction = conviction.expect("the model convicts");
+        assert!(conviction.unwound, "nothing was built on it");
+        assert_eq!(event.slashed, U256::from(conviction.slashed));
+        assert_eq!(before - self.bond_of(proposer), event.slashed, "the bond pays");
+        let reward = U256::from(conviction.reward);
+        assert_eq!(self.l1.chain.balance(CHALLENGER), reward, "half to the challenger");
+        for PreEntry { anchor, head } in entries {
+            let call = Bridge::headOfCall {
+                anchor: Uint::from(anchor.to_u64()),
+            };
+            let now = self.l1.chain.view(self.l1.bridge, &call).expect("a view");
+            assert_eq!(now, Head::to_word(head), "rolled back");
+        }
+        let again = self.l1.send(CHALLENGER, &call).expect("sent");
+        assert!(again.error::<Bridge::WrongStatus>().is_some(), "convicted once");
+        Challenged {
+            receipt,
+            conviction,
+            evidence: call.evidence.len(),
+        }
+    }
+
+    /// Asserts that a step cannot be convicted.
+    pub(crate) fn assert_valid(&mut self, id: BatchId, step: u16) {
+        let call = self.challenge_call(id, step);
+        for entries in [Bytes::new(), call.entries] {
+            let call = Bridge::challengeCall {
+                evidence: call.evidence.clone(),
+                entries,
+            };
+            let receipt = self.l1.send(CHALLENGER, &call).expect("sent");
+            assert!(receipt.error::<Bridge::StepIsValid>().is_some(), "{}", receipt.output);
+        }
+    }
+}
+
+/// A signature of `message` for the fragment at `position`.
+pub(crate) fn sign(signer: &dyn Signer, domain: &Domain, message: &SignedMessage, position: u8) -> Authorisation {
+    Authorisation {
+        position,
+        valid_until: message.valid_until,
+        outflows: message.outflows.clone(),
+        payload: message.payload.clone(),
+        signature: signer.sign(message.signing_hash(domain)),
+    }
+}
