@@ -55,10 +55,11 @@ library BatchHeader {
         bytes32 timeHash = bytes32(batch.number(18, 32));
         if (blockhash(time) != timeHash) revert IBridge.ClockHashMismatch(blockhash(time), timeHash);
 
-        if (ceiling(batch) > MAX_CEILING) revert IBridge.CeilingTooHigh(MAX_CEILING, ceiling(batch));
-        if (stepCount(batch) == 0) revert IBridge.NoSteps();
-        if (entryCount(batch) > MAX_ENTRIES) revert IBridge.TooManyEntries(MAX_ENTRIES, entryCount(batch));
-        uint256 rules = ruleCount(batch);
+        fields = batch.number(50, 11); // bytes 50 to 60
+        if (fields >> 56 > MAX_CEILING) revert IBridge.CeilingTooHigh(MAX_CEILING, fields >> 56);
+        if (uint16(fields >> 24) == 0) revert IBridge.NoSteps();
+        if (uint16(fields >> 8) > MAX_ENTRIES) revert IBridge.TooManyEntries(MAX_ENTRIES, uint16(fields >> 8));
+        uint256 rules = uint8(fields);
         if (rules > MAX_RULES) revert IBridge.TooManyRules(MAX_RULES, rules);
         unchecked {
             size = SIZE + 20 * rules;

@@ -2,8 +2,11 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {IDepositRouter} from "../../contracts/interfaces/IDepositRouter.sol";
+import {ISignatureTransfer} from "../../contracts/interfaces/ISignatureTransfer.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
+import {Offers, Permits} from "../harness/Offers.sol";
 import {Posting} from "../harness/Posting.sol";
 import {Again, Anchor, Header, Posted, State, Step} from "../harness/Shapes.sol";
 
@@ -48,6 +51,52 @@ contract GasTest is Posting {
         vm.prank(alice);
         bridge.depositToken(token, 500, keyFor(alice));
         vm.snapshotGasLastCall("user", "deposit a token");
+    }
+
+    function test_DepositsWithCaps() public {
+        address token = deployCode("Token.sol:Token");
+        IBridge.AssetCap[] memory caps = new IBridge.AssetCap[](2);
+        caps[0] = IBridge.AssetCap(address(0), 1000 ether);
+        caps[1] = IBridge.AssetCap(token, 1e18);
+        bridge = deployBridge(WINDOW, INSURED_GAS_PRICE, MIN_LOCK, caps);
+        depositEth(bob, 1); // the global word is not new
+        IGasToken(token).mint(alice, 1000);
+        IGasToken(token).mint(address(bridge), 1000);
+        vm.prank(alice);
+        IGasToken(token).approve(address(bridge), type(uint256).max);
+        vm.prank(alice);
+        bridge.deposit{value: 0.5 ether}(keyFor(alice));
+        vm.snapshotGasLastCall("user", "deposit ETH under a cap");
+        vm.prank(alice);
+        bridge.depositToken(token, 500, keyFor(alice));
+        vm.snapshotGasLastCall("user", "deposit a token under a cap");
+    }
+
+    function test_DepositsByPermit() public {
+        string memory json = vm.readFile("test/vectors/permit2.json");
+        address permit2 = vm.parseJsonAddress(json, ".address");
+        vm.etch(permit2, vm.parseJsonBytes(json, ".runtime"));
+        vm.chainId(1); // not the one whose domain the runtime has in its cache
+        IDepositRouter router =
+            IDepositRouter(deployCode("DepositRouter.sol:DepositRouter", abi.encode(bridge, permit2)));
+        address token = deployCode("RouterTokens.sol:PermitToken");
+        IGasToken(token).mint(alice, 1000);
+        IGasToken(token).mint(address(bridge), 1000);
+
+        bytes32 permit = Permits.erc2612(token, alice, address(router), 400, block.timestamp);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[alice], permit);
+        vm.prank(alice);
+        router.depositWithPermit(token, 400, keyFor(alice), block.timestamp, v, r, s);
+        vm.snapshotGasLastCall("user", "deposit a token by its permit");
+
+        vm.prank(alice);
+        IGasToken(token).approve(permit2, type(uint256).max);
+        ISignatureTransfer.PermitTransferFrom memory order = ISignatureTransfer.PermitTransferFrom(
+            ISignatureTransfer.TokenPermissions(token, 400), 7, block.timestamp + 100
+        );
+        (v, r, s) = vm.sign(keyOf[alice], Permits.permit2(permit2, order, keyFor(alice), address(router)));
+        router.depositWithPermit2(order, alice, keyFor(alice), abi.encodePacked(r, s, v));
+        vm.snapshotGasLastCall("user", "deposit a token by Permit2");
     }
 
     function test_Registering() public {
@@ -116,6 +165,45 @@ contract GasTest is Posting {
         vm.snapshotValue("user", name, used);
     }
 
+    function test_AssignedClaims() public {
+        Draft memory d = withdrawal(_user(0), bob, address(0), 1 gwei);
+        Step[] memory list = _padded(step(d), 1);
+        Posted memory p = expectPosted(proposer, header(list, 0), list, nextId());
+        send(proposer, batchBytes(header(list, 0), list));
+        IBridge.Terms memory terms = IBridge.Terms(bob, carol, address(0), 1, block.number, true);
+        bytes32 digest = Offers.digest(address(bridge), p.preimage, 0, 0, terms);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[bob], digest);
+        vm.prank(alice);
+        bridge.assign{value: 1}(p.preimage, 0, d.withdrawals[0], "", terms, abi.encodePacked(r, s, v));
+        vm.snapshotGasLastCall("user", "buy a claim");
+        terms = IBridge.Terms(carol, alice, address(0), 0, 0, false);
+        vm.prank(carol);
+        bridge.assign(p.preimage, 0, d.withdrawals[0], "", terms, "");
+        vm.snapshotGasLastCall("user", "give a bought claim away");
+        vm.roll(block.number + WINDOW + 1);
+        bridge.claim(p.preimage, 0, d.withdrawals[0], "");
+        vm.snapshotGasLastCall("user", "claim ETH that was assigned");
+    }
+
+    function test_ManyWithdrawals() public {
+        Step[] memory list = _padded(step(withdrawal(_user(0), carol, address(0), 1 gwei)), 17);
+        IBridge.Withdrawal memory w = list[0].withdrawals[0];
+        for (uint256 i = 0; i < 17; i++) {
+            list[i].withdrawals = new IBridge.Withdrawal[](15);
+            for (uint256 j = 0; j < 15; j++) {
+                list[i].withdrawals[j] = w;
+            }
+        }
+        Posted memory p = expectPosted(proposer, header(list, 0), list, nextId());
+        send(proposer, batchBytes(header(list, 0), list));
+        vm.snapshotGasLastCall("proposer", "batch of 255 withdrawals, first in its word");
+        vm.roll(block.number + WINDOW + 1);
+        bridge.claim(p.preimage, 0, w, withdrawalOpening(p, 0));
+        vm.snapshotGasLastCall("user", "claim ETH, first of 255");
+        bridge.claim(p.preimage, 1, w, withdrawalOpening(p, 1));
+        vm.snapshotGasLastCall("user", "claim ETH, second of 255");
+    }
+
     // ---------------------------------------------------------------- proofs
 
     function test_Proofs() public {
@@ -160,6 +248,22 @@ contract GasTest is Posting {
         used = vm.snapshotGasLastCall("challenger", name);
         vm.revertToState(snapshot);
         vm.snapshotValue("challenger", name, used);
+    }
+
+    function test_UnwindingAnOrphan() public {
+        Draft memory d = lie(transfer(_user(0), _user(1), ETH, 1));
+        Posted memory bad = post(steps(step(d)), 0);
+        nextBlock();
+        Anchor memory next = _user(1);
+        next.writer = bad.id;
+        next.state = d.freshAfter[1];
+        Posted memory orphan = post(steps(step(transfer(next, _user(2), ETH, 1))), 1);
+        challenge(evidence(bad, 0, preStates(d)), "");
+        bridge.condemn(orphan.preimage, orphan.walked.entries, 0, bad.preimage);
+        vm.snapshotGasLastCall("challenger", "condemning an orphan of 2 anchors");
+        vm.prank(challenger);
+        bridge.unwind(orphan.preimage, orphan.walked.entries);
+        vm.snapshotGasLastCall("challenger", "unwinding an orphan of 2 anchors");
     }
 
     // ---------------------------------------------------------------- helpers

@@ -2,8 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
-import {Codec} from "./Codec.sol";
 import {Draft} from "./Drafts.sol";
+import {Offers} from "./Offers.sol";
 import {Scenario} from "./Scenario.sol";
 import {Posted, Step} from "./Shapes.sol";
 
@@ -58,22 +58,7 @@ abstract contract Selling is Scenario {
         view
         returns (bytes32)
     {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Assignment(bytes32 commitment,uint256 position,uint256 sequence,address from,address to,address token,uint256 price,uint256 deadline)"
-                ),
-                keccak256(p.preimage),
-                position,
-                sequence,
-                terms.from,
-                terms.open ? address(0) : terms.to,
-                terms.token,
-                terms.price,
-                terms.deadline
-            )
-        );
-        return keccak256(bytes.concat(hex"1901", Codec.domain(block.chainid, address(bridge)), structHash));
+        return Offers.digest(address(bridge), p.preimage, position, sequence, terms);
     }
 
     function _sign(Posted memory p, uint256 position, uint256 sequence, IBridge.Terms memory terms)

@@ -6,6 +6,7 @@ import {IDepositRouter} from "../../contracts/interfaces/IDepositRouter.sol";
 import {ISignatureTransfer} from "../../contracts/interfaces/ISignatureTransfer.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
 import {Codec} from "../harness/Codec.sol";
+import {Permits} from "../harness/Offers.sol";
 import {Posting} from "../harness/Posting.sol";
 import {State} from "../harness/Shapes.sol";
 
@@ -15,8 +16,6 @@ interface IPermitToken {
     function allowance(address owner, address spender) external view returns (uint256);
     function balanceOf(address who) external view returns (uint256);
     function transfer(address to, uint256 amount) external returns (bool);
-    function nonces(address owner) external view returns (uint256);
-    function DOMAIN_SEPARATOR() external view returns (bytes32);
     function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external;
     function answer() external view returns (bytes memory);
@@ -234,17 +233,7 @@ contract DepositRouterTest is Posting {
     }
 
     function _permit(address owner, uint256 amount) private view returns (Signature memory sig) {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
-                owner,
-                router,
-                amount,
-                token.nonces(owner),
-                block.timestamp
-            )
-        );
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), structHash));
+        bytes32 digest = Permits.erc2612(address(token), owner, address(router), amount, block.timestamp);
         (sig.v, sig.r, sig.s) = vm.sign(keyOf[owner], digest);
     }
 
@@ -258,41 +247,12 @@ contract DepositRouterTest is Posting {
         );
     }
 
-    /// @dev As Permit2's documentation has it.
     function _sign2(address owner, ISignatureTransfer.PermitTransferFrom memory permit, bytes21 key, address spender)
         private
         view
         returns (bytes memory)
     {
-        bytes32 permitted = keccak256(
-            abi.encode(
-                keccak256("TokenPermissions(address token,uint256 amount)"),
-                permit.permitted.token,
-                permit.permitted.amount
-            )
-        );
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Deposit witness)Deposit(bytes21 key)TokenPermissions(address token,uint256 amount)"
-                ),
-                permitted,
-                spender,
-                permit.nonce,
-                permit.deadline,
-                keccak256(abi.encode(keccak256("Deposit(bytes21 key)"), key))
-            )
-        );
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)"),
-                keccak256("Permit2"),
-                block.chainid,
-                permit2
-            )
-        );
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(keyOf[owner], keccak256(abi.encodePacked(hex"1901", domain, structHash)));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[owner], Permits.permit2(address(permit2), permit, key, spender));
         return abi.encodePacked(r, s, v);
     }
 }
