@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {Test} from "forge-std/Test.sol";
 
+import {Random} from "../harness/Random.sol";
 import {Handler} from "./Handler.sol";
 
 /// @notice What holds after any sequence of any calls, as long as one watcher challenges every lie within its window. The handler
@@ -10,6 +11,8 @@ import {Handler} from "./Handler.sol";
 /// forge-config: default.invariant.fail-on-revert = true
 /// forge-config: audit.invariant.fail-on-revert = true
 contract BridgeInvariants is Test {
+    using Random for Random.Rng;
+
     Handler private handler;
 
     function setUp() public {
@@ -69,5 +72,78 @@ contract BridgeInvariants is Test {
 
     function invariant_FrozenWhileThereAreFaults() public view {
         handler.assertFrozenWhileThereAreFaults();
+    }
+
+    /// @dev No invariant is kept by nothing happening: in one fixed history each action does what it is for, and each refusal occurs.
+    function test_EachActionHappens() public {
+        bytes32[34] memory actions = [
+            bytes32("deposit"),
+            "depositToken",
+            "sendPlainly",
+            "submit",
+            "submit a lie",
+            "submit many withdrawals",
+            "submitConflicting",
+            "submitStale",
+            "slot busy",
+            "reuse a slot",
+            "bond too small",
+            "challengeLie",
+            "challenge and unwind",
+            "challengeHonest",
+            "challengeBadly",
+            "challengeLate",
+            "condemn",
+            "condemnWrongly",
+            "unwind a lie",
+            "unwind an orphan",
+            "unwind too early",
+            "unwindWrongly",
+            "rollBack",
+            "claim",
+            "claim in vain",
+            "claim twice",
+            "assign",
+            "sell",
+            "assign in vain",
+            "fundBond",
+            "withdrawBond",
+            "withdrawBond in vain",
+            "register",
+            "wait"
+        ];
+        Random.Rng memory rng = Random.Rng(1);
+        for (uint256 i = 0; i < 400; i++) {
+            _act(rng.below(30), rng.next(), rng.next());
+        }
+        handler.assertSolvent();
+        handler.assertHeadsAreTheLastVersions();
+        handler.assertFates();
+        for (uint256 i = 0; i < actions.length; i++) {
+            assertGt(handler.done(actions[i]), 0, string(abi.encodePacked(actions[i])));
+        }
+    }
+
+    function _act(uint256 action, uint256 x, uint256 y) private {
+        if (action < 6) handler.submit(x, y % 3 == 0);
+        else if (action < 9) handler.wait(1 + y % (y % 4 == 0 ? 24 : 3));
+        else if (action < 11) handler.claim(x, y);
+        else if (action < 13) handler.assign(x, y, x / 3, x % 2 == 0, uint64(y));
+        else if (action < 15) handler.challengeLie(x, y % 2 == 0);
+        else if (action == 15) handler.deposit(x, uint128(y));
+        else if (action == 16) handler.depositToken(x, uint128(y));
+        else if (action == 17) handler.sendPlainly(uint96(y));
+        else if (action == 18) handler.submitConflicting(x);
+        else if (action == 19) handler.submitStale(x);
+        else if (action == 20) handler.challengeHonest(x);
+        else if (action == 21) handler.challengeBadly(x, y);
+        else if (action == 22) handler.challengeLate(x);
+        else if (action == 23) handler.condemn(x);
+        else if (action == 24) handler.condemnWrongly(x, y);
+        else if (action == 25) handler.unwind(x);
+        else if (action == 26) handler.unwindWrongly(x);
+        else if (action == 27) handler.withdrawBond(x, y);
+        else if (action == 28) y % 2 == 0 ? handler.register(x) : handler.fundBond(x, uint64(y));
+        else if (x % 3 == 0) handler.rollBack();
     }
 }

@@ -484,7 +484,7 @@ contract Handler is World {
                 vm.expectRevert(abi.encodeWithSelector(IBridge.AlreadyPaid.selector, position));
             }
             bridge.claim(p.preimage, position, w, opening);
-            _did(unpaid ? bytes32("claim too early") : bytes32("claim twice"));
+            _did(unpaid ? bytes32("claim in vain") : bytes32("claim twice"));
             return;
         }
         assertFalse(batch.tainted, "nothing that is built on a lie is ever final");
@@ -494,6 +494,9 @@ contract Handler is World {
         assertEq(_balance(recipient, w.token), before + w.amount, "paid");
         batch.paid += 2 ** position;
         _did("claim");
+        vm.expectRevert(abi.encodeWithSelector(IBridge.AlreadyPaid.selector, position));
+        bridge.claim(p.preimage, position, w, opening);
+        _did("claim twice");
     }
 
     /// @dev The present recipient gives its claim away, or sells it by its signature.

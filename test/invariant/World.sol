@@ -57,7 +57,7 @@ abstract contract World is Selling {
         token = IToken(deployCode("Token.sol:Token"));
         proposers.push(proposer);
         proposers.push(makeAddr("second proposer"));
-        fund(proposers[1], 3 ether);
+        fund(proposers[1], 1 ether);
         _opened(a());
         _opened(b());
         _opened(c());
