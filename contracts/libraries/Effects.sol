@@ -28,7 +28,12 @@ library Effects {
     }
 
     function list(uint256 capacity) internal pure returns (List memory made) {
-        made.buffer = new bytes(capacity);
+        // Behind the capacity a word more, since effects are written by whole words.
+        bytes memory buffer = new bytes(capacity + 32);
+        assembly ("memory-safe") {
+            mstore(buffer, capacity)
+        }
+        made.buffer = buffer;
     }
 
     /// @dev Id of the asset that `rule` issues under `tag`. Its highest bit tells it from every L1 token.
@@ -36,8 +41,16 @@ library Effects {
         return keccak256(abi.encodePacked(rule, tag)) | bytes32(uint256(1) << 255);
     }
 
+    /// @dev Appends abi.encodePacked(MOVE, from, to, asset, amount); in place, for it is what most calls consist of.
     function move(List memory self, uint8 from, uint8 to, bytes32 asset, uint128 amount) internal pure {
-        _append(self, abi.encodePacked(MOVE, from, to, asset, amount));
+        uint256 place = _reserve(self, 51);
+        assembly ("memory-safe") {
+            mstore8(place, MOVE)
+            mstore8(add(place, 1), from)
+            mstore8(add(place, 2), to)
+            mstore(add(place, 3), asset)
+            mstore(add(place, 35), shl(128, amount))
+        }
     }
 
     function mint(List memory self, uint8 to, bytes32 tag, uint128 amount) internal pure {
@@ -83,12 +96,20 @@ library Effects {
     }
 
     function _append(List memory self, bytes memory effect) private pure {
-        uint256 pos = self.length;
-        bytes memory buffer = self.buffer;
-        if (pos + effect.length > buffer.length) revert ListFull();
+        uint256 place = _reserve(self, effect.length);
         assembly ("memory-safe") {
-            mcopy(add(add(buffer, 32), pos), add(effect, 32), mload(effect))
+            mcopy(place, add(effect, 32), mload(effect))
         }
-        self.length = pos + effect.length;
+    }
+
+    /// @dev Where in memory the next `size` bytes go.
+    function _reserve(List memory self, uint256 size) private pure returns (uint256 place) {
+        bytes memory buffer = self.buffer;
+        uint256 length = self.length;
+        if (length + size > buffer.length) revert ListFull();
+        self.length = length + size;
+        assembly ("memory-safe") {
+            place := add(add(buffer, 32), length)
+        }
     }
 }

@@ -7,6 +7,7 @@ import {Calldata} from "./Calldata.sol";
 import {Cohort} from "./Cohort.sol";
 import {Effects} from "./Effects.sol";
 import {Intents} from "./Intents.sol";
+import {RuleInput} from "./RuleInput.sol";
 import {Signatures} from "./Signatures.sol";
 import {States} from "./States.sol";
 
@@ -243,9 +244,7 @@ library Kernel {
         for (uint256 i; i < listed; ++i) {
             shown[i] = call_.parties[i].work.state.shown;
         }
-        return abi.encodeCall(
-            IRule.transition, (IRule.Context(step.clock, step.proposer), shown, call_.authorisations, extra)
-        );
+        return RuleInput.encode(step.clock, step.proposer, shown, call_.authorisations, extra);
     }
 
     /// @dev The rule surely gets what was committed: 63/64 of what is left is that much.

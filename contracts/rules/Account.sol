@@ -41,8 +41,9 @@ contract Account is IRule {
         Effects.List memory effects = Effects.list(capacity);
         uint256 opened = fragments.length; // position of the next fragment to be opened
         for (uint256 i; i < authorisations.length; ++i) {
-            uint8 from = authorisations[i].fragment;
-            bytes calldata payload = authorisations[i].payload;
+            Authorisation calldata authorisation = authorisations[i];
+            uint8 from = authorisation.fragment;
+            bytes calldata payload = authorisation.payload;
             uint256 pos;
             while (pos < payload.length) {
                 uint256 left = payload.length - pos;
