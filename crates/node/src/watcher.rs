@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alloy::{
-    primitives::{Address, Bytes},
+    primitives::{Address, Bytes, U256},
     sol_types::SolCall,
 };
 use nthroot_bindings::Bridge;
@@ -67,6 +67,8 @@ pub enum Deed {
         what: Rollback,
         /// The transaction.
         mined: Mined,
+        /// Wei that it got for unwinding an orphan.
+        fee: U256,
     },
 }
 
@@ -193,8 +195,10 @@ impl Watcher {
             return Ok(None);
         };
         let mined = self.sender.send(rollback(follower, what)?).await?;
-        info!(?what, hash = %mined.hash(), "rolled back");
-        Ok(Some(Deed::RolledBack { what, mined }))
+        let paid = mined.event::<Bridge::OrphanFeePaid>(follower.deployment().bridge);
+        let fee = paid.map_or(U256::ZERO, |event| event.amount);
+        info!(?what, %fee, hash = %mined.hash(), "rolled back");
+        Ok(Some(Deed::RolledBack { what, mined, fee }))
     }
 
     /// Proves a lie, if a simulation of the proof convicts.
@@ -253,7 +257,7 @@ fn rollback(follower: &Follower, what: Rollback) -> Result<Call> {
         Rollback::Condemn { child, index, parent } => Bridge::condemnCall {
             child: preimage(child)?,
             childEntries: entries(child)?,
-            index: alloy::primitives::U256::from(index),
+            index: U256::from(index),
             parent: preimage(parent)?,
         }
         .abi_encode(),

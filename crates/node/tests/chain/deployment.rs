@@ -1,7 +1,13 @@
 //! A deployment is the one of its manifest, or is refused.
 
-use crate::world::World;
-use nthroot_node::{Action, Deployment};
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, U256};
+use nthroot_bindings::{Bridge, bridge::Bridge::BridgeErrors};
+use nthroot_model::rule::Rules;
+use nthroot_node::{Action, Deployment, Error, Follower};
+
+use crate::world::{ETHER, World};
 
 #[tokio::test]
 async fn a_manifest_is_recognised_and_a_wrong_one_refused() {
@@ -11,12 +17,61 @@ async fn a_manifest_is_recognised_and_a_wrong_one_refused() {
     assert_eq!(read, world.deployment);
     read.check(world.devnet.l1()).await.unwrap();
 
-    let mut wrong = read;
+    let mut wrong = read.clone();
     wrong.parameters.window += 1;
     assert_eq!(wrong.check(world.devnet.l1()).await.unwrap_err().action(), Action::Halt);
     let wrong = Deployment {
         account: read.verifier,
-        ..read
+        ..read.clone()
     };
     assert_eq!(wrong.check(world.devnet.l1()).await.unwrap_err().action(), Action::Halt);
+
+    // A bridge that takes any token is not one with caps, and the other way round.
+    let mut wrong = read;
+    wrong.parameters.caps = BTreeMap::from([(Address::ZERO, U256::MAX)]);
+    assert_eq!(wrong.check(world.devnet.l1()).await.unwrap_err().action(), Action::Halt);
+}
+
+#[tokio::test]
+async fn caps_are_part_of_the_manifest_and_hold() {
+    let caps = BTreeMap::from([
+        (Address::ZERO, U256::from(3 * ETHER)),
+        (Address::repeat_byte(7), U256::ONE),
+    ]);
+    let world = World::with_caps(caps.clone()).await;
+    let alice = world.actor("alice").await;
+    world.deployment.check(world.devnet.l1()).await.unwrap();
+    let without = |token| {
+        let mut deployment = world.deployment.clone();
+        deployment.parameters.caps.remove(&token);
+        deployment
+    };
+    let mut lower = world.deployment.clone();
+    lower.parameters.caps.insert(Address::ZERO, U256::from(ETHER));
+    let mut none = without(Address::ZERO);
+    none.parameters.caps.clear();
+    for wrong in [lower, none] {
+        assert_eq!(wrong.check(world.devnet.l1()).await.unwrap_err().action(), Action::Halt);
+    }
+
+    world.deposit(&alice, 2 * ETHER).await;
+    let key = alice.key().to_bytes().into();
+    let over = world.call(&Bridge::depositCall { key }).value(U256::from(ETHER + 1));
+    let Err(Error::WouldFail(revert)) = alice.sender.send(over).await else {
+        panic!("the cap holds")
+    };
+    assert!(
+        matches!(revert.bridge_error(), Some(BridgeErrors::CapExceeded(_))),
+        "{revert}"
+    );
+    world.deposit(&alice, ETHER).await;
+    world.assert_same(&world.follower().await).await;
+
+    // The bridge does not list its assets: one that the manifest does not know is found by its first deposit.
+    let l1 = world.devnet.l1().clone();
+    let mut follower = Follower::start(l1, without(Address::ZERO), Rules::default())
+        .await
+        .unwrap();
+    let error = follower.sync().await.unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
 }

@@ -14,6 +14,7 @@ async fn every_head_and_status_derived_is_the_bridges() {
     let paula = world.proposer("paula").await;
     let (a, b) = (world.deposit(&alice, ETHER).await, world.deposit(&bob, ETHER).await);
     let open = AccountOp::Open {
+        depth: 0,
         kind: 1,
         controller: paula.address(),
         assets: vec![(AssetId::ETH, ETHER / 8)],
@@ -33,6 +34,7 @@ async fn every_head_and_status_derived_is_the_bridges() {
             .state(anchor)
             .and_then(State::known)
             .unwrap()
+            .header()
             .balance(AssetId::ETH)
     };
     assert_eq!((balance(a), balance(b)), (ETHER * 3 / 4, ETHER * 5 / 8));

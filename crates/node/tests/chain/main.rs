@@ -1,8 +1,10 @@
 //! The node against the contracts, on a local chain.
 
 mod claiming;
+mod cohorts;
 mod deployment;
 mod following;
+mod passkeys;
 mod sending;
 mod watching;
 mod world;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use alloy::primitives::U256;
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::Rollback;
 use nthroot_node::{
     Action, Error, Watcher,
     watcher::{self, Deed},
 };
-use nthroot_protocol::{AnchorId, Batch, Fragment, Kind, Status};
+use nthroot_protocol::{AnchorId, Batch, Fragment, Status};
 
 use crate::world::{Actor, ETHER, World, party, pay};
 
@@ -16,9 +17,8 @@ use crate::world::{Actor, ETHER, World, party, pay};
 fn enrich(actor: &Actor) -> impl FnOnce(&mut Batch) {
     let rich = Fragment {
         nonce: 1,
-        ..Fragment::deposited(actor.address(), Default::default(), 1_000_000 * ETHER)
+        ..Fragment::deposited(actor.key(), Default::default(), 1_000_000 * ETHER)
     };
-    assert_eq!(rich.kind, Kind::Key);
     move |batch| batch.steps[0].fresh[0].root = rich.root()
 }
 
@@ -157,6 +157,17 @@ async fn a_conviction_stands_although_others_built_on_the_lie_and_all_of_it_is_r
             Deed::Convicted { .. } => panic!("{deed:?}"),
         })
         .collect();
+    // Whoever cleared the two orphans got what unwinding one anchor is reckoned at.
+    let fees = deeds.iter().filter_map(|deed| match deed {
+        Deed::RolledBack {
+            what: Rollback::Unwind(id),
+            fee,
+            ..
+        } => (*id != lie.id).then_some(*fee),
+        _ => None,
+    });
+    let fee = U256::from(113_000_u64) * U256::from(50_000_000_000_u64);
+    assert_eq!(fees.collect::<Vec<_>>(), [fee; 2]);
     assert_eq!(rolled.len(), 5, "two condemned, three unwound: {rolled:?}");
     assert_eq!(rolled.last(), Some(&Rollback::Unwind(lie.id)), "the lie goes last");
     for id in children.into_iter().chain([lie.id]) {
@@ -245,7 +256,7 @@ async fn build_on_unknown(world: &World, actor: &Actor, slot: u16, anchor: Ancho
     let head = follower.ledger().head(anchor).unwrap();
     let before = Fragment {
         nonce,
-        ..Fragment::deposited(actor.address(), Default::default(), ETHER + ETHER / 4)
+        ..Fragment::deposited(actor.key(), Default::default(), ETHER + ETHER / 4)
     };
     assert_eq!(before.root(), head.root);
     let after = Fragment {

@@ -1,6 +1,9 @@
 //! A local chain with the contracts on it, and people who use them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     primitives::{Address, B256, U256, keccak256},
@@ -15,7 +18,7 @@ use nthroot_node::{
     intent::{self, Party, Terms},
     proposer::Posted,
 };
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Head};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, FragmentId, Head, Key};
 
 /// 1 ether, in wei.
 pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -51,24 +54,42 @@ impl Actor {
     pub(crate) const fn address(&self) -> Address {
         self.sender.address()
     }
+
+    pub(crate) const fn key(&self) -> Key {
+        Key::Secp256k1(self.address())
+    }
 }
 
 /// What somebody does with a fragment of nonce `nonce`.
 pub(crate) fn party<'a>(actor: &'a Actor, anchor: AnchorId, nonce: u64, ops: &[AccountOp]) -> Party<'a> {
-    Party {
-        key: &actor.key,
-        anchor,
-        nonce,
-        ops: ops.to_vec(),
-    }
+    member(actor, anchor.fragment(), nonce, ops)
+}
+
+/// The same with a leaf of a cohort.
+pub(crate) fn member<'a>(actor: &'a Actor, fragment: FragmentId, nonce: u64, ops: &[AccountOp]) -> Party<'a> {
+    Party::signing(actor.key.credential(), fragment, nonce, ops.to_vec())
 }
 
 /// A payment of ether.
 pub(crate) fn pay(to: AnchorId, amount: u128) -> AccountOp {
+    pay_to(to.fragment(), amount)
+}
+
+/// A payment of ether.
+pub(crate) fn pay_to(to: FragmentId, amount: u128) -> AccountOp {
     AccountOp::Pay {
-        to: to.fragment(),
+        to,
         asset: AssetId::ETH,
         amount,
+    }
+}
+
+/// A leaf with ether for somebody.
+pub(crate) fn leaf_for(key: Key, amount: u128) -> AccountOp {
+    AccountOp::OpenLeaf {
+        kind: key.kind().to_u8(),
+        controller: key.controller(),
+        assets: vec![(AssetId::ETH, amount)],
     }
 }
 
@@ -89,12 +110,18 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_caps(BTreeMap::new()).await
+    }
+
+    /// With a bridge that takes only these assets.
+    pub(crate) async fn with_caps(caps: BTreeMap<Address, U256>) -> Self {
         let devnet = Devnet::start_program(anvil().as_os_str()).await.expect("anvil starts");
         let funder = Sender::new(devnet.l1().clone(), Devnet::funded_key().unwrap());
         let parameters = Parameters {
             window: WINDOW,
             insured_gas_price: 50_000_000_000,
-            min_lock: 53 * ETHER / 100,
+            min_lock: 61 * ETHER / 100,
+            caps,
         };
         let (deployment, _) = deploy(&funder, parameters).await.expect("the contracts deploy");
         Self {
@@ -129,7 +156,9 @@ impl World {
 
     pub(crate) async fn follower(&self) -> Follower {
         let l1 = self.devnet.l1().clone();
-        let mut follower = Follower::start(l1, self.deployment, Rules::default()).await.unwrap();
+        let mut follower = Follower::start(l1, self.deployment.clone(), Rules::default())
+            .await
+            .unwrap();
         follower.sync().await.unwrap();
         follower
     }
@@ -140,10 +169,13 @@ impl World {
 
     /// Opens a fragment by a deposit of ether.
     pub(crate) async fn deposit(&self, actor: &Actor, amount: u128) -> AnchorId {
-        let deposit = Bridge::depositCall {
-            controller: actor.address(),
-        };
-        let call = self.call(&deposit).value(U256::from(amount));
+        self.deposit_for(actor, actor.key(), amount).await
+    }
+
+    /// Opens a fragment for a key by somebody's deposit of ether.
+    pub(crate) async fn deposit_for(&self, actor: &Actor, key: Key, amount: u128) -> AnchorId {
+        let key = key.to_bytes().into();
+        let call = self.call(&Bridge::depositCall { key }).value(U256::from(amount));
         let mined = actor.sender.send(call).await.unwrap();
         let event: Bridge::Deposited = mined.event(self.deployment.bridge).unwrap();
         AnchorId::new(BatchId::from_u64(event.id.to()).unwrap(), 0)
