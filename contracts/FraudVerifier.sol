@@ -45,9 +45,8 @@ contract FraudVerifier is IFraudVerifier {
 
         // 2. A step that cannot be read, or costs more to prove than its batch answers for, is invalid.
         if (!loc.sound) return false;
-        uint256 gas_ = ProofGas.base(
-            loc.anchorsAt - loc.stepAt + loc.statesSize, loc.leaves.length, (evidence.length - loc.nodesAt) / 32
-        );
+        uint256 nodes = (evidence.length - loc.nodesAt) / 32 + Cohort.MAX_DEPTH * loc.opened;
+        uint256 gas_ = ProofGas.base(loc.anchorsAt - loc.stepAt + loc.statesSize, loc.leaves.length, nodes);
         bool wellFormed;
         (wellFormed, gas_) = ProofGas.evaluation(
             evidence.slice(loc.bodyAt, loc.anchorsAt - loc.bodyAt), loc.callsAt - loc.bodyAt, gas_, loc.statesSize

@@ -83,7 +83,7 @@ library ProofGas {
 
     /// @dev What an evaluation costs beside its calls.
     /// @param size Bytes of the step and of its pre-states
-    /// @param nodes Siblings in its anchors' trees
+    /// @param nodes Siblings in its anchors' trees, and the most that opened anchors can have
     function base(uint256 size, uint256 fragments, uint256 nodes) internal pure returns (uint256) {
         unchecked {
             return EVAL_BASE + EVAL_BYTE * size + EVAL_FRAGMENT * fragments + EVAL_NODE * nodes;

@@ -19,7 +19,8 @@ library Bound {
     }
 
     function evaluation(Draft memory d, Sizes memory sizes) internal pure returns (uint256 sum) {
-        sum = 30_000 + 40 * (sizes.step + sizes.states) + 6000 * fragments(d) + 600 * sizes.siblings;
+        sum = 30_000 + 40 * (sizes.step + sizes.states) + 6000 * fragments(d) + 600
+            * (sizes.siblings + 24 * d.opened.length);
         uint256 returned = 0;
         for (uint256 i = 0; i < d.calls.length; i++) {
             Call memory c = d.calls[i];

@@ -2,7 +2,7 @@
 //!
 //! All sums saturate: a sum that wrapped would make a lie unprovable.
 
-use crate::{Authorisation, Body, Evidence, ProofSizes, Signature, Step, tree};
+use crate::{Authorisation, Body, Evidence, ProofSizes, Signature, Step, limits::MAX_DEPTH, tree};
 
 /// The constants of the formula, in gas. They are tuned by measurement, so they stand in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +70,13 @@ impl ProofGasTable {
         let passed = length(proofs.state_bytes);
         let bytes = length(step.encoded_length()).saturating_add(passed);
         let fragments = length(step.touches() + body.further_leaves());
+        // How deep an opened anchor becomes, only the evaluation knows.
+        let nodes = proofs.siblings.saturating_add(usize::from(MAX_DEPTH) * step.opened.len());
         let mut sum = self
             .eval_base
             .saturating_add(self.eval_byte.saturating_mul(bytes))
             .saturating_add(self.eval_fragment.saturating_mul(fragments))
-            .saturating_add(self.eval_node.saturating_mul(length(proofs.siblings)));
+            .saturating_add(self.eval_node.saturating_mul(length(nodes)));
         let mut effects_so_far: u64 = 0;
         for call in &body.calls {
             let effects = u64::from(call.max_effects);

@@ -76,7 +76,8 @@ fn proof_gas(posted: &Posted, scene: &Scene) -> u64 {
     );
     let s = length(posted.placed.step.encode().len()) + p;
     let f = length(posted.placed.step.touches() + scene.body().further_leaves());
-    let n = length(posted.proofs.iter().map(|proof| proof.siblings.len()).sum());
+    let n = length(posted.proofs.iter().map(|proof| proof.siblings.len()).sum())
+        + 24 * length(posted.placed.step.opened.len());
     let mut evaluation = 30_000 + 40 * s + 6_000 * f + 600 * n;
     let mut effects = 0;
     for call in &scene.calls {
