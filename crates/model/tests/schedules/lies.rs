@@ -20,6 +20,7 @@ pub(crate) enum Lie {
     OtherRule,
     ExpiredAtTheClock,
     TouchWithoutConsent,
+    CreditWithoutConsent,
     SameFragmentTwice,
     EmptyBody,
     TruncatedBody,
@@ -35,7 +36,7 @@ pub(crate) enum Lie {
 }
 
 impl Lie {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::WrongRoot,
         Self::WrongOpenedRoot,
         Self::Overdraft,
@@ -48,6 +49,7 @@ impl Lie {
         Self::OtherRule,
         Self::ExpiredAtTheClock,
         Self::TouchWithoutConsent,
+        Self::CreditWithoutConsent,
         Self::SameFragmentTwice,
         Self::EmptyBody,
         Self::TruncatedBody,
@@ -78,6 +80,7 @@ impl Lie {
             // Under a lease of the proposer's the fragment need not consent; but then nothing is asked for. And where a touch is
             // put before repeated ones, calls name others than they did.
             Self::TouchWithoutConsent | Self::AnchorOpenedByNobody => "",
+            Self::CreditWithoutConsent => "NotAuthorised {",
             Self::SameFragmentTwice => "FragmentTwice {",
             Self::EmptyBody | Self::TruncatedBody => "Body(Truncated",
             Self::TrailingByte => "Body(Trailing",
@@ -120,6 +123,8 @@ impl Lie {
             Self::OtherRule => other.message.rule = TOKEN,
             Self::ExpiredAtTheClock => other.message.valid_until = clock - 1,
             Self::TouchWithoutConsent => call.authorisations.clear(),
+            // Where there is a second one, no lease stands for it.
+            Self::CreditWithoutConsent => call.authorisations.drain(1..).next().map(drop)?,
             Self::SameFragmentTwice => call.fragments.push(call.fragments[0]),
             Self::RuleNotInTheTable => call.rule = 9,
             Self::EffectsLongerThanCommitted => call.max_effects = 1,

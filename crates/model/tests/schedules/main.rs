@@ -58,6 +58,13 @@ const REACHED: [&str; 29] = [
     "rolled back",
 ];
 
+fn deposit(rng: &mut Rng) -> Action {
+    Action::Deposit {
+        user: rng.below(USERS),
+        amount: 1 + u128::from(rng.next() % 100),
+    }
+}
+
 fn schedule(seed: u64) -> Vec<Action> {
     let mut rng = Rng(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let mut actions = World::begin();
@@ -78,33 +85,46 @@ fn schedule(seed: u64) -> Vec<Action> {
                 pick,
                 proposer: rng.below(PROPOSERS.len()),
             },
-            51..70 => Action::Lie {
+            51..68 => Action::Lie {
                 pick,
                 step: rng.pick(),
-                lies: (0..6).map(|_| Lie::ALL[rng.below(Lie::ALL.len())]).collect(),
-                stays: rng.percent(30),
+                lies: (0..4).map(|_| Lie::ALL[rng.below(Lie::ALL.len())]).collect(),
+                stays: rng.percent(40),
             },
-            70..86 => Action::Advance([1, 1, 1, 1, 1, 2, 3, 30][rng.below(8)]),
-            86..91 => Action::Deposit {
-                user: rng.below(USERS),
-                amount: 1 + u128::from(rng.next() % 100),
-            },
-            91..95 => {
+            68..83 => Action::Advance([1, 1, 1, 1, 1, 2, 3, 30][rng.below(8)]),
+            83..87 => deposit(&mut rng),
+            87..91 => {
                 let deepest = [2, 6, 35][rng.below(3)];
                 Action::Reorganise(1 + rng.below(deepest))
             }
-            95..99 => Action::Convict {
+            91..97 => Action::Convict {
                 pick,
-                entries: rng.percent(50),
+                entries: rng.percent(30),
             },
             _ => Action::Resolve,
         };
-        // Half of what is built is posted in the next block, so that chains grow.
-        let at_once = matches!(action, Action::Build { .. }) && rng.percent(50);
-        actions.push(action);
-        if at_once {
-            let evidence = rng.next();
-            actions.extend([Action::Advance(1), Action::Post { pick, evidence }]);
+        // Half of what is built is posted in the next block, so that chains grow. Some of the rest is built when the present block
+        // has something new in it, which is then replaced by something else of the same id.
+        let is_build = matches!(action, Action::Build { .. });
+        let post = [
+            Action::Advance(1),
+            Action::Post {
+                pick,
+                evidence: rng.next(),
+            },
+        ];
+        match pick.below(10) {
+            0..5 if is_build => {
+                actions.push(action);
+                actions.extend(post);
+            }
+            5..7 if is_build => {
+                let replaced = [deposit(&mut rng), action, Action::Reorganise(1), deposit(&mut rng)];
+                actions.push(Action::Advance(1));
+                actions.extend(replaced);
+                actions.extend(post);
+            }
+            _ => actions.push(action),
         }
     }
     actions
