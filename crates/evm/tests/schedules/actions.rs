@@ -193,16 +193,28 @@ impl World {
     }
 
     fn post_lie(&mut self, c: &mut Choices<'_>) {
-        let Some((mut proposer, mut batch)) = self.draft(c) else {
+        let holders = self.lease_holders();
+        if !holders.is_empty() && c.once_in(2) {
+            // What its holder may do on a leased anchor, by other hands.
+            let holder = c.pick(&holders);
+            if let Some(batch) = draft::honest(self, holder, c) {
+                self.submit("lie", c.pick(&PROPOSERS), &batch.encode());
+            }
+            return;
+        }
+        let Some((proposer, mut batch)) = self.draft(c) else {
             return;
         };
-        // In other hands a batch is a lie only if it touches what is leased, or credits where nothing is.
-        if c.once_in(3) {
-            proposer = c.pick(&PROPOSERS);
-        } else {
-            batches::corrupt(&mut batch, c);
-        }
+        batches::corrupt(&mut batch, c);
         self.submit("lie", proposer, &batch.encode());
+    }
+
+    /// Proposers to whom anchors are leased now.
+    fn lease_holders(&self) -> Vec<Address> {
+        let states = self.ledger.anchors().filter_map(|(.., state)| state.known());
+        let leases = states.filter_map(|state| state.header().lease);
+        let running = leases.filter(|lease| lease.runs(self.ledger.block()));
+        running.map(|lease| lease.holder).collect()
     }
 
     /// Some of them, in one block or one on top of the other.

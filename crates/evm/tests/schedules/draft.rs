@@ -82,6 +82,54 @@ pub(crate) fn honest(world: &World, proposer: Address, choices: &mut Choices<'_>
     draft.builder.build().ok()
 }
 
+/// Where histories begin: user 0 opens a cohort out of a deposit, then leaves in it for three users, and leases it.
+pub(crate) fn cohort(world: &World, from: AnchorId, header: Option<AnchorId>) -> Batch {
+    let clock = world.ledger.block() - 1;
+    let posting = Posting {
+        proposer: PROPOSERS[1],
+        clock,
+        clock_hash: world.hashes[&clock],
+        slot: world.ledger.free_slot(PROPOSERS[1]).expect("a free word slot"),
+        ceiling: 5_000_000,
+    };
+    let mut draft = Draft {
+        world,
+        builder: BatchBuilder::new(&world.ledger, posting),
+        posting,
+        vaults: Vec::new(),
+        choices: &mut Choices::new(&[]),
+    };
+    let plan = match header {
+        None => {
+            let key = users::key(0);
+            let open = AccountOp::Open {
+                depth: 3,
+                kind: key.kind().to_u8(),
+                controller: key.controller(),
+                assets: vec![(AssetId::ETH, 600_000)],
+            };
+            let x = draft.held(from, 0).expect("a deposit");
+            draft.account(&[(&x, vec![open])], vec![Name::New])
+        }
+        Some(header) => {
+            let leaf = |user| AccountOp::OpenLeaf {
+                kind: users::key(user).kind().to_u8(),
+                controller: users::key(user).controller(),
+                assets: vec![(AssetId::ETH, 100_000)],
+            };
+            let lease = AccountOp::SetLease {
+                holder: PROPOSERS[0],
+                last_block: clock + 64,
+            };
+            let x = draft.held(header, 0).expect("the header");
+            let leaves = LEAVES[..3].iter().map(|leaf| Name::Leaf(header, *leaf)).collect();
+            draft.account(&[(&x, vec![leaf(0), leaf(3), leaf(4), lease])], leaves)
+        }
+    };
+    draft.builder.step(&plan).expect("a valid step");
+    draft.builder.build().expect("a valid batch")
+}
+
 fn assets(state: &Fragment) -> Vec<(AssetId, u128)> {
     state.assets.iter().map(|(asset, amount)| (*asset, *amount)).collect()
 }
@@ -90,16 +138,17 @@ impl Draft<'_, '_> {
     /// Adds a step, if what the choices name exists and can be built on.
     fn step(&mut self, withdraws_much: bool) -> Option<()> {
         let x = self.fragment(|held| held.state.kind.is_key())?;
-        let plan = match self.choices.below(16) {
+        let plan = match self.choices.below(20) {
             _ if withdraws_much => self.withdraw(&x, 15)?,
             0 | 1 => self.withdraw(&x, 2)?,
             2 | 3 => self.split(&x)?,
             4 | 5 => self.pay(&x, |_, _| true)?,
             6 | 7 => self.pay(&x, |x, y| x.id.anchor() == y.id.anchor())?,
-            8 | 9 => self.open_leaves()?,
-            10 => self.set_lease()?,
-            11 => self.set_controller(&x),
-            12 => self.open_vault(&x)?,
+            8..=10 => self.open_leaves()?,
+            11 | 12 => self.set_lease()?,
+            13 | 14 => self.credit()?,
+            15 => self.set_controller(&x),
+            16 => self.open_vault(&x)?,
             _ => self.use_vault(&x)?,
         };
         let built = self.builder.step(&plan).ok()?;
@@ -112,22 +161,25 @@ impl Draft<'_, '_> {
         Some(())
     }
 
+    /// A fragment, if it exists and can be built on now.
+    fn held(&self, anchor: AnchorId, leaf: u32) -> Option<Held> {
+        let name = if leaf == 0 {
+            Name::Anchor(anchor)
+        } else {
+            Name::Leaf(anchor, leaf)
+        };
+        Some(Held {
+            name,
+            id: anchor.leaf(leaf)?,
+            state: self.builder.state(name).ok()??,
+        })
+    }
+
     /// The fragments of an anchor that can be built on now.
     fn fragments(&self, anchor: AnchorId, state: &AnchorState) -> Vec<Held> {
-        let held = |leaf: u32| {
-            let name = if leaf == 0 {
-                Name::Anchor(anchor)
-            } else {
-                Name::Leaf(anchor, leaf)
-            };
-            Some(Held {
-                name,
-                id: anchor.leaf(leaf)?,
-                state: self.builder.state(name).ok()??,
-            })
-        };
         let leaves = LEAVES.into_iter().filter(|leaf| state.has_leaf(*leaf));
-        std::iter::once(0).chain(leaves).filter_map(held).collect()
+        let leaves = std::iter::once(0).chain(leaves);
+        leaves.filter_map(|leaf| self.held(anchor, leaf)).collect()
     }
 
     /// Some fragment like this.
@@ -187,12 +239,32 @@ impl Draft<'_, '_> {
         }
     }
 
-    /// Whether a fragment is paid without its consent: its anchor is leased to this proposer.
-    fn is_credited(&mut self, x: &Held) -> bool {
-        let header = self.builder.state(Name::Anchor(x.id.anchor())).ok().flatten();
+    /// Whether an anchor is leased to this proposer.
+    fn is_mine(&self, anchor: AnchorId) -> bool {
+        let header = self.builder.state(Name::Anchor(anchor)).ok().flatten();
         let lease = header.and_then(|header| header.lease);
         lease.is_some_and(|lease| lease.runs(self.posting.clock) && lease.holder == self.posting.proposer)
-            && self.choices.once_in(2)
+    }
+
+    /// Whether a fragment is paid without its consent.
+    fn is_credited(&mut self, x: &Held) -> bool {
+        self.is_mine(x.id.anchor()) && !self.choices.once_in(4)
+    }
+
+    /// Somebody pays a fragment whose anchor is leased to this proposer, in what it has already.
+    fn credit(&mut self) -> Option<StepPlan> {
+        let anchors = self.world.ledger.anchors().map(|(anchor, ..)| anchor);
+        let mine: Vec<AnchorId> = anchors.filter(|anchor| self.is_mine(*anchor)).collect();
+        let is_payee = |y: &Held| y.state.kind.is_key() && mine.contains(&y.id.anchor()) && !y.state.assets.is_empty();
+        let payee = self.fragment(is_payee)?;
+        let (asset, _) = self.part(&payee.state)?;
+        let payer = self.fragment(|x| x.state.kind.is_key() && x.id != payee.id && x.state.balance(asset) > 0)?;
+        let op = AccountOp::Pay {
+            to: payee.id,
+            asset,
+            amount: 1,
+        };
+        Some(self.account(&[(&payer, vec![op]), (&payee, Vec::new())], Vec::new()))
     }
 
     fn puppet(&self, fragments: Vec<Name>, listed: u8, effects: &[Effect], signed: Vec<Authorisation>) -> StepPlan {

@@ -6,7 +6,7 @@ use alloy::{
 };
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::{ChallengeError, Rollback};
-use nthroot_protocol::{BatchId, Evidence};
+use nthroot_protocol::{BatchId, Evidence, PreEntry};
 
 use crate::{
     actions::event,
@@ -305,15 +305,14 @@ impl World {
                 let expected = (id.to_u64(), unwinding.proposer, from, U256::from(fee));
                 assert_eq!(said, unwinding.orphan_fee.map(|_| expected), "the event of the fee");
                 self.custody[0] -= fee;
-                let full = self
-                    .ledger
-                    .params()
-                    .orphan_fee(u16::try_from(entries.len() / 39).expect("few"));
-                self.note(match unwinding.orphan_fee {
-                    None => "unwound",
-                    Some(wei) if wei == u128::from(full) * 1_000_000_000 => "orphan unwound for its fee",
-                    Some(_) => "orphan unwound for what there was",
-                });
+                if unwinding.orphan_fee.is_some() {
+                    // Its lock is more than the fee, and nothing is released while the fault is unresolved.
+                    let written = u16::try_from(entries.len() / PreEntry::LENGTH).expect("few");
+                    let full = u128::from(self.ledger.params().orphan_fee(written)) * 1_000_000_000;
+                    assert_eq!(fee, full, "the whole fee is there");
+                    self.note("orphan unwound for its fee");
+                }
+                self.note("unwound");
                 true
             }
             Err(error) => {

@@ -17,6 +17,7 @@ use nthroot_model::{
 use nthroot_protocol::{AnchorId, AssetId, BatchId, Head, PreEntry, Status};
 
 use crate::{
+    draft,
     reverts::error_of,
     users::{self, ACCOUNTS, USERS},
 };
@@ -141,6 +142,9 @@ impl World {
         world.ledger.register_rule(world.l1.account, 0);
         world.ledger.register_rule(puppet, registered);
         world.prepare_accounts();
+        world.prepare_cohort();
+        world.log.clear();
+        world.tally.clear();
         world
     }
 
@@ -174,6 +178,18 @@ impl World {
             let id = self.ledger.deposit(key, Address::ZERO, 1_000_000);
             self.anchors.insert(AnchorId::new(id.expect("an id is left"), 0));
             self.custody[0] += 1_000_000;
+        }
+    }
+
+    fn prepare_cohort(&mut self) {
+        let from = *self.anchors.first().expect("a deposit");
+        let mut header = None;
+        for _ in 0..2 {
+            self.advance(1);
+            let batch = draft::cohort(self, from, header);
+            self.submit("cohort", PROPOSERS[1], &batch.encode());
+            let id = self.ledger.global().last;
+            header = Some(AnchorId::new(id, 1));
         }
     }
 
