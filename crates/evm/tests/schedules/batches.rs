@@ -82,6 +82,9 @@ pub(crate) fn corrupt(batch: &mut Batch, c: &mut Choices<'_>) {
                 *byte ^= c.byte().max(1);
             }
             step.body = body.into();
+            if starves(step) {
+                *step = again;
+            }
         }
         10 => {
             let Ok(mut body) = Body::of(step) else { return };
@@ -110,6 +113,12 @@ pub(crate) fn corrupt(batch: &mut Batch, c: &mut Choices<'_>) {
             batch.seal();
         }
     }
+}
+
+/// Whether a call may run out of its gas, which the model knows nothing of.
+fn starves(step: &Step) -> bool {
+    let calls = Body::of(step).map_or(Vec::new(), |body| body.calls);
+    calls.iter().any(|call| call.gas < 100_000)
 }
 
 /// Changes the leaf table of a step: another leaf, one that no cohort has, one too few.
@@ -175,7 +184,8 @@ pub(crate) fn malform(batch: &mut Batch, c: &mut Choices<'_>) -> Vec<u8> {
             let mut bytes = batch.encode();
             let place = (c.below(256) * 256 + c.below(256)) % bytes.len();
             bytes[place] ^= c.byte().max(1);
-            return bytes;
+            let starves = Batch::parse(&bytes).is_ok_and(|batch| batch.steps.iter().any(starves));
+            return if starves { batch.encode() } else { bytes };
         }
     }
     batch.encode()

@@ -75,7 +75,9 @@ impl World {
                     (1, Some(state)) => state.clear(),
                     (2, Some(_)) => {
                         let siblings = decoded.proofs.iter_mut().flat_map(|proof| &mut proof.siblings);
-                        siblings.last().map(|sibling| sibling[7] ^= 1);
+                        if let Some(sibling) = siblings.last() {
+                            sibling[7] ^= 1;
+                        }
                     }
                     _ => decoded.placed.step.body = vec![c.byte()].into(),
                 }

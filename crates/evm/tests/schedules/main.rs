@@ -13,6 +13,7 @@ mod draft;
 mod features;
 mod fraud;
 mod reverts;
+mod steps;
 mod users;
 mod world;
 

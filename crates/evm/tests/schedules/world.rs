@@ -9,6 +9,7 @@ use alloy::{
 use nthroot_bindings::{Bridge, bridge::IBridge, mocks};
 use nthroot_evm::{Deployed, Parameters, Receipt, SpecId};
 use nthroot_model::{
+    anchor::AnchorState,
     kernel::Env,
     ledger::{Judgement, Ledger},
     params::Params,
@@ -373,7 +374,7 @@ impl World {
     /// What is in fragments whose states are known, and in unpaid withdrawals of honest batches that were not reverted.
     fn owed(&self, token: Address) -> u128 {
         let states = self.ledger.anchors().filter_map(|(_, _, state)| state.known());
-        let fragments = states.flat_map(|state| state.fragments());
+        let fragments = states.flat_map(AnchorState::fragments);
         let held: u128 = fragments
             .map(|(_, fragment)| fragment.balance(AssetId::token(token)))
             .sum();
