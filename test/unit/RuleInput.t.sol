@@ -4,12 +4,14 @@ pragma solidity ^0.8.37;
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
-import {Anchor, Signed, State, unleased} from "../harness/Shapes.sol";
+import {Random} from "../harness/Random.sol";
+import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
 /// @notice What a rule sees, to the byte (docs/spec.md, section 6.2).
 contract RuleInputTest is Trials {
     using Codec for *;
+    using Random for Random.Rng;
 
     address private mirror;
 
@@ -40,6 +42,42 @@ contract RuleInputTest is Trials {
         assertValid(d, "as specified");
         d.freshAfter[0].data[0] ^= 0x01;
         assertInvalid(d, "otherwise");
+    }
+
+    /// @dev Any number of fragments, assets and authorisations, of any length: the kernel writes the calldata by hand.
+    function testFuzz_TheInputIsTheStandardEncoding(uint256 seed) public view {
+        Random.Rng memory rng = Random.Rng(seed);
+        uint256 count = 1 + rng.below(rng.onceIn(4) ? 15 : 3);
+        bool own = rng.onceIn(2); // the first is the mirror's own, and signs nothing
+        IRule.Fragment[] memory shown = new IRule.Fragment[](count);
+        IRule.Authorisation[] memory signed = new IRule.Authorisation[](own ? count - 1 : count);
+        bytes memory extra = rng.data(rng.below(100));
+        Draft memory d = draft(count, 0, 0, 0, 1);
+        d.calls[0] = Call(1, 1_000_000, 64, new uint8[](count), new Signed[](signed.length), extra);
+        for (uint8 i = 0; i < count; i++) {
+            d.fresh[i] = _random(rng, i, own && i == 0);
+            State memory state = d.fresh[i].state;
+            d.freshAfter[i] = state.copy();
+            d.calls[0].fragments[i] = i;
+            shown[i] = IRule.Fragment(fragmentId(d.fresh[i]), state.kind, state.controller, state.assets, state.data);
+            if (own && i == 0) continue;
+            uint256 place = own ? i - 1 : i;
+            signed[place] = IRule.Authorisation(i, rng.data(rng.below(100)));
+            d.calls[0].signed[place] = sign(unsigned(i, signed[place].payload, noAssets()), mirror, d.fresh[i]);
+            d.freshAfter[i].nonce++;
+        }
+        d.freshAfter[0].data = _seen(shown, signed, extra);
+        assertValid(d, "as specified");
+    }
+
+    function _random(Random.Rng memory rng, uint256 i, bool own) private view returns (Anchor memory anchor) {
+        IRule.Asset[] memory assets = new IRule.Asset[](rng.onceIn(8) ? 32 : rng.below(4));
+        for (uint256 j = 0; j < assets.length; j++) {
+            assets[j] = IRule.Asset(bytes32(2 ** 200 * (j + 1) + rng.below(2 ** 199)), uint128(1 + rng.below(2 ** 127)));
+        }
+        bytes memory data = rng.data(rng.onceIn(8) ? 2048 : rng.below(70));
+        anchor = Anchor(uint56((777 + i) * 65_536 + rng.below(9)), uint40(777 + i), unleased(1, alice, 5, assets, data));
+        if (own) (anchor.state.kind, anchor.state.controller) = (3, mirror);
     }
 
     function test_AFragmentOpenedInTheBatchHasNoIdForRules() public view {
