@@ -115,10 +115,13 @@ contract BridgeInvariants is Test {
         Random.Rng memory rng = Random.Rng(1);
         for (uint256 i = 0; i < 400; i++) {
             _act(rng.below(30), rng.next(), rng.next());
+            if (i % 10 != 0) continue;
+            handler.assertSolvent();
+            handler.assertBondsCoverLocks();
+            handler.assertHeadsAreTheLastVersions();
+            handler.assertFates();
+            handler.assertFrozenWhileThereAreFaults();
         }
-        handler.assertSolvent();
-        handler.assertHeadsAreTheLastVersions();
-        handler.assertFates();
         for (uint256 i = 0; i < actions.length; i++) {
             assertGt(handler.done(actions[i]), 0, string(abi.encodePacked(actions[i])));
         }

@@ -259,15 +259,18 @@ contract Handler is World {
         _did("reuse a slot");
     }
 
-    /// @dev An anchor as it is, which a batch may touch now; or one as it was before its last update.
-    function _pick(Random.Rng memory rng, bool overtaken) private view returns (Anchor memory anchor, bool found) {
+    /// @dev An anchor as it is, if a batch may touch it now; or a stale one: as it was before its last update, or as it is while it may
+    /// not be touched.
+    function _pick(Random.Rng memory rng, bool stale) private view returns (Anchor memory anchor, bool found) {
         uint256 start = rng.below(anchors.length);
         for (uint256 i = 0; i < anchors.length; i++) {
             uint56 id = anchors[(start + i) % anchors.length];
             bytes[] storage all = versions[id];
-            if (overtaken && all.length > 1) return (abi.decode(all[all.length - 2], (Anchor)), true);
-            if (overtaken || all.length == 0) continue;
             (anchor, found) = _present(id);
+            if (!found) continue;
+            if (stale && !_isFresh(anchor.writer)) return (anchor, true);
+            if (stale && all.length > 1) return (abi.decode(all[all.length - 2], (Anchor)), true);
+            if (stale) continue;
             if (_isFresh(anchor.writer)) return (anchor, true);
         }
         found = false;

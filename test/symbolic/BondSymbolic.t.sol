@@ -3,8 +3,8 @@ pragma solidity ^0.8.37;
 
 import {Bond} from "../../contracts/types/Bond.sol";
 
-/// @notice Bonds, for every word that can arise: locks are at most the balance, the lowest bits are zero. Each operation is shown
-/// to keep that, so it holds for ever.
+/// @notice Bonds, for every word that can arise. Locks may be more than the balance, once a fee was charged; but together they fit
+/// their 64 bits, which each operation is shown to keep.
 contract BondSymbolic {
     struct Parts {
         uint256 balance;
@@ -46,14 +46,13 @@ contract BondSymbolic {
         external
         pure
     {
-        if (!_sound(balance, current, previous) || present < epoch) return;
-        Bond bond = _word(balance, current, previous, epoch);
-        Bond rolled = bond.roll(present, true);
+        uint256 locked = uint256(current) + previous;
+        if (locked > type(uint64).max || present < epoch) return;
+        Bond rolled = _word(balance, current, previous, epoch).roll(present, true);
         Parts memory p = _parts(rolled);
         assert(p.balance == balance && p.epoch == present);
-        assert(p.current == uint256(current) + previous && p.previous == 0);
-        assert(rolled.free() == bond.free());
-        _keeps(rolled);
+        assert(p.current == locked && p.previous == 0);
+        assert(uint32(Bond.unwrap(rolled)) == 0);
     }
 
     /// @dev Locks the amount if it is free, and otherwise reverts.
@@ -61,15 +60,13 @@ contract BondSymbolic {
         external
         view
     {
-        if (!_sound(balance, current, previous)) return;
         Bond bond = _word(balance, current, previous, epoch);
         try this.lock(bond, amount) returns (Bond locked) {
             Parts memory p = _parts(locked);
             assert(amount <= bond.free());
             assert(p.balance == balance && p.previous == previous && p.epoch == epoch);
             assert(p.current == current + amount);
-            assert(locked.free() == bond.free() - amount);
-            _keeps(locked);
+            assert(amount == 0 || p.current + previous <= balance);
         } catch {
             assert(amount > bond.free());
         }
@@ -82,14 +79,12 @@ contract BondSymbolic {
         uint32 epoch,
         uint256 amount
     ) external view {
-        if (!_sound(balance, current, previous)) return;
         Bond bond = _word(balance, current, previous, epoch);
         try this.remove(bond, amount) returns (Bond left) {
             Parts memory p = _parts(left);
             assert(amount <= bond.free());
             assert(p.balance == balance - amount);
             assert(p.current == current && p.previous == previous && p.epoch == epoch);
-            _keeps(left);
         } catch {
             assert(amount > bond.free());
         }
@@ -147,6 +142,18 @@ contract BondSymbolic {
         assert(p.current == current - (amount - older));
     }
 
+    /// @dev For every word at all: a fee touches the balance alone, and is what there is.
+    function check_AFeeNeverRevertsAndTakesNoMoreThanThereIs(uint256 word, uint64 amount) external view {
+        uint256 balance = word >> 192;
+        try this.charge(Bond.wrap(word), amount) returns (Bond left, uint256 taken) {
+            assert(taken == (amount < balance ? amount : balance));
+            assert(Bond.unwrap(left) >> 192 == balance - taken);
+            assert(uint192(Bond.unwrap(left)) == uint192(word));
+        } catch {
+            assert(false);
+        }
+    }
+
     // ---------------------------------------------------------------- calls that may revert
 
     function lock(Bond bond, uint256 amount) external pure returns (Bond) {
@@ -161,6 +168,10 @@ contract BondSymbolic {
         return bond.add(amount);
     }
 
+    function charge(Bond bond, uint256 amount) external pure returns (Bond, uint256) {
+        return bond.charge(amount);
+    }
+
     function slash(Bond bond, uint256 amount, uint256 lockedIn) external pure returns (Bond, uint256) {
         return bond.slash(amount, lockedIn);
     }
@@ -173,15 +184,5 @@ contract BondSymbolic {
 
     function _parts(Bond bond) private pure returns (Parts memory p) {
         (p.balance, p.current, p.previous, p.epoch) = bond.unpack();
-    }
-
-    function _sound(uint256 balance, uint256 current, uint256 previous) private pure returns (bool) {
-        return current + previous <= balance;
-    }
-
-    function _keeps(Bond bond) private pure {
-        Parts memory p = _parts(bond);
-        assert(p.current + p.previous <= p.balance);
-        assert(uint32(Bond.unwrap(bond)) == 0);
     }
 }
