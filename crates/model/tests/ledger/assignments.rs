@@ -176,8 +176,15 @@ fn an_offer_dies_with_the_first_assignment() {
 fn an_offer_is_for_its_terms_only() {
     let mut world = World::new();
     let (id, _) = withdrawing(&mut world);
-    let terms = sale(&world);
-    let good = sign(&world, 0, id, 0, 0, &terms);
+    // Terms whose signature has odd parity, so that it shows where that is read from.
+    let signed = |price: u64| {
+        let terms = Sale {
+            price: U256::from(price),
+            ..sale(&world)
+        };
+        (terms, sign(&world, 0, id, 0, 0, &terms))
+    };
+    let (terms, good) = (4..).map(signed).find(|(_, signature)| signature[64] == 28).unwrap();
     let open = Sale { open: true, ..terms };
     let signed_open = sign(&world, 0, id, 0, 0, &open);
     let before = world.dump();
@@ -187,7 +194,12 @@ fn an_offer_is_for_its_terms_only() {
     let s = order - U256::from_be_slice(&good[32..64]);
     high_s[32..64].copy_from_slice(&s.to_be_bytes::<32>());
     high_s[64] = 27 + 28 - good[64];
-    let changed: [(&str, Sale, &[u8]); 12] = [
+    // The parity where the compact form has it.
+    let mut compact = good.clone();
+    compact[32] |= 0x80;
+    compact[64] = 27;
+    let changed: [(&str, Sale, &[u8]); 13] = [
+        ("compact", terms, &compact),
         ("to", Sale { to: NEXT, ..terms }, &good),
         (
             "token",
