@@ -26,7 +26,7 @@ contract FraudVerifier is IFraudVerifier {
     struct Cursor {
         uint256 place; // in the list of leaves
         uint256 nodes; // in calldata: siblings still to be taken
-        bool refused; // some fragment does not exist, or nobody consented to its being touched
+        bool refused; // some fragment was not opened, or nobody consented to its being touched
     }
 
     /// @notice The enshrined rule: index 0 of every rule table.
@@ -207,7 +207,8 @@ contract FraudVerifier is IFraudVerifier {
                     mstore(pair, index)
                     mstore(add(pair, 32), value)
                 }
-                if (!work.exists || !(work.listed || index == 0)) cursor.refused = true;
+                // What was to be opened and was not is not listed either.
+                if (!work.listed && index != 0) cursor.refused = true;
             }
             // A header need not be listed, unless it is all that its anchor was touched for.
             if (place == first + 1 && !fragments[first].listed) cursor.refused = true;
