@@ -64,7 +64,7 @@ pub(crate) struct Actor {
     pub(crate) fees: U256,
     /// Ether sent with transactions.
     pub(crate) sent: U256,
-    /// Ether that came from the bridge.
+    /// Ether that came in: from the bridge, or for a claim.
     pub(crate) received: U256,
 }
 

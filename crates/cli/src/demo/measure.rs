@@ -4,7 +4,8 @@ use alloy::primitives::U256;
 use eyre::{Result, ensure};
 use nthroot_bindings::Bridge;
 use nthroot_model::invalid::Invalid;
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch};
+use nthroot_node::intent::Party;
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Key};
 
 use crate::{
     demo::{
@@ -59,7 +60,7 @@ async fn deposits(stage: &mut Stage) -> Result<Vec<AnchorId>> {
         .crowd
         .iter()
         .map(|key| Bridge::depositCall {
-            controller: key.address(),
+            key: Key::Secp256k1(key.address()).to_bytes().into(),
         })
         .map(|deposit| stage.bridge_call(&deposit).value(amount).gas(DEPOSIT_GAS))
         .collect();
@@ -99,8 +100,8 @@ async fn batches(stage: &mut Stage, crowd: &[AnchorId]) -> Result<()> {
             };
             let nonces = [stage.fragment(from)?.nonce, stage.fragment(to)?.nonce];
             plans.push(stage.plan(&[
-                (&keys[0], from, nonces[0], vec![pay]),
-                (&keys[1], to, nonces[1], vec![]),
+                Party::signing(keys[0].credential(), from.fragment(), nonces[0], vec![pay]),
+                Party::signing(keys[1].credential(), to.fragment(), nonces[1], vec![]),
             ]));
         }
         let plural = if size == 1 { "" } else { "s" };
@@ -167,7 +168,7 @@ async fn proof(stage: &mut Stage, mallory: &[AnchorId; 2]) -> Result<()> {
     let before = stage.heads(mallory).await?;
     let (id, _) = post_lie(stage, "posts a batch of 1,000 steps", mallory, FILLERS).await?;
     let (lie, proof) = watch(stage, id).await?;
-    let is_root = lie.step == 0 && matches!(lie.reason, Invalid::Root { fragment: 0, .. });
+    let is_root = lie.step == 0 && matches!(lie.reason, Invalid::Root { touch: 0, .. });
     stage.narrator.check(
         "The lie found is the false root of the transfer, so the proof has to evaluate it",
         is_root,

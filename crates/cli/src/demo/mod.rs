@@ -3,8 +3,11 @@
 mod cast;
 mod chain;
 mod closing;
+mod cohort;
 mod measure;
+mod passkey;
 mod report;
+mod sale;
 mod stage;
 mod story;
 
@@ -21,7 +24,8 @@ use crate::demo::{chain::Chain, report::Narrator, stage::Stage};
 ///
 /// Deploys the contracts, then lets people use them: Alice and Bob deposit ether and a token, Paula proposes a batch of
 /// their signed transfers, Mallory proposes a batch that credits herself, and Wanda, who sees nothing but L1, proves that
-/// lie in one transaction: it is rolled back and its bond slashed. Paula's batch becomes final, and Alice's withdrawal is
+/// lie in one transaction: it is rolled back and its bond slashed. Members of a cohort pay each other under one root, Pia pays
+/// by a passkey, and Bob sells a claim that is not final to Wanda. Paula's batch becomes final, and Alice's withdrawal is
 /// paid. Then batches of 1, 10 and 100 transfers are measured. Every statement printed with a tick is checked against
 /// the contracts; if one does not hold, the run ends there and fails.
 ///

@@ -1,5 +1,7 @@
 //! Where the story plays: the chain, the contracts, the people and their books.
 
+use std::collections::BTreeMap;
+
 use alloy::{
     primitives::{Address, U256, aliases::U56},
     providers::Provider as _,
@@ -9,6 +11,7 @@ use alloy::{
 use eyre::{Result, WrapErr, ensure};
 use nthroot_bindings::{Bridge, bridge::Bridge::BridgeInstance, mocks::Token};
 use nthroot_model::{
+    anchor::AnchorState,
     builder::StepPlan,
     ledger::{Ledger, State},
     rule::Rules,
@@ -18,7 +21,7 @@ use nthroot_node::{
     intent::{self, Party, Terms},
     proposer::Posted,
 };
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Fragment, Head};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Fragment, FragmentId, Head, Key};
 
 use crate::{
     demo::{
@@ -36,7 +39,7 @@ pub(crate) const UNIT: u128 = 1_000_000_000_000_000_000;
 const INSURED_GAS_PRICE: u64 = 20_000_000_000;
 
 /// Wei. Least bond of a batch: the least that the bridge allows (section 8 of the specification).
-const MIN_LOCK: u128 = 2 * 5_300_000 * INSURED_GAS_PRICE as u128;
+const MIN_LOCK: u128 = 2 * 6_100_000 * INSURED_GAS_PRICE as u128;
 
 /// Blocks. How long a signed intent holds.
 const VALIDITY: u64 = 1_000;
@@ -90,6 +93,7 @@ impl Stage {
             window,
             insured_gas_price: INSURED_GAS_PRICE,
             min_lock: MIN_LOCK,
+            caps: BTreeMap::new(),
         };
         let (deployment, transactions) = deploy(&cast[0].sender, parameters).await?;
         for (what, mined) in &transactions {
@@ -110,9 +114,9 @@ impl Stage {
             "Bridge {} on chain {}, from block {}, window {window} blocks",
             deployment.bridge, deployment.chain_id, deployment.deployment_block
         ));
-        narrator.report.deployment = Some(deployment);
+        narrator.report.deployment = Some(deployment.clone());
 
-        let follower = Follower::start(chain.l1().clone(), deployment, Rules::default()).await?;
+        let follower = Follower::start(chain.l1().clone(), deployment.clone(), Rules::default()).await?;
         let mut stage = Self {
             chain,
             narrator,
@@ -141,6 +145,10 @@ impl Stage {
 
     pub(crate) fn address(&self, role: Role) -> Address {
         self.actor(role).address()
+    }
+
+    pub(crate) fn key(&self, role: Role) -> Key {
+        Key::Secp256k1(self.address(role))
     }
 
     pub(crate) fn bridge(&self) -> BridgeInstance<&alloy::providers::DynProvider> {
@@ -174,19 +182,27 @@ impl Stage {
 
     /// Deposits ether under the sender's own key, and returns the deposit's id.
     pub(crate) async fn deposit(&mut self, role: Role, amount: u128) -> Result<(BatchId, Mined)> {
-        let controller = self.address(role);
-        let call = self
-            .bridge_call(&Bridge::depositCall { controller })
-            .value(U256::from(amount));
-        let mined = self
-            .send(role, format!("deposits {} ETH", ether(U256::from(amount))), call)
-            .await?;
+        self.deposit_for(role, self.key(role), amount, "").await
+    }
+
+    /// Deposits ether under a key, and returns the deposit's id.
+    pub(crate) async fn deposit_for(
+        &mut self,
+        role: Role,
+        key: Key,
+        amount: u128,
+        for_whom: &str,
+    ) -> Result<(BatchId, Mined)> {
+        let key = key.to_bytes().into();
+        let call = self.bridge_call(&Bridge::depositCall { key }).value(U256::from(amount));
+        let what = format!("deposits {} ETH{for_whom}", ether(U256::from(amount)));
+        let mined = self.send(role, what, call).await?;
         Ok((self.deposited(&mined)?, mined))
     }
 
     /// Deposits tokens under the sender's own key, and returns the deposit's id.
     pub(crate) async fn deposit_token(&mut self, role: Role, amount: u128) -> Result<BatchId> {
-        let (controller, token) = (self.address(role), self.token);
+        let (key, token) = (self.key(role).to_bytes().into(), self.token);
         let what = ether(U256::from(amount));
         let amount = U256::from(amount);
         let approve = Token::approveCall {
@@ -199,11 +215,7 @@ impl Stage {
             Call::new(token, approve.abi_encode()),
         )
         .await?;
-        let call = self.bridge_call(&Bridge::depositTokenCall {
-            token,
-            amount,
-            controller,
-        });
+        let call = self.bridge_call(&Bridge::depositTokenCall { token, amount, key });
         let mined = self.send(role, format!("deposits {what} TUSD"), call).await?;
         self.deposited(&mined)
     }
@@ -262,15 +274,18 @@ impl Stage {
         Ok([self.head(anchors[0]).await?, self.head(anchors[1]).await?])
     }
 
+    /// The fragment at leaf 0 of an anchor.
     pub(crate) fn fragment(&self, anchor: AnchorId) -> Result<&Fragment> {
         let state = self.ledger().state(anchor).and_then(State::known);
-        state.ok_or_else(|| eyre::eyre!("the state of {anchor} is not known"))
+        let state = state.ok_or_else(|| eyre::eyre!("the state of {anchor} is not known"))?;
+        Ok(state.header())
     }
 
     /// What all fragments, or those of one controller, hold of an asset.
     pub(crate) fn holdings(&self, controller: Option<Address>, asset: AssetId) -> U256 {
         let states = self.ledger().anchors().filter_map(|(_, _, state)| state.known());
-        let of = states.filter(|fragment| controller.is_none_or(|controller| controller == fragment.controller));
+        let fragments = states.flat_map(AnchorState::fragments).map(|(_, fragment)| fragment);
+        let of = fragments.filter(|fragment| controller.is_none_or(|controller| controller == fragment.controller));
         of.map(|fragment| U256::from(fragment.balance(asset))).sum()
     }
 
@@ -287,23 +302,27 @@ impl Stage {
         Ok(self.bridge().bondOf(self.address(role)).call().await?.balance)
     }
 
-    /// A step that these sign: each with a fragment, its nonce, and what it does.
-    pub(crate) fn plan(&self, parties: &[(&PrivateKeySigner, AnchorId, u64, Vec<AccountOp>)]) -> StepPlan {
+    /// What signatures of the bridge's users refer to.
+    pub(crate) const fn domain(&self) -> Domain {
+        Domain {
+            chain_id: self.deployment.chain_id,
+            bridge: self.deployment.bridge,
+        }
+    }
+
+    /// What somebody does with a fragment whose nonce is this by then.
+    pub(crate) fn party(&self, role: Role, fragment: FragmentId, nonce: u64, ops: Vec<AccountOp>) -> Party<'_> {
+        Party::signing(self.actor(role).key.credential(), fragment, nonce, ops)
+    }
+
+    /// The step in which these act.
+    pub(crate) fn plan(&self, parties: &[Party<'_>]) -> StepPlan {
         let terms = Terms {
-            domain: Domain {
-                chain_id: self.deployment.chain_id,
-                bridge: self.deployment.bridge,
-            },
+            domain: self.domain(),
             account: self.deployment.account,
             valid_until: self.follower.tip().number + VALIDITY,
         };
-        let parties = parties.iter().map(|(key, anchor, nonce, ops)| Party {
-            key,
-            anchor: *anchor,
-            nonce: *nonce,
-            ops: ops.clone(),
-        });
-        intent::plan(&terms, &parties.collect::<Vec<_>>())
+        intent::plan(&terms, parties)
     }
 
     /// Builds a batch of these steps, lets `tamper` change it, and posts it.

@@ -13,6 +13,7 @@ use nthroot_protocol::{AccountOp, AnchorId, AssetId, BatchId, Fragment, Kind, Re
 use crate::{
     demo::{
         cast::Role,
+        cohort, passkey, sale,
         stage::{Stage, UNIT},
     },
     text::{ether, thousands},
@@ -23,7 +24,7 @@ const DEPOSIT_TARGET: u64 = 52_000;
 /// Gas.
 const CLAIM_TARGET: u64 = 52_000;
 
-/// Wei that Paula and Mallory fund their bonds with.
+/// Wei that Mallory funds her bond with, and Paula, who posts more, half of hers.
 const BOND: u128 = UNIT;
 
 /// Gas. Proof ceiling of Mallory's batches, more than any of their steps needs.
@@ -45,7 +46,10 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<[AnchorId; 2]> {
     let honest = honest_batch(stage, &anchors).await?;
     honest_cannot_be_convicted(stage, honest).await?;
     lie(stage, &anchors.mallory).await?;
+    cohort::play(stage).await?;
+    let sold = passkey::play(stage, anchors.bob).await?;
     finality(stage, honest).await?;
+    sale::settle(stage, &sold).await?;
     Ok(anchors.mallory)
 }
 
@@ -81,7 +85,7 @@ async fn honest_batch(stage: &mut Stage, anchors: &Anchors) -> Result<BatchId> {
     stage
         .narrator
         .act("Paula, a proposer, posts a batch of intents that Alice and Bob signed");
-    stage.fund_bond(Role::Paula, BOND).await?;
+    stage.fund_bond(Role::Paula, 2 * BOND).await?;
 
     let token = AssetId::token(stage.token);
     let (alice, carol) = (stage.address(Role::Alice), stage.address(Role::Carol));
@@ -90,41 +94,30 @@ async fn honest_batch(stage: &mut Stage, anchors: &Anchors) -> Result<BatchId> {
         asset,
         amount,
     };
-    let (alices, bobs) = (&stage.actor(Role::Alice).key, &stage.actor(Role::Bob).key);
+    let alices = |anchor: AnchorId, nonce, ops| stage.party(Role::Alice, anchor.fragment(), nonce, ops);
+    let bobs = |anchor: AnchorId, nonce, ops| stage.party(Role::Bob, anchor.fragment(), nonce, ops);
+    let withdraw = AccountOp::Withdraw {
+        recipient: alice,
+        token: Address::ZERO,
+        amount: 3 * UNIT / 10,
+    };
+    let open = AccountOp::Open {
+        depth: 0,
+        kind: Kind::Secp256k1.to_u8(),
+        controller: carol,
+        assets: vec![(AssetId::ETH, UNIT / 5)],
+    };
     let plans = [
         stage.plan(&[
-            (alices, anchors.alice, 0, vec![pay(anchors.bob, AssetId::ETH, UNIT / 4)]),
-            (bobs, anchors.bob, 0, vec![]),
+            alices(anchors.alice, 0, vec![pay(anchors.bob, AssetId::ETH, UNIT / 4)]),
+            bobs(anchors.bob, 0, vec![]),
         ]),
         stage.plan(&[
-            (
-                bobs,
-                anchors.bob_token,
-                0,
-                vec![pay(anchors.alice_token, token, 50 * UNIT)],
-            ),
-            (alices, anchors.alice_token, 0, vec![]),
+            bobs(anchors.bob_token, 0, vec![pay(anchors.alice_token, token, 50 * UNIT)]),
+            alices(anchors.alice_token, 0, vec![]),
         ]),
-        stage.plan(&[(
-            alices,
-            anchors.alice,
-            1,
-            vec![AccountOp::Withdraw {
-                recipient: alice,
-                token: Address::ZERO,
-                amount: 3 * UNIT / 10,
-            }],
-        )]),
-        stage.plan(&[(
-            bobs,
-            anchors.bob,
-            1,
-            vec![AccountOp::Open {
-                kind: Kind::Key.to_u8(),
-                controller: carol,
-                assets: vec![(AssetId::ETH, UNIT / 5)],
-            }],
-        )]),
+        stage.plan(&[alices(anchors.alice, 1, vec![withdraw])]),
+        stage.plan(&[bobs(anchors.bob, 1, vec![open])]),
     ];
     for text in [
         "1. Alice pays Bob 0.25 ETH; both sign",
@@ -162,7 +155,7 @@ async fn honest_batch(stage: &mut Stage, anchors: &Anchors) -> Result<BatchId> {
 }
 
 /// What a contract answers to a call that it refuses.
-async fn refusal(stage: &Stage, role: Role, call: &Call) -> Result<BridgeErrors> {
+pub(crate) async fn refusal(stage: &Stage, role: Role, call: &Call) -> Result<BridgeErrors> {
     match stage.actor(role).sender.simulate(call).await {
         Err(Error::WouldFail(revert)) => revert
             .bridge_error()
@@ -173,6 +166,11 @@ async fn refusal(stage: &Stage, role: Role, call: &Call) -> Result<BridgeErrors>
 
 async fn honest_cannot_be_convicted(stage: &mut Stage, id: BatchId) -> Result<()> {
     stage.narrator.act("Mallory tries to have the honest batch convicted");
+    stands(stage, id, "").await
+}
+
+/// No step of a batch can be convicted.
+pub(crate) async fn stands(stage: &mut Stage, id: BatchId, why: &str) -> Result<()> {
     let steps = stage.ledger().preimage(id)?.header.step_count;
     for step in 0..steps {
         let proof = watcher::challenge(stage.ledger(), id, step)?;
@@ -183,7 +181,7 @@ async fn honest_cannot_be_convicted(stage: &mut Stage, id: BatchId) -> Result<()
         );
     }
     stage.narrator.check(
-        format!("A challenge of any of its {steps} steps is answered with StepIsValid"),
+        format!("A challenge of any of its {steps} steps is answered with StepIsValid{why}"),
         true,
     )
 }
@@ -201,13 +199,12 @@ pub(crate) async fn post_lie(
         asset: AssetId::ETH,
         amount: UNIT / 100,
     };
-    let key = &stage.actor(Role::Mallory).key;
-    let plan = stage.plan(&[(key, from, 0, vec![pay]), (key, to, 0, vec![])]);
+    let hers = |anchor: AnchorId, ops| stage.party(Role::Mallory, anchor.fragment(), 0, ops);
+    let plan = stage.plan(&[hers(from, vec![pay]), hers(to, vec![])]);
     let rich = Fragment {
         nonce: 1,
-        ..Fragment::deposited(stage.address(Role::Mallory), Address::ZERO, 1_000_000 * UNIT)
+        ..Fragment::deposited(stage.key(Role::Mallory), Address::ZERO, 1_000_000 * UNIT)
     };
-    debug_assert_eq!(rich.kind, Kind::Key);
     let (posted, _) = stage
         .post(Role::Mallory, what, 0, &[plan], |batch| {
             batch.steps[0].fresh[0].root = rich.root();
@@ -295,14 +292,10 @@ async fn lie(stage: &mut Stage, mallory: &[AnchorId; 2]) -> Result<()> {
 /// Why a step is a lie, with roots cut short.
 fn reason(lie: &Lie) -> String {
     match &lie.reason {
-        Invalid::Root {
-            fragment,
-            stated,
-            actual,
-        } => {
+        Invalid::Root { touch, stated, actual } => {
             let short = |root: &Root| root.to_string().chars().take(10).collect::<String>();
             format!(
-                "fragment {fragment}: the step says root {}…, its state has {}…",
+                "anchor {touch}: the step says root {}…, its state has {}…",
                 short(stated),
                 short(actual)
             )
@@ -313,7 +306,7 @@ fn reason(lie: &Lie) -> String {
 
 /// A follower that starts from nothing but the manifest finds the lie in a batch, and a simulation confirms the proof.
 pub(crate) async fn watch(stage: &mut Stage, id: BatchId) -> Result<(Lie, Proof)> {
-    let mut follower = Follower::start(stage.chain.l1().clone(), stage.deployment, Rules::default()).await?;
+    let mut follower = Follower::start(stage.chain.l1().clone(), stage.deployment.clone(), Rules::default()).await?;
     follower.sync().await?;
     let lies = watcher::lies(follower.ledger());
     let lie = lies
