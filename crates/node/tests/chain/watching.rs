@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::{consensus::Transaction as _, primitives::U256, providers::Provider};
 use nthroot_bindings::Bridge;
 use nthroot_model::ledger::Rollback;
 use nthroot_node::{
     Action, Error, Watcher,
     watcher::{self, Deed},
 };
-use nthroot_protocol::{AnchorId, Batch, Fragment, Status};
+use nthroot_protocol::{AnchorId, Batch, Body, Evidence, Fragment, ProofSizes, Status, proof_gas::PROOF_GAS};
 
 use crate::world::{Actor, ETHER, World, party, pay};
 
@@ -215,6 +215,38 @@ async fn a_conviction_stands_when_a_child_slips_in_between_simulation_and_inclus
     );
     assert_eq!(follower.ledger().oldest_fault(), None);
     world.assert_same(&follower).await;
+}
+
+/// An estimate is that of one state: in the next the challenge may need more, and too little is no verdict.
+#[tokio::test]
+async fn a_proof_gets_the_gas_of_the_formula_and_not_of_an_estimate() {
+    let scene = scene().await;
+    let world = &scene.world;
+    let lie = world
+        .post(&scene.mallory, 0, &scene.transfer(0), enrich(&scene.mallory))
+        .await
+        .unwrap();
+    let mut follower = world.follower().await;
+    let proof = watcher::challenge(follower.ledger(), lie.id, 0).unwrap();
+    let watcher = Watcher::new(scene.wanda.sender.clone());
+    let deeds = watcher.defend(&mut follower).await.unwrap();
+    let [Deed::Convicted { mined, .. }] = &deeds[..] else {
+        panic!("{deeds:?}")
+    };
+    let provider = world.devnet.l1().provider();
+    let sent = provider.get_transaction_by_hash(mined.hash()).await.unwrap().unwrap();
+    assert_eq!(sent.gas_limit(), proof.gas);
+
+    let evidence = Evidence::decode(&proof.evidence).unwrap();
+    let step = &evidence.placed.step;
+    let evaluation = PROOF_GAS.evaluation(step, ProofSizes::of(&evidence.proofs), &Body::of(step).unwrap());
+    let bound = PROOF_GAS.proof(proof.evidence.len(), evaluation);
+    assert!(
+        mined.gas() < bound && bound < proof.gas,
+        "{} {bound} {}",
+        mined.gas(),
+        proof.gas
+    );
 }
 
 #[tokio::test]
