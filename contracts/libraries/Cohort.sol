@@ -31,36 +31,29 @@ library Cohort {
             let end := add(pairs, shl(6, count))
             let node := end
             mstore8(node, 1)
+            let sides := add(node, 1)
             for {} depth { depth := sub(depth, 1) } {
                 let to := pairs
                 for { let from := pairs } lt(from, end) {} {
                     let index := mload(from)
-                    let left := mload(add(from, 32))
-                    let right
+                    let own := mload(add(from, 32))
                     from := add(from, 64)
+                    let other
                     switch and(lt(from, end), eq(mload(from), or(index, 1)))
                     case 1 {
                         // Indices ascend, so this one is even and the next its neighbour.
-                        right := mload(add(from, 32))
+                        other := mload(add(from, 32))
                         from := add(from, 64)
                     }
                     default {
-                        right := calldataload(next)
+                        other := calldataload(next)
                         next := add(next, 32)
-                        if and(index, 1) {
-                            let swap := left
-                            left := right
-                            right := swap
-                        }
                     }
-                    value := 0
-                    if or(left, right) {
-                        mstore(add(node, 1), left)
-                        mstore(add(node, 33), right)
-                        value := keccak256(node, 65)
-                    }
+                    let side := shl(5, and(index, 1)) // an odd one stands on the right
+                    mstore(add(sides, side), own)
+                    mstore(add(sides, xor(side, 32)), other)
                     mstore(to, shr(1, index))
-                    mstore(add(to, 32), value)
+                    mstore(add(to, 32), mul(keccak256(node, 65), iszero(iszero(or(own, other)))))
                     to := add(to, 64)
                 }
                 end := to
