@@ -13,7 +13,7 @@ use crate::{
     choices::Choices,
     reverts::{self, error_of},
     users::{self, ACCOUNTS},
-    world::{PROPOSERS, SOMEBODY, World},
+    world::{PROPOSERS, SOMEBODY, WALLET, World},
 };
 
 fn wire(withdrawal: &Withdrawal) -> IBridge::Withdrawal {
@@ -172,8 +172,8 @@ impl World {
             14 => message.position ^= 1,
             _ => {}
         }
-        // The bridge sends nothing.
-        if sender == self.l1.bridge {
+        // Contracts send nothing.
+        if [self.l1.bridge, WALLET].contains(&sender) {
             sender = SOMEBODY;
         }
         let due = if sale.token.is_zero() && sender != sale.from {
@@ -221,10 +221,10 @@ impl World {
         };
         let before = self.balance(sale.from, sale.token);
         let receipt = self.send(sender, value.to(), &call);
-        let consent = if sale.from == self.l1.bridge {
-            Consent::Contract(false)
-        } else {
-            Consent::Signature(signature)
+        let consent = match sale.from {
+            WALLET => Consent::Contract(true),
+            from if from == self.l1.bridge => Consent::Contract(false),
+            _ => Consent::Signature(signature),
         };
         let offer = Offer {
             preimage: &preimage,
@@ -250,6 +250,7 @@ impl World {
                 }
                 self.note(match (sender == sale.from, sale.open) {
                     (true, _) => "claim given away",
+                    _ if sale.from == WALLET => "claim sold by a contract",
                     (false, false) => "claim sold",
                     (false, true) => "claim sold to whoever paid",
                 });

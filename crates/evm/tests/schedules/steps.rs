@@ -10,7 +10,7 @@ use nthroot_protocol::{AccountOp, AnchorId, Effect, FragmentId, Kind};
 use crate::{
     draft::{Draft, Held, LEAVES},
     users::{self, ACCOUNTS, USERS},
-    world::PROPOSERS,
+    world::{PROPOSERS, WALLET},
 };
 
 const TAG: B256 = B256::repeat_byte(7);
@@ -41,10 +41,10 @@ impl Draft<'_, '_> {
         let mut ops = Vec::new();
         for _ in 0..if amount == 0 { 0 } else { count } {
             // The bridge takes no ETH: such a payment fails for ever.
-            let recipient = if self.choices.once_in(16) {
-                self.world.l1.bridge
-            } else {
-                users::account(self.choices.below(ACCOUNTS))
+            let recipient = match self.choices.below(16) {
+                0 => self.world.l1.bridge,
+                1 => WALLET,
+                user => users::account(user % ACCOUNTS),
             };
             ops.push(AccountOp::Withdraw {
                 recipient,

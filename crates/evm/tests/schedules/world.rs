@@ -30,6 +30,10 @@ pub(crate) const PROPOSERS: [Address; 3] = [
 ];
 /// Deposits, challenges, funds and claims for others.
 pub(crate) const SOMEBODY: Address = Address::repeat_byte(0x5b);
+/// A contract that takes ether, and signs whatever it is asked to.
+pub(crate) const WALLET: Address = Address::repeat_byte(0x1a);
+/// Answers every call with the magic value of ERC-1271: PUSH4 1626ba7e, PUSH1 e0, SHL, PUSH0, MSTORE, PUSH1 20, PUSH0, RETURN.
+const WALLET_CODE: [u8; 14] = alloy::primitives::hex!("631626ba7e60e01b5f5260205ff3");
 pub(crate) const SLOTS: u16 = 8;
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Batches that the first proposer can have at stake: many; the last one: a few.
@@ -155,6 +159,7 @@ impl World {
         for account in PROPOSERS.into_iter().chain([SOMEBODY]).chain(accounts) {
             self.l1.chain.fund(account, U256::from(1_000 * ETHER));
         }
+        self.l1.chain.set_code(WALLET, Bytes::from_static(&WALLET_CODE));
         let mint = mocks::Token::mintCall {
             to: SOMEBODY,
             amount: U256::from(ETHER),
