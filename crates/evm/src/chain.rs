@@ -114,6 +114,17 @@ impl Chain {
             .map_or(U256::ZERO, |info| info.balance)
     }
 
+    /// The accounts that transactions have touched: balance, code and storage of each.
+    pub fn accounts(&self) -> impl Iterator<Item = (Address, U256, Bytes, Vec<(U256, U256)>)> {
+        let contracts = &self.state.cache.contracts;
+        self.state.cache.accounts.iter().map(|(address, account)| {
+            let code = contracts.get(&account.info.code_hash);
+            let code = code.map(Bytecode::original_bytes).unwrap_or_default();
+            let storage = account.storage.iter().map(|(slot, value)| (*slot, *value));
+            (*address, account.info.balance, code, storage.collect())
+        })
+    }
+
     /// A transaction with the most gas that one can have.
     ///
     /// # Errors

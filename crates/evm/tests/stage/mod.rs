@@ -29,6 +29,14 @@ pub(crate) const PUPPET: u8 = 1;
 pub(crate) const RAW: u8 = 2;
 pub(crate) const REVERTER: u8 = 3;
 pub(crate) const LOOPER: u8 = 4;
+pub(crate) const SPINNER: u8 = 5;
+
+/// A rule that goes round as often as `extra` says, for 40 gas each time, and does nothing. `extra` comes last in the
+/// calldata, as length ‖ bytes.
+///
+/// PUSH1 132 CALLDATALOAD PUSH1 36 ADD CALLDATALOAD · JUMPDEST DUP1 ISZERO PUSH1 20 JUMPI PUSH1 1 SWAP1 SUB PUSH1 7 JUMP ·
+/// JUMPDEST PUSH1 32 PUSH0 MSTORE PUSH1 64 PUSH0 RETURN
+const SPINNER_CODE: [u8; 29] = alloy::hex!("608435602401355b801560145760019003600756" "5b60205f5260405ff3");
 
 /// A bridge and its model.
 #[derive(Clone)]
@@ -57,7 +65,9 @@ impl Stage {
             &mocks::Looper::DEPLOYED_BYTECODE,
         ]
         .map(|code| l1.register(code.clone()).expect("it registers"))
-        .into();
+        .into_iter()
+        .chain([l1.register(SPINNER_CODE.into()).expect("it registers")])
+        .collect();
         let fail =
             |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Err(RuleFailure("fails".into()));
         let rules = Rules::default()
@@ -67,7 +77,11 @@ impl Stage {
             )
             .with(table[1], fail)
             .with(table[2], fail)
-            .with(table[3], fail);
+            .with(table[3], fail)
+            .with(
+                table[4],
+                |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Ok(Vec::new()),
+            );
         let params = Params {
             chain_id: l1.chain.chain_id(),
             deployment_block: l1.deployment_block,
@@ -87,6 +101,7 @@ impl Stage {
         }
         let mut stage = Self { l1, ledger, table };
         stage.enter_block();
+        stage.l1.chain.fund(CHALLENGER, U256::from(ETHER));
         stage.bond(MALLORY);
         stage
     }
@@ -239,8 +254,8 @@ impl Stage {
         assert!(conviction.unwound, "nothing was built on it");
         assert_eq!(event.slashed, U256::from(conviction.slashed));
         assert_eq!(before - self.bond_of(proposer), event.slashed, "the bond pays");
-        let reward = U256::from(conviction.reward);
-        assert_eq!(self.l1.chain.balance(CHALLENGER), reward, "half to the challenger");
+        let richer = U256::from(ETHER) + U256::from(conviction.reward);
+        assert_eq!(self.l1.chain.balance(CHALLENGER), richer, "half to the challenger");
         for PreEntry { anchor, head } in entries {
             let call = Bridge::headOfCall {
                 anchor: Uint::from(anchor.to_u64()),

@@ -1,0 +1,170 @@
+//! What usual lies cost to prove, what one more step in a cohort costs to post, and what a rule costs to register: whole cold
+//! transactions.
+#![allow(clippy::print_stdout, reason = "what was measured")]
+
+#[path = "../snapshot/mod.rs"]
+mod snapshot;
+#[path = "../stage/mod.rs"]
+mod stage;
+mod town;
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+use nthroot_bindings::{Bridge, RuleRegistry};
+use nthroot_evm::{Deployed, Parameters, SpecId};
+use nthroot_protocol::{RepeatedTouch, Root, Step};
+
+use crate::{
+    snapshot::Snapshot,
+    stage::{CHALLENGER, MALLORY},
+    town::Town,
+};
+
+const SPECS: [(SpecId, &str); 2] = [(SpecId::OSAKA, "Osaka"), (SpecId::AMSTERDAM, "Amsterdam")];
+
+/// Steps of the batches in which a lie stands.
+const STEPS: usize = 1_000;
+
+/// Gas of any transaction, beside its data.
+const TX_BASE: u64 = 21_000;
+
+/// A step that is a lie, what its proof may cost under Osaka and in bytes of evidence.
+struct Proof {
+    name: &'static str,
+    in_cohort: bool,
+    users: usize,
+    gas: u64,
+    evidence: usize,
+}
+
+const PROOFS: [Proof; 4] = [
+    Proof {
+        name: "transfer",
+        in_cohort: false,
+        users: 2,
+        gas: 150_000,
+        evidence: 3 * 1_024,
+    },
+    Proof {
+        name: "swap of 4 tokens by 4 users",
+        in_cohort: false,
+        users: 4,
+        gas: 200_000,
+        evidence: 3 * 1_024,
+    },
+    Proof {
+        name: "transfer in a cohort of depth 20",
+        in_cohort: true,
+        users: 2,
+        gas: 150_000,
+        evidence: 6 * 1_024,
+    },
+    Proof {
+        name: "swap of 4 tokens by 4 users in a cohort of depth 20",
+        in_cohort: true,
+        users: 4,
+        gas: 270_000,
+        evidence: 6 * 1_024,
+    },
+];
+
+#[test]
+fn usual_lies_are_cheap_to_prove() {
+    let mut snapshot = Snapshot::default();
+    let mut exceeded = Vec::new();
+    for (spec, schedule) in SPECS {
+        let town = Town::new(spec);
+        for Proof {
+            name,
+            in_cohort,
+            users,
+            gas,
+            evidence,
+        } in PROOFS
+        {
+            let mut town = town.clone();
+            let mut batch = town.ring(in_cohort, users);
+            let step = &mut batch.steps[0];
+            step.fresh.last_mut().expect("touched").root = Root::of(b"wrong");
+            let filler = Step {
+                again: vec![RepeatedTouch {
+                    entry: 0,
+                    root: Root::of(b"again"),
+                }],
+                ..Step::default()
+            };
+            batch.steps.resize(STEPS, filler);
+            batch.seal();
+            let (_, id) = town.stage.submit(MALLORY, &batch);
+            let call = Bridge::challengeCall {
+                entries: Bytes::new(),
+                ..town.stage.challenge_call(id, 0)
+            };
+            let receipt = town.stage.l1.send(CHALLENGER, &call).expect("sent");
+            assert!(receipt.success, "{}", receipt.output);
+            let length = call.evidence.len();
+            println!("{schedule:<10} {name:<52} {length:>6} bytes {:>8} gas", receipt.gas);
+            if receipt.gas > gas && spec == SpecId::OSAKA || length > evidence {
+                exceeded.push(format!(
+                    "{schedule}, {name}: {} gas, {length} bytes; at most {gas} and {evidence}",
+                    receipt.gas
+                ));
+            }
+            snapshot.put(format!("{name}, gas {schedule}"), receipt.gas);
+            let length = u64::try_from(length).expect("a length");
+            snapshot.put(format!("{name}, bytes of evidence"), length);
+        }
+        steps_in_a_cohort(&town, schedule, &mut snapshot);
+        rules(spec, schedule, &mut snapshot);
+    }
+    snapshot.check("proofs");
+    assert!(exceeded.is_empty(), "{}", exceeded.join("\n"));
+}
+
+/// Posting one more step in a cohort that the batch has touched already takes 33 bytes beside the step's body, and no gas beside
+/// that of its bytes: execution is below the floor that calldata costs anyway.
+fn steps_in_a_cohort(town: &Town, schedule: &str, snapshot: &mut Snapshot) {
+    let post = |transfers: usize| {
+        let mut town = town.clone();
+        let (batch, body) = town.transfers(transfers);
+        let bytes = batch.encode();
+        let call = Bridge::submitCall {
+            batch: bytes.clone().into(),
+        };
+        let (receipt, id) = town.stage.submit(MALLORY, &batch);
+        assert!(!town.stage.is_lie(id));
+        (receipt.gas, bytes.len(), body, call.abi_encode())
+    };
+    let ((few, short, ..), (many, long, body, data)) = (post(2), post(102));
+    let (gas, bytes) = ((many - few) / 100, (long - short) / 100);
+    println!("{schedule:<10} one more step in a cohort: {gas} gas, {bytes} bytes, {body} of them its body");
+    assert_eq!(bytes, 33 + body, "root, entry and header of the step");
+    if schedule == "Osaka" {
+        // EIP-7623: 10 gas for a zero byte, 40 for another.
+        let floor = data.iter().map(|byte| if *byte == 0 { 10 } else { 40 }).sum::<u64>();
+        assert_eq!(many, TX_BASE + floor, "what is paid is the floor");
+    }
+    snapshot.put(format!("one more step in a cohort, gas {schedule}"), gas);
+    snapshot.put(
+        "one more step in a cohort, bytes",
+        u64::try_from(bytes).expect("a length"),
+    );
+}
+
+/// Registering rules in which every byte is an instruction: nothing is dearer to check.
+fn rules(spec: SpecId, schedule: &str, snapshot: &mut Snapshot) {
+    for (name, size) in [("6 KB", 6 * 1_024), ("24 KB", 24 * 1_024)] {
+        let mut world = Deployed::new(spec, Parameters::default()).expect("it deploys");
+        let call = RuleRegistry::registerCall {
+            runtime: vec![0x5b; size].into(),
+        };
+        // Gas for new state comes on top of the cap in the fork to come.
+        let gas = if spec == SpecId::OSAKA { 1 << 24 } else { 60_000_000 };
+        let receipt = world
+            .chain
+            .send_with_gas(world.deployer, world.registry, call.abi_encode().into(), gas)
+            .expect("sent");
+        assert!(receipt.success, "{name}: {}", receipt.output);
+        println!("{schedule:<10} registering a rule of {name}: {} gas", receipt.gas);
+        snapshot.put(format!("registering a rule of {name}, gas {schedule}"), receipt.gas);
+    }
+}
