@@ -29,9 +29,27 @@ pub(crate) struct Town {
     block: AnchorId,
 }
 
-/// A user's leaf.
-fn flat(user: usize) -> u32 {
-    u32::try_from(user).expect("few") << (DEPTH - 2) | 0x1234
+/// Where users have what they hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// By themselves.
+    House,
+    /// In one cohort, as far from each other as can be.
+    Scattered,
+    /// In one cohort, side by side.
+    Neighbours,
+}
+
+impl Place {
+    /// A user's leaf.
+    fn leaf(self, user: usize) -> u32 {
+        let user = u32::try_from(user).expect("few");
+        match self {
+            Self::House => 0,
+            Self::Scattered => user << (DEPTH - 2) | 0x1234,
+            Self::Neighbours => user + 4,
+        }
+    }
 }
 
 impl Town {
@@ -65,7 +83,8 @@ impl Town {
         town.block = AnchorId::new(id, entries[0][usize::from(USERS) + 1]);
 
         // Leaves for the users, and one beside each node of their paths.
-        let leaves: Vec<u32> = (0..usize::from(USERS)).map(flat).collect();
+        let of = |place: Place| (0..usize::from(USERS)).map(move |user| place.leaf(user));
+        let leaves: Vec<u32> = of(Place::Scattered).collect();
         let mut effects = Vec::new();
         for (place, user) in (0..).zip(&town.users) {
             effects.extend([open_leaf(user), mint(1 + place)]);
@@ -76,12 +95,17 @@ impl Town {
                 .chain(leaves)
                 .collect::<Vec<_>>()
         };
-        let mut plans = vec![town.founded(names(&leaves), (town.block, 0), 0, &effects)];
+        let neighbours: Vec<u32> = of(Place::Neighbours).collect();
+        let mut plans = vec![
+            town.founded(names(&leaves), (town.block, 0), 0, &effects),
+            town.founded(names(&neighbours), (town.block, 0), 1, &effects),
+        ];
         let beside: Vec<u32> = leaves
             .iter()
             .flat_map(|leaf| (0..u32::from(DEPTH - 2)).map(move |level| leaf ^ 1 << level))
+            .chain([1, 2, 8])
             .collect();
-        for (nonce, leaves) in (1..).zip(beside.chunks(15)) {
+        for (nonce, leaves) in (2..).zip(beside.chunks(15)) {
             let mut leaves = leaves.to_vec();
             leaves.sort_unstable();
             let effects = vec![open_leaf(&town.founder); leaves.len()];
@@ -125,13 +149,14 @@ impl Town {
     }
 
     /// A call of the Account rule in which some of the users pay the next one each, in a ring; with two users only the first pays.
-    fn payments(&self, in_cohort: bool, users: usize, earlier: u64) -> (Vec<Name>, Body) {
+    fn payments(&self, place: Place, users: usize, earlier: u64) -> (Vec<Name>, Body) {
         let at = |user: usize| {
-            if in_cohort {
-                (self.block, flat(user))
+            let anchor = if place == Place::House {
+                self.houses[user]
             } else {
-                (self.houses[user], 0)
-            }
+                self.block
+            };
+            (anchor, place.leaf(user))
         };
         let pays = |user: usize| users > 2 || user == 0;
         let authorisations = (0..users).map(|user| {
@@ -168,8 +193,8 @@ impl Town {
     }
 
     /// A batch of one step, in which some users pay each other.
-    pub(crate) fn ring(&mut self, in_cohort: bool, users: usize) -> Batch {
-        let (fragments, body) = self.payments(in_cohort, users, 0);
+    pub(crate) fn ring(&mut self, place: Place, users: usize) -> Batch {
+        let (fragments, body) = self.payments(place, users, 0);
         let posting = self.stage.posting(MALLORY);
         // No rule but the Account rule: no table.
         let mut builder = nthroot_model::builder::BatchBuilder::new(&self.stage.ledger, posting);
@@ -181,7 +206,7 @@ impl Town {
     pub(crate) fn transfers(&mut self, count: usize) -> (Batch, usize) {
         let plans: Vec<StepPlan> = (0..count)
             .map(|nth| {
-                let (fragments, body) = self.payments(true, 2, u64::try_from(nth).expect("few"));
+                let (fragments, body) = self.payments(Place::Scattered, 2, u64::try_from(nth).expect("few"));
                 StepPlan { fragments, body }
             })
             .collect();
