@@ -1,21 +1,28 @@
 //! A cohort: many fragments under one anchor.
 
 use eyre::{Result, ensure};
+use nthroot_model::{builder::StepPlan, ledger::State};
 use nthroot_node::{Error, Proposer, intent::Party};
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, FragmentId, limits::MAX_LEASE};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Fragment, FragmentId, limits::MAX_LEASE};
 
-use crate::demo::{
-    cast::Role,
-    stage::{Stage, UNIT},
-    story::stands,
+use crate::{
+    demo::{
+        cast::Role,
+        stage::{Stage, UNIT},
+        story::stands,
+    },
+    text::thousands,
 };
 
 const DEPTH: u8 = 20;
 /// Where Alice's and Carol's fragments are.
 const LEAVES: [u32; 2] = [1, 2];
 
+/// Alice's and Carol's fragments in Paula's cohort.
+pub(crate) type Members = [FragmentId; 2];
+
 /// Two people pay each other in Paula's cohort.
-pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
+pub(crate) async fn play(stage: &mut Stage) -> Result<Members> {
     stage
         .narrator
         .act("A cohort: many fragments under one anchor, and one root for all of them");
@@ -30,7 +37,41 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
     stage.narrator.check(
         "Mallory's software posts nothing on it while it is leased to Paula: it would be a lie",
         matches!(refused, Err(Error::Leased { .. })),
+    )?;
+    Ok(members)
+}
+
+/// As many transfers within the cohort as in a batch that was measured.
+pub(crate) async fn measure(stage: &mut Stage, members: Members) -> Result<()> {
+    let [alice, carol] = members;
+    let nonces = [leaf(stage, alice)?.nonce, leaf(stage, carol)?.nonce];
+    let apart = &stage.narrator.report.batches[1];
+    let (transfers, apart) = (u64::try_from(apart.transfers)?, apart.gas);
+    let transfer = |n| {
+        stage.plan(&[
+            stage.party(Role::Alice, alice, nonces[0] + n, vec![pay(carol, UNIT / 100_000)]),
+            stage.party(Role::Carol, carol, nonces[1] + n, vec![]),
+        ])
+    };
+    let plans: Vec<_> = (0..transfers).map(transfer).collect();
+    let what = format!("posts a batch of {transfers} transfers within the cohort, 1 root");
+    let (posted, _) = stage.post(Role::Paula, what, 1, &plans, |_| ()).await?;
+    let within = posted.mined.gas();
+    stage.check_heads("Its head is what the model derives").await?;
+    let saved = apart.saturating_sub(within) / transfers;
+    stage.narrator.check(
+        format!(
+            "So a transfer within a cohort costs {} gas less than one between anchors",
+            thousands(saved)
+        ),
+        saved > 0,
     )
+}
+
+fn leaf(stage: &Stage, id: FragmentId) -> Result<&Fragment> {
+    let state = stage.ledger().state(id.anchor()).and_then(State::known);
+    let fragment = state.and_then(|state| state.fragment(id.leaf()));
+    fragment.ok_or_else(|| eyre::eyre!("fragment {id} is not known"))
 }
 
 /// Opens it, with leaves for Alice and Carol. Returns its anchor.
@@ -43,7 +84,7 @@ async fn open(stage: &mut Stage, from: AnchorId) -> Result<AnchorId> {
     };
     stage.sync().await?;
     let plan = stage.plan(&[stage.party(Role::Paula, from.fragment(), 0, vec![open])]);
-    let what = format!("opens a cohort of {} fragments", crate::text::thousands(1 << DEPTH));
+    let what = format!("opens a cohort of {} fragments", thousands(1 << DEPTH));
     let (posted, _) = stage.post(Role::Paula, what, 1, &[plan], |_| ()).await?;
     // Entry 0 is the deposit's anchor.
     let cohort = AnchorId::new(posted.id, 1);
@@ -66,7 +107,7 @@ async fn open(stage: &mut Stage, from: AnchorId) -> Result<AnchorId> {
 }
 
 /// Alice pays Carol, who need not sign.
-fn payment(stage: &Stage, [alice, carol]: [FragmentId; 2], nonce: u64) -> nthroot_model::builder::StepPlan {
+fn payment(stage: &Stage, [alice, carol]: Members, nonce: u64) -> StepPlan {
     let pay = pay(carol, UNIT / 1000);
     stage.plan(&[
         stage.party(Role::Alice, alice, nonce, vec![pay]),
@@ -82,7 +123,7 @@ const fn pay(to: FragmentId, amount: u128) -> AccountOp {
     }
 }
 
-async fn exchange(stage: &mut Stage, members: [FragmentId; 2]) -> Result<()> {
+async fn exchange(stage: &mut Stage, members: Members) -> Result<()> {
     let [alice, carol] = members;
     stage
         .narrator
@@ -105,15 +146,12 @@ async fn exchange(stage: &mut Stage, members: [FragmentId; 2]) -> Result<()> {
     stage
         .check_heads("Each step moved one root on L1, which is that of all the cohort's fragments")
         .await?;
-    for (who, role, amount) in [
-        ("Alice's leaf holds 0.024 ETH", Role::Alice, UNIT * 24 / 1000),
-        ("Carol's leaf holds 0.056 ETH", Role::Carol, UNIT * 56 / 1000),
+    for (who, member, amount) in [
+        ("Alice's leaf holds 0.024 ETH", alice, UNIT * 24 / 1000),
+        ("Carol's leaf holds 0.056 ETH", carol, UNIT * 56 / 1000),
     ] {
-        let leaf = if role == Role::Alice { alice } else { carol };
-        let state = stage.ledger().state(leaf.anchor()).and_then(|state| state.known());
-        let balance = state.and_then(|state| state.fragment(leaf.leaf()));
-        let balance = balance.map(|fragment| fragment.balance(AssetId::ETH));
-        stage.narrator.check_equal(who, &balance, &Some(amount))?;
+        let balance = leaf(stage, member)?.balance(AssetId::ETH);
+        stage.narrator.check_equal(who, &balance, &amount)?;
     }
-    stands(stage, posted.id, ", from the paths in the tree").await
+    stands(stage, posted.id, ": L1 opens the leaves in the cohort's tree").await
 }

@@ -10,6 +10,7 @@ use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Key};
 use crate::{
     demo::{
         cast::{Role, derived_key},
+        cohort::{self, Members},
         report::MeasuredBatch,
         stage::{Stage, UNIT},
         story::{post_lie, prove, watch},
@@ -40,9 +41,10 @@ const FILLERS: u16 = 999;
 /// Gas of a byte of calldata that is not zero, and of one that is.
 const CALLDATA_GAS: [u64; 2] = [16, 4];
 
-pub(crate) async fn play(stage: &mut Stage, mallory: &[AnchorId; 2]) -> Result<()> {
+pub(crate) async fn play(stage: &mut Stage, mallory: &[AnchorId; 2], members: Members) -> Result<()> {
     let crowd = deposits(stage).await?;
     batches(stage, &crowd).await?;
+    cohort::measure(stage, members).await?;
     proof(stage, mallory).await
 }
 

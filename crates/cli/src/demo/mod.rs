@@ -96,9 +96,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         args.wanda_key,
     ];
     let mut stage = Stage::set_up(chain, narrator, deployer, named, args.window).await?;
-    let mallory = story::play(&mut stage).await?;
+    let (mallory, members) = story::play(&mut stage).await?;
     if args.measure {
-        measure::play(&mut stage, &mallory).await?;
+        measure::play(&mut stage, &mallory, members).await?;
     }
     stage.close(start.elapsed().as_secs_f64()).await
 }

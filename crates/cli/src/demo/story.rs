@@ -13,7 +13,8 @@ use nthroot_protocol::{AccountOp, AnchorId, AssetId, BatchId, Fragment, Kind, Re
 use crate::{
     demo::{
         cast::Role,
-        cohort, passkey, sale,
+        cohort::{self, Members},
+        passkey, sale,
         stage::{Stage, UNIT},
     },
     text::{ether, thousands},
@@ -40,17 +41,17 @@ struct Anchors {
     mallory: [AnchorId; 2],
 }
 
-/// Plays it. Returns Mallory's anchors, for more lies.
-pub(crate) async fn play(stage: &mut Stage) -> Result<[AnchorId; 2]> {
+/// Plays it. Returns Mallory's anchors, for more lies, and the cohort's members.
+pub(crate) async fn play(stage: &mut Stage) -> Result<([AnchorId; 2], Members)> {
     let anchors = deposits(stage).await?;
     let honest = honest_batch(stage, &anchors).await?;
     honest_cannot_be_convicted(stage, honest).await?;
     lie(stage, &anchors.mallory).await?;
-    cohort::play(stage).await?;
+    let members = cohort::play(stage).await?;
     let sold = passkey::play(stage, anchors.bob).await?;
     finality(stage, honest).await?;
     sale::settle(stage, &sold).await?;
-    Ok(anchors.mallory)
+    Ok((anchors.mallory, members))
 }
 
 async fn deposits(stage: &mut Stage) -> Result<Anchors> {

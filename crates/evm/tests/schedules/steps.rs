@@ -42,8 +42,8 @@ impl Draft<'_, '_> {
         for _ in 0..if amount == 0 { 0 } else { count } {
             // The bridge takes no ETH: such a payment fails for ever.
             let recipient = match self.choices.below(16) {
-                0 => self.world.l1.bridge,
-                1 => WALLET,
+                15 => self.world.l1.bridge,
+                14 => WALLET,
                 user => users::account(user % ACCOUNTS),
             };
             ops.push(AccountOp::Withdraw {
