@@ -8,6 +8,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry, bridge::IBridge};
+use nthroot_model::params::Params;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -30,6 +31,30 @@ pub struct Parameters {
     /// named: any token, without bound.
     #[serde(default)]
     pub caps: BTreeMap<Address, U256>,
+}
+
+impl Parameters {
+    /// What the model takes for them.
+    pub(crate) fn params(&self, chain_id: u64, deployment_block: u64) -> Params {
+        Params {
+            chain_id,
+            deployment_block,
+            window: self.window,
+            insured_gas_price: self.insured_gas_price.into(),
+            min_lock: self.min_lock,
+            caps: Some(self.caps.clone()).filter(|caps| !caps.is_empty()),
+        }
+    }
+
+    /// Whether a bridge can be deployed with them.
+    fn check(&self, chain_id: u64) -> Result<()> {
+        let checked = self.params(chain_id, 0).check();
+        checked.map_err(|error| Error::Parameters(error.to_string()))?;
+        match self.caps.iter().find(|(_, cap)| cap.is_zero()) {
+            Some((token, _)) => Err(Error::Parameters(format!("the cap of {token} is zero"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The manifest of a deployment: everything that a node must be told.
@@ -55,9 +80,10 @@ pub struct Deployment {
 ///
 /// # Errors
 ///
-/// If a transaction fails, or the L1 node does.
+/// [`Error::Parameters`], before anything is sent, if no bridge can have them. If a transaction fails, or the L1 node does.
 pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployment, Vec<(&'static str, Mined)>)> {
     let l1 = sender.l1();
+    parameters.check(l1.chain_id())?;
     let registry = sender.send(Call::create(RuleRegistry::BYTECODE.clone())).await?;
     let registry_address = created(&registry)?;
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use alloy::primitives::{B256, U256};
-use nthroot_model::{kernel::Env, ledger::Ledger, params::Params, rule::Rules};
+use nthroot_model::{kernel::Env, ledger::Ledger, rule::Rules};
 use nthroot_protocol::{BatchId, Withdrawal};
 
 use crate::{
@@ -17,14 +17,9 @@ const CLOCK: std::ops::Range<usize> = 10..18;
 
 /// The ledger of a bridge before anything happened, with twins of the rules that it can judge.
 pub(crate) fn genesis(deployment: &Deployment, rules: &Rules) -> Ledger {
-    let params = Params {
-        chain_id: deployment.chain_id,
-        deployment_block: deployment.deployment_block,
-        window: deployment.parameters.window,
-        insured_gas_price: deployment.parameters.insured_gas_price.into(),
-        min_lock: deployment.parameters.min_lock,
-        caps: Some(deployment.parameters.caps.clone()).filter(|caps| !caps.is_empty()),
-    };
+    let params = deployment
+        .parameters
+        .params(deployment.chain_id, deployment.deployment_block);
     let env = Env {
         account_rule: deployment.account,
         bridge: deployment.bridge,

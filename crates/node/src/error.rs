@@ -63,6 +63,9 @@ pub enum Error {
         /// The hash that is there now.
         found: B256,
     },
+    /// No bridge can be deployed with these parameters.
+    #[error("no bridge can have these parameters: {0}")]
+    Parameters(String),
     /// A contract is not the one that the manifest names.
     #[error("the deployment at {address} is not that of the manifest: {what}")]
     WrongDeployment {
@@ -153,6 +156,7 @@ impl Error {
             | Self::Build(_) => Action::Retry,
             Self::Reorg { .. } => Action::Reset,
             Self::WrongDeployment { .. }
+            | Self::Parameters(_)
             | Self::Diverged { .. }
             | Self::Unreadable { .. }
             | Self::VerdictDiffers { .. }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, U256};
+use alloy::{
+    primitives::{Address, U256},
+    providers::Provider,
+};
 use nthroot_bindings::{Bridge, bridge::Bridge::BridgeErrors};
 use nthroot_model::rule::Rules;
-use nthroot_node::{Action, Deployment, Error, Follower};
+use nthroot_node::{Action, Deployment, Error, Follower, Parameters, deploy};
 
 use crate::world::{ETHER, World};
 
@@ -74,4 +77,29 @@ async fn caps_are_part_of_the_manifest_and_hold() {
         .unwrap();
     let error = follower.sync().await.unwrap_err();
     assert!(matches!(error, Error::Diverged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn parameters_that_no_bridge_can_have_cost_nothing() {
+    let world = World::new().await;
+    let alice = world.actor("alice").await;
+    let good = &world.deployment.parameters;
+    let with_caps = |caps: Vec<(Address, U256)>| Parameters {
+        caps: caps.into_iter().collect(),
+        ..good.clone()
+    };
+    let too_many = (0..65).map(|byte| (Address::repeat_byte(byte), U256::ONE));
+    for parameters in [
+        Parameters {
+            min_lock: good.min_lock - 1,
+            ..good.clone()
+        },
+        with_caps(vec![(Address::ZERO, U256::ZERO)]),
+        with_caps(too_many.collect()),
+    ] {
+        let error = deploy(&alice.sender, parameters).await.unwrap_err();
+        assert!(matches!(error, Error::Parameters(_)), "{error}");
+    }
+    let provider = world.devnet.l1().provider();
+    assert_eq!(provider.get_transaction_count(alice.address()).await.unwrap(), 0);
 }
