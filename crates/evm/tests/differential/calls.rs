@@ -189,7 +189,7 @@ impl<'a> Draft<'a> {
         existing.retain(|slot| {
             let slot = &self.slots[*slot];
             let foreign = slot.kind == Kind::Rule && slot.controller != address;
-            !(foreign && !is_first) && !(needless(slot) && c.once_in(2))
+            (is_first || !foreign) && !(needless(slot) && c.once_in(2))
         });
         if c.mistake(16) {
             existing.retain(|_| !c.once_in(3));

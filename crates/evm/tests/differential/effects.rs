@@ -182,7 +182,7 @@ impl Draft<'_> {
         let mut effects = Vec::new();
         self.opens(c, cast, &mut effects);
         let count = if c.mistake(16) {
-            c.pick(&[0, 64, 65, 70])
+            c.pick(&[0, 63, 64, 65])
         } else {
             c.below(4)
         };
@@ -193,10 +193,9 @@ impl Draft<'_> {
                 kind,
                 controller,
             } = &effect
+                && let Some(slot) = cast.parties.get(usize::from(*fragment))
             {
-                if let Some(slot) = cast.parties.get(usize::from(*fragment)) {
-                    self.set_controller(*slot, *kind, *controller);
-                }
+                self.set_controller(*slot, *kind, *controller);
             }
             effects.push(effect);
         }
@@ -272,7 +271,12 @@ impl Draft<'_> {
             if c.mistake(8) {
                 break;
             }
-            let header = if c.mistake(4) { c.pick(&headers) } else { *header };
+            let header = if c.mistake(4) {
+                let others = [self.unsigned(cast), headers.clone()].concat();
+                c.pick(&others)
+            } else {
+                *header
+            };
             let (kind, controller) = controller(c);
             effects.push(Effect::OpenLeaf {
                 header,
@@ -305,9 +309,9 @@ impl Draft<'_> {
                 slot.is_some_and(|slot| slot.kind == Kind::Rule)
             })
             .collect();
-        let governs = !settable.is_empty() || c.mistake(8);
+        let governs = !settable.is_empty() || c.mistake(4);
         let governed = |c: &mut Choices<'_>| {
-            if settable.is_empty() || c.mistake(6) {
+            if settable.is_empty() || c.mistake(3) {
                 any(c)
             } else {
                 c.pick(&settable)
@@ -339,7 +343,7 @@ impl Draft<'_> {
             },
             5 => {
                 let length = if c.once_in(8) { 2_000 + c.below(49) } else { c.below(24) };
-                let length = if c.mistake(8) { c.pick(&[2_049, 3_000]) } else { length };
+                let length = if c.mistake(4) { c.pick(&[2_049, 3_000]) } else { length };
                 Effect::Write {
                     fragment: owner(c),
                     data: vec![c.byte(); length].into(),
@@ -350,6 +354,12 @@ impl Draft<'_> {
                 recipient: recipient(c),
                 token: c.pick(&[Address::ZERO, TOKEN]),
                 amount: amount(c),
+            },
+            // What the call has opened for a key is not the call's.
+            7 if c.mistake(2) => Effect::OpenLeaf {
+                header: u8::try_from(cast.parties.len() - 1).expect("few"),
+                kind: 1,
+                controller: users::account(c),
             },
             7 if c.mistake(4) => Effect::Open {
                 depth: 0,

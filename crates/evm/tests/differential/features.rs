@@ -5,13 +5,16 @@ use std::{
     fmt::Debug,
 };
 
-use nthroot_model::invalid::{CallFault, EffectFault, Invalid};
+use nthroot_model::{
+    invalid::{CallFault, EffectFault, Invalid},
+    signing::BadSignature,
+};
 use nthroot_protocol::{
     AccountOp, Body, BodyError, Effect, Evidence, Fragment, Kind, LeafTable, Signature,
     limits::{MAX_DEPTH, MAX_LEASE},
 };
 
-use crate::scene::CLOCK;
+use crate::{scene::CLOCK, users};
 
 /// Why steps are invalid: each variant that evidence can reach.
 pub(crate) const REASONS: &[&str] = &[
@@ -137,6 +140,18 @@ pub(crate) const FEATURES: &[&str] = &[
     "operation 5, valid",
     "operation 6, valid",
     "lease as long as can be, valid",
+    "high s of a P-256 key",
+    "key off the curve",
+    "assertion of something else",
+    "effect 5 for nobody",
+    "effect 5 too deep",
+    "effect 7 without right",
+    "effect 7 for nobody",
+    "effect 8 without right",
+    "effect 8 with wrong operands",
+    "effect 9 without right",
+    "effect 9 for nobody",
+    "effect 9 with wrong operands",
 ];
 
 /// How often each thing occurred.
@@ -183,6 +198,9 @@ impl Tally {
             Some(reason) => {
                 *self.reasons.entry(name(reason)).or_default() += 1;
                 wrong(reason, &mut features);
+                if let Ok(body) = Body::of(&evidence.placed.step) {
+                    refused(reason, &body, &mut features);
+                }
             }
             None => {
                 self.valid += 1;
@@ -242,6 +260,54 @@ fn wrong(reason: &Invalid, features: &mut Features) {
         _ => return,
     };
     features.insert(feature);
+}
+
+/// Which effect of the puppet, and which signature, a call fails for.
+fn refused(reason: &Invalid, body: &Body, features: &mut Features) {
+    let Invalid::Call { call, fault } = reason else { return };
+    let call = &body.calls[*call];
+    if let CallFault::Signature {
+        position,
+        reason: BadSignature::Verification,
+    } = fault
+    {
+        let mut signed = call.authorisations.iter();
+        let signed = signed.find(|signed| signed.position == *position);
+        if let Some(Signature::P256(signature) | Signature::WebAuthn(signature, _)) =
+            signed.map(|signed| &signed.signature)
+        {
+            if signature.s > users::half_order() {
+                features.insert("high s of a P-256 key");
+            }
+            if users::is_off_the_curve(signature) {
+                features.insert("key off the curve");
+            }
+        }
+        if let Some(Signature::WebAuthn(..)) = signed.map(|signed| &signed.signature) {
+            features.insert("assertion of something else");
+        }
+    }
+    let CallFault::Effect { effect, fault } = fault else {
+        return;
+    };
+    let effects = Effect::decode_list(&call.extra).unwrap_or_default();
+    let Some(effect) = effects.get(*effect).filter(|_| call.rule == 1) else {
+        return;
+    };
+    let no_right = matches!(fault, EffectFault::NoAuthority { .. } | EffectFault::KeysOwn { .. });
+    let no_key = matches!(fault, EffectFault::Key(_) | EffectFault::OpenUnderOtherRule { .. });
+    features.insert(match effect {
+        Effect::Open { .. } if no_key => "effect 5 for nobody",
+        Effect::Open { .. } if matches!(fault, EffectFault::Depth(_)) => "effect 5 too deep",
+        Effect::SetController { .. } if no_right => "effect 7 without right",
+        Effect::SetController { .. } if no_key => "effect 7 for nobody",
+        Effect::SetLease { .. } if no_right => "effect 8 without right",
+        Effect::SetLease { .. } => "effect 8 with wrong operands",
+        Effect::OpenLeaf { .. } if no_right => "effect 9 without right",
+        Effect::OpenLeaf { .. } if no_key => "effect 9 for nobody",
+        Effect::OpenLeaf { .. } => "effect 9 with wrong operands",
+        _ => return,
+    });
 }
 
 /// What stood before a valid step.

@@ -95,7 +95,7 @@ fn describe(evidence: &[u8]) -> String {
 
 #[test]
 fn model_and_contracts_agree_on_every_step() {
-    let cases = std::env::var("NTHROOT_CASES").map_or(6_000, |cases| cases.parse().expect("a number"));
+    let cases = std::env::var("NTHROOT_CASES").map_or(8_000, |cases| cases.parse().expect("a number"));
     let mut world = Deployed::new(SpecId::OSAKA, Parameters::default()).expect("it deploys");
     let mut register = |code: &Bytes| world.register(code.clone()).expect("it registers");
     let rules = Arc::new(TestRules {

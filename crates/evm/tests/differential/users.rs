@@ -15,6 +15,16 @@ const ORDER_P256: U256 = U256::from_be_bytes(alloy::hex!(
     "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
 ));
 
+/// What s of a P-256 signature is at most.
+pub(crate) fn half_order() -> B256 {
+    B256::from(ORDER_P256 >> 1)
+}
+
+/// Whether the signature carries the coordinates that are no key.
+pub(crate) fn is_off_the_curve(signature: &P256Signature) -> bool {
+    matches!(&USERS[5].0, User::OffTheCurve(x, y) if (signature.x, signature.y) == (*x, *y))
+}
+
 /// A key of one of the two kinds, or coordinates that are no key.
 enum User {
     Secp256k1(SigningKey),
@@ -82,7 +92,7 @@ pub(crate) fn sign(c: &mut Choices<'_>, kind: Kind, controller: Address, digest:
             y: *y,
         }),
     };
-    if c.mistake(40) {
+    if c.mistake(24) {
         damage(c, &mut signature);
     }
     signature

@@ -169,14 +169,14 @@ pub(crate) const LIES: &[Lie] = &[
         },
     ),
     lie("another's lease broken", Base::Foreign, "Leased {", |_, draft| {
-        draft.proposer = MALLORY
+        draft.proposer = MALLORY;
     }),
     lie("lease too long", Base::Opening, "LeaseTooLong {", |cast, draft| {
         let last_block = draft.header.clock + MAX_LEASE + 1;
         lease(cast, draft, MALLORY, last_block);
     }),
     lie("lease without an end", Base::Opening, "HalfLease {", |cast, draft| {
-        lease(cast, draft, MALLORY, 0)
+        lease(cast, draft, MALLORY, 0);
     }),
     lie("lease of nobody", Base::Opening, "HalfLease {", |cast, draft| {
         let last_block = draft.header.clock;

@@ -32,7 +32,7 @@ pub(crate) const LIES: &[Lie] = &[
         p256(draft).s.0[31] ^= 1;
     }),
     lie("high s of P-256", Base::P256, "Verification", |_, draft| {
-        raise(p256(draft))
+        raise(p256(draft));
     }),
     lie("high s of a passkey", Base::Passkey, "Verification", |_, draft| {
         raise(p256(draft));

@@ -21,7 +21,7 @@ const fn lie(name: &'static str, reason: &'static str, tell: fn(&Cast, &mut Draf
 
 pub(crate) const LIES: &[Lie] = &[
     lie("wrong root", "Root {", |_, draft| {
-        draft.step.fresh[0].root = wrong_root()
+        draft.step.fresh[0].root = wrong_root();
     }),
     lie("credits itself", "Root {", |cast, draft| {
         let mut bob = Fragment::deposited(User::Bob.key(), Address::ZERO, 900 * ETHER);
@@ -100,10 +100,10 @@ pub(crate) const LIES: &[Lie] = &[
         draft.bytes = |bytes| bytes.truncate(bytes.len() - 1);
     }),
     lie("trailing byte", "Body(Trailing", |_, draft| {
-        draft.bytes = |bytes| bytes.push(0)
+        draft.bytes = |bytes| bytes.push(0);
     }),
     lie("unknown form", "Body(Form", |_, draft| {
-        draft.bytes = |bytes| bytes[0] = 2
+        draft.bytes = |bytes| bytes[0] = 2;
     }),
     lie("unknown scheme", "Body(Scheme", |_, draft| {
         // Behind Bob's consent stands the length of extra alone.
@@ -114,7 +114,7 @@ pub(crate) const LIES: &[Lie] = &[
     }),
     lie("no call", "Body(Calls", |_, draft| draft.body.calls.clear()),
     lie("rule not in the table", "RuleIndex {", |_, draft| {
-        draft.body.calls[0].rule = 9
+        draft.body.calls[0].rule = 9;
     }),
     lie("rule reverts", "Rule(", |cast, draft| {
         draft.body.calls[0] = rule_call(cast, draft, REVERTER, Bytes::new());
@@ -143,7 +143,7 @@ pub(crate) const LIES: &[Lie] = &[
         draft.step.withdrawals[0].recipient = MALLORY;
     }),
     lie("withdrawal dropped", "Withdrawals {", |_, draft| {
-        draft.step.withdrawals.clear()
+        draft.step.withdrawals.clear();
     }),
     lie("anchor opened by nobody", "Unopened {", |_, draft| {
         draft.step.opened.push(wrong_root());
@@ -158,7 +158,7 @@ pub(crate) const LIES: &[Lie] = &[
         }]);
     }),
     lie("above its ceiling", "ProofGas {", |_, draft| {
-        draft.header.ceiling = 100_000
+        draft.header.ceiling = 100_000;
     }),
 ];
 

@@ -105,7 +105,7 @@ impl City {
         let mut plans: Vec<StepPlan> = Vec::new();
         for (place, home) in self.homes.iter().chain(&self.homes[..1]).enumerate() {
             let second = u64::from(place == ANCHORS);
-            let signed = self.sign(Scheme::P256, (*home, 0), second, 0, &[open.clone()], 1);
+            let signed = self.sign(Scheme::P256, (*home, 0), second, 0, std::slice::from_ref(&open), 1);
             plans.push(StepPlan {
                 fragments: vec![Name::Anchor(*home), Name::New],
                 body: vec![call(0, vec![0], vec![signed], Bytes::new())].into(),
@@ -172,7 +172,7 @@ impl City {
                         Effect::encode_list(&effects).into(),
                     )];
                     if at.1 == 0 {
-                        let signed = self.sign(Scheme::P256, at, 1, 0, &[lease.clone()], 0);
+                        let signed = self.sign(Scheme::P256, at, 1, 0, std::slice::from_ref(&lease), 0);
                         calls.push(call(0, vec![0], vec![signed], Bytes::new()));
                     }
                     StepPlan {
