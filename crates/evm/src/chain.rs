@@ -78,6 +78,11 @@ impl Chain {
         self.number
     }
 
+    /// From here on another fork's rules are in force.
+    pub const fn fork(&mut self, spec: SpecId) {
+        self.spec = spec;
+    }
+
     /// Ends the block, and `blocks − 1` empty ones.
     pub fn mine(&mut self, blocks: u64) {
         self.number += blocks;

@@ -141,6 +141,25 @@ fn the_honest_twins_cannot_be_convicted() {
     }
 }
 
+/// What proposers commit is twice what they measured, so a fork that reprices gas after they posted changes no verdict.
+#[test]
+fn a_fork_between_posting_and_challenge_changes_no_verdict() {
+    let cast = Cast::new(SpecId::OSAKA);
+    for base in Base::ALL {
+        let mut cast = cast.clone();
+        let Honest { batch, proposer, .. } = cast.honest(base);
+        let (_, id) = cast.stage.submit(proposer, &batch);
+        cast.stage.l1.chain.fork(SpecId::AMSTERDAM);
+        cast.stage.assert_valid(id, 0);
+    }
+    for lie in lies() {
+        let mut cast = cast.clone();
+        let id = tell(lie, &mut cast);
+        cast.stage.l1.chain.fork(SpecId::AMSTERDAM);
+        cast.stage.challenge(id, 0);
+    }
+}
+
 /// Nor does any change to the evidence convict an honest batch: it opens something else, or nothing.
 #[test]
 fn no_change_to_the_evidence_convicts_an_honest_batch() {
