@@ -487,7 +487,8 @@ contract Handler is World {
                 vm.expectRevert(abi.encodeWithSelector(IBridge.AlreadyPaid.selector, position));
             }
             bridge.claim(p.preimage, position, w, opening);
-            _did(unpaid ? bytes32("claim in vain") : bytes32("claim twice"));
+            bool frozen = unpaid && batch.fate == Status.Live && block.number > batch.posted + WINDOW;
+            _did(frozen ? bytes32("claim while frozen") : bytes32("claim in vain"));
             return;
         }
         assertFalse(batch.tainted, "nothing that is built on a lie is ever final");
@@ -574,7 +575,7 @@ contract Handler is World {
     // ---------------------------------------------------------------- bonds, rules, time
 
     function fundBond(uint256 who, uint64 amount) external {
-        uint256 value = uint256(amount) / GWEI * GWEI;
+        uint256 value = uint256(amount % 0.2 ether) / GWEI * GWEI;
         fund(proposers[who % proposers.length], value);
         _did("fundBond");
     }

@@ -57,7 +57,7 @@ abstract contract World is Selling {
         token = IToken(deployCode("Token.sol:Token"));
         proposers.push(proposer);
         proposers.push(makeAddr("second proposer"));
-        fund(proposers[1], 1 ether);
+        fund(proposers[1], 0.6 ether);
         _opened(a());
         _opened(b());
         _opened(c());

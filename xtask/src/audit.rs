@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     artifacts, build_contracts,
     tally::{Tally, counted},
-    tools::{cargo, forge, output, root, setup},
+    tools::{anvil, cargo, forge, output, root, setup},
 };
 
 /// Steps that the differential test compares, and histories that the schedules run: fifty times those of `cargo xtask test`.
@@ -190,7 +190,8 @@ fn differential(effort: u64) -> Result<Outcome> {
     let histories = (HISTORIES * effort / 100).max(1);
     let mut test = cargo(["test", "--quiet", "--package", "nthroot-evm", "--no-fail-fast"]);
     test.env("NTHROOT_CASES", cases.to_string())
-        .env("NTHROOT_HISTORIES", histories.to_string());
+        .env("NTHROOT_HISTORIES", histories.to_string())
+        .env("ANVIL", anvil()?);
     let tally = follow(&mut test)?;
     Ok(Outcome::Ran(
         tally,
