@@ -63,7 +63,10 @@ impl World {
             withdrawal: wire(&claim.withdrawal),
             siblings: claim.siblings.concat().into(),
         };
-        let recipient = claim.recipient;
+        // That of the position named, which need not be that of the claim.
+        let claims = self.ledger.claims(id).expect("nothing is pruned");
+        let named = claims.get(usize::from(claim.position)).unwrap_or(claim);
+        let (recipient, assignments) = (named.recipient, named.assignments);
         let before = self.balance(recipient, token);
         let receipt = self.send(SOMEBODY, 0, &call);
         // Whether a payment arrives is not in the model.
@@ -108,7 +111,7 @@ impl World {
                 }
                 self.ledger = paid;
                 let many = self.ledger.claims(id).expect("nothing is pruned").len() > 24;
-                self.note(match (many, claim.assignments) {
+                self.note(match (many, assignments) {
                     (true, _) => "claim paid, of many",
                     (false, 0) => "claim paid",
                     (false, _) => "claim paid to its buyer",

@@ -133,6 +133,7 @@ impl World {
             self.note("challenge without the gas for its bytes");
             return false;
         };
+        self.follow(from, &call.abi_encode(), &receipt);
         let mut ledger = self.ledger.clone();
         let verdict = ledger.convict(evidence, entries);
         let named = error_of(&receipt);

@@ -1,5 +1,6 @@
 //! The bridge and the model's ledger go through random histories together: what each action does, and everything that L1
-//! shows after it, must be the same on both sides; and what the bridge holds must cover what it owes.
+//! shows after it, must be the same on both sides; and what the bridge holds must cover what it owes. A second ledger follows
+//! by events alone, and must come to the same.
 //!
 //! Actions that do not apply where the choices put them are left out. `NTHROOT_HISTORIES` sets how many histories run.
 #![allow(clippy::print_stdout, reason = "what the histories reached")]
@@ -11,6 +12,7 @@ mod choices;
 mod claims;
 mod draft;
 mod features;
+mod follower;
 mod fraud;
 mod reverts;
 mod steps;

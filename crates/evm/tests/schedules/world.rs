@@ -79,7 +79,10 @@ pub(crate) type Tally = BTreeMap<String, u64>;
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) l1: Deployed,
+    /// Fed with calls, and checks what the bridge checks.
     pub(crate) ledger: Ledger,
+    /// Fed with events.
+    pub(crate) followed: Ledger,
     pub(crate) puppet: Address,
     pub(crate) token: Address,
     pub(crate) hashes: BTreeMap<u64, B256>,
@@ -128,8 +131,10 @@ impl World {
             min_lock: parameters.min_lock.into(),
             caps,
         };
+        let ledger = Ledger::new(params, env);
         let mut world = Self {
-            ledger: Ledger::new(params, env),
+            followed: ledger.clone(),
+            ledger,
             puppet,
             token,
             hashes: BTreeMap::new(),
@@ -144,8 +149,10 @@ impl World {
         for block in world.l1.deployment_block..=world.l1.chain.number() {
             world.begin_block(block);
         }
-        world.ledger.register_rule(world.l1.account, 0);
-        world.ledger.register_rule(puppet, registered);
+        for ledger in [&mut world.ledger, &mut world.followed] {
+            ledger.register_rule(world.l1.account, 0);
+            ledger.register_rule(puppet, registered);
+        }
         world.prepare_accounts();
         world.prepare_cohort();
         world.log.clear();
@@ -203,13 +210,16 @@ impl World {
     pub(crate) fn begin_block(&mut self, number: u64) {
         let hash = self.l1.chain.block_hash(number);
         self.hashes.insert(number, hash);
-        self.ledger.begin_block(number, hash).expect("blocks follow each other");
+        for ledger in [&mut self.ledger, &mut self.followed] {
+            ledger.begin_block(number, hash).expect("blocks follow each other");
+        }
     }
 
     pub(crate) fn send(&mut self, from: Address, wei: u128, call: &impl SolCall) -> Receipt {
-        self.l1
-            .send_value(from, U256::from(wei), call)
-            .expect("L1 takes the transaction")
+        let sent = self.l1.send_value(from, U256::from(wei), call);
+        let receipt = sent.expect("L1 takes the transaction");
+        self.follow(from, &call.abi_encode(), &receipt);
+        receipt
     }
 
     pub(crate) fn note(&mut self, what: impl Into<String>) {
@@ -300,6 +310,7 @@ impl World {
             self.compare_batch(id, fault);
         }
         self.compare_custody();
+        self.compare_followed();
     }
 
     fn compare_batch(&mut self, id: BatchId, fault: u64) {
