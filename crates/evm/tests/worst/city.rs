@@ -14,14 +14,14 @@ use nthroot_model::{
 use nthroot_protocol::{
     AccountOp, AnchorId, Assertion, AssetId, Authorisation, Batch, BatchId, Body, Call, Effect, FreshTouch, Outflow,
     RepeatedTouch, Root, SignedMessage, Step,
-    limits::{MAX_ASSETS, MAX_CEILING, MAX_DATA, MAX_DEPTH, MAX_ENTRIES, MAX_NIBBLE},
+    limits::{MAX_ASSETS, MAX_CEILING, MAX_DATA, MAX_DEPTH, MAX_ENTRIES, MAX_NIBBLE, MAX_RULES},
     tree,
 };
 use p256::ecdsa::SigningKey;
 
 use crate::{
     stage::{ETHER, MALLORY, PUPPET, SPINNER, Stage},
-    steps::Worst,
+    steps::{Kind, Worst},
 };
 
 /// Who opens what only makes roll-backs dear.
@@ -76,6 +76,8 @@ impl City {
     pub(crate) fn new(spec: SpecId) -> Self {
         let mut stage = Stage::new(spec);
         stage.bond(OTHER);
+        // The longest table: nothing forbids to name a rule twice.
+        stage.table.resize(MAX_RULES, stage.table[0]);
         let key = SigningKey::from_slice(&[0xca; 32]).expect("below the order");
         let homes = (0..ANCHORS).map(|_| stage.deposit(key.key(), 100 * ETHER)).collect();
         stage.mine(1);
@@ -297,7 +299,7 @@ impl City {
             }
         });
         let mut body = Body::from(plan.calls);
-        if worst.spins {
+        if worst.kind == Kind::Spins {
             let gas = self.gas_to_spin(before.as_ref(), &plan.names, &body);
             let calls = u32::try_from(body.calls.len()).expect("few");
             for call in &mut body.calls {
@@ -312,6 +314,10 @@ impl City {
         let last = last.or(step.opened.last_mut());
         let last = last.or(step.fresh.last_mut().map(|touch| &mut touch.root));
         *last.expect("it has touches") = Root::of(b"wrong");
+        if worst.kind == Kind::AboveItsCeiling {
+            // Enough for the step before.
+            batch.header.ceiling = MAX_CEILING / 2;
+        }
         self.pad(&mut batch);
         (batch, index)
     }

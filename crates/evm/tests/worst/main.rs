@@ -1,7 +1,7 @@
 //! The worst steps that can be posted, each as a lie: its proof fits a transaction with room to spare, under the rules of today
 //! and of the fork to come, in this process and on a real node.
 //!
-//! Every one is evaluated to the end and wrong only there, in its last root. It stands in a batch of as many steps as L1 takes,
+//! All but one are evaluated to the end and wrong only there, in the last root. Each stands in a batch of as many steps as L1 takes,
 //! so that its path to the step root is the longest.
 #![allow(clippy::print_stdout, reason = "a table of what was measured")]
 
@@ -22,27 +22,37 @@ use crate::{
     city::City,
     snapshot::Snapshot,
     stage::{Challenged, Stage},
-    steps::WORST,
+    steps::{Kind, WORST, Worst},
 };
 
 /// Gas that any proof may take.
 const MAX_GAS: u64 = 12_500_000;
 /// Gas that it may take if it takes back a batch with 512 entries too, in the same transaction. One may have 2^24 (EIP-7825).
 const MAX_GAS_WITH_ROLLBACK: u64 = 16_600_000;
-/// Bytes that any evidence may have.
-const MAX_EVIDENCE: usize = 100_000;
+/// Bytes that any evidence may have: what the least lock is reckoned with (section 8), below the 100,000 that are the aim.
+const MAX_EVIDENCE: usize = 92_000;
+/// Gas of a proof that a step exceeds its ceiling, which the least lock pays.
+const MAX_GAS_ABOVE_CEILING: u64 = 6_100_000;
 
 /// Posts one of the worst steps as a lie. Returns its batch and index.
-fn post(city: &mut City, worst: &steps::Worst) -> (BatchId, u16) {
+fn post(city: &mut City, worst: &Worst) -> (BatchId, u16) {
     let (batch, index) = city.lie(worst);
     let (_, id) = city.stage.submit(stage::MALLORY, &batch);
     (id, index)
 }
 
-fn challenge(stage: &mut Stage, id: BatchId, index: u16, name: &str) -> Challenged {
+fn challenge(stage: &mut Stage, id: BatchId, index: u16, worst: &Worst) -> Challenged {
     let challenged = stage.challenge(id, index);
     let reason = format!("{:?}", challenged.conviction.reason);
-    assert!(reason.contains("Root {"), "{name} is wrong in its last root: {reason}");
+    let expected = match worst.kind {
+        Kind::Plain | Kind::Spins => "Root {",
+        Kind::AboveItsCeiling => "ProofGas {",
+    };
+    assert!(
+        reason.contains(expected),
+        "{} is wrong in that way only: {reason}",
+        worst.name
+    );
     challenged
 }
 
@@ -62,13 +72,17 @@ fn the_worst_lies_are_proved_in_one_transaction() {
             };
             let alone = city.stage.l1.clone().send(stage::CHALLENGER, &alone).expect("sent");
             assert!(alone.success, "{}: {}", worst.name, alone.output);
-            let Challenged { receipt, evidence, .. } = challenge(&mut city.stage, id, index, worst.name);
+            let Challenged { receipt, evidence, .. } = challenge(&mut city.stage, id, index, worst);
             let (proof, all) = (alone.gas, receipt.gas);
             println!(
                 "{name:<10} {:<44} {steps:>6} {evidence:>8} {proof:>9} {all:>9}",
                 worst.name
             );
-            if proof > MAX_GAS || all > MAX_GAS_WITH_ROLLBACK || evidence > MAX_EVIDENCE {
+            let limit = match worst.kind {
+                Kind::Plain | Kind::Spins => MAX_GAS,
+                Kind::AboveItsCeiling => MAX_GAS_ABOVE_CEILING,
+            };
+            if proof > limit || all > MAX_GAS_WITH_ROLLBACK || evidence > MAX_EVIDENCE {
                 exceeded.push(format!(
                     "{name}, {}: {evidence} bytes, {proof} and {all} gas",
                     worst.name
@@ -95,7 +109,7 @@ async fn the_worst_lies_are_proved_on_a_node() {
         let node = anvil::Node::with_state_of(&city.stage.l1.chain).await;
         let bridge = city.stage.l1.bridge;
         let (success, gas) = node.send(stage::CHALLENGER, bridge, call.abi_encode().into()).await;
-        let expected = challenge(&mut city.stage, id, index, worst.name).receipt.gas;
+        let expected = challenge(&mut city.stage, id, index, worst).receipt.gas;
         println!("anvil      {:<52} {gas:>18}", worst.name);
         assert!(success, "{}", worst.name);
         assert_eq!(gas, expected, "{}: what it costs here", worst.name);

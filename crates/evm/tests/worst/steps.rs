@@ -9,28 +9,32 @@ use crate::{
     stage::{ETHER, MALLORY, PUPPET, SPINNER},
 };
 
+/// What else there is about a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is valid but for its last root.
+    Plain,
+    /// And its rules spend all that the ceiling leaves them.
+    Spins,
+    /// Its proof gas exceeds the ceiling, so that nothing but its length is looked at.
+    AboveItsCeiling,
+}
+
 /// A step at some limit.
 pub(crate) struct Worst {
     pub(crate) name: &'static str,
-    /// Whether its rules spend all that the ceiling leaves them.
-    pub(crate) spins: bool,
+    pub(crate) kind: Kind,
     pub(crate) make: fn(&City) -> Plan,
 }
 
 const fn worst(name: &'static str, make: fn(&City) -> Plan) -> Worst {
-    Worst {
-        name,
-        spins: false,
-        make,
-    }
+    let kind = Kind::Plain;
+    Worst { name, kind, make }
 }
 
 const fn spinning(name: &'static str, make: fn(&City) -> Plan) -> Worst {
-    Worst {
-        name,
-        spins: true,
-        make,
-    }
+    let kind = Kind::Spins;
+    Worst { name, kind, make }
 }
 
 pub(crate) const WORST: &[Worst] = &[
@@ -149,6 +153,11 @@ pub(crate) const WORST: &[Worst] = &[
     }),
     worst("all at once, on 16 headers", |city| everything(city, &towers(city))),
     worst("all at once, on 16 leaves", |city| everything(city, &trees(city))),
+    Worst {
+        name: "all at once, above its ceiling",
+        kind: Kind::AboveItsCeiling,
+        make: |city| everything(city, &towers(city)),
+    },
 ];
 
 type At = (AnchorId, u32);
