@@ -32,7 +32,8 @@ library Cohort {
             let node := end
             mstore8(node, 1)
             let sides := add(node, 1)
-            for {} depth { depth := sub(depth, 1) } {
+            // Levels of several values; what is left of one value climbs alone below.
+            for {} and(gt(depth, 0), gt(sub(end, pairs), 64)) { depth := sub(depth, 1) } {
                 let to := pairs
                 for { let from := pairs } lt(from, end) {} {
                     let index := mload(from)
@@ -58,7 +59,17 @@ library Cohort {
                 }
                 end := to
             }
+            let index := mload(pairs)
             value := mload(add(pairs, 32))
+            for {} depth { depth := sub(depth, 1) } {
+                let other := calldataload(next)
+                next := add(next, 32)
+                let side := shl(5, and(index, 1))
+                mstore(add(sides, side), value)
+                mstore(add(sides, xor(side, 32)), other)
+                value := mul(keccak256(node, 65), iszero(iszero(or(value, other))))
+                index := shr(1, index)
+            }
         }
     }
 }
