@@ -6,6 +6,7 @@
 mod calls;
 mod choices;
 mod effects;
+mod expected;
 mod features;
 mod lies;
 mod rules;
