@@ -66,8 +66,8 @@ contract TrapsTest is CohortTrials {
         vm.roll(block.number + WINDOW + 1);
         uint256 before = gasleft();
         bridge.claim(p.preimage, 0, d.withdrawals[0], "");
-        // Its own memory costs it 27,648.
-        assertLt(before - gasleft(), 27_648 + 60_000);
+        // Its own memory costs it 27,648; whoever copied that would pay as much again.
+        assertLt(before - gasleft(), 27_648 + 25_000);
         assertEq(mallory.balance, MIN_LOCK / 2 + 1 ether);
     }
 
