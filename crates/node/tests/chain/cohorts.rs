@@ -265,3 +265,42 @@ async fn a_reorganisation_takes_a_cohort_step_and_leaves_the_cohort() {
     assert_eq!(scene.balances(&follower), [ETHER - ETHER / 8, ETHER + ETHER / 8]);
     world.assert_same(&follower).await;
 }
+
+/// The model does not know gas: where an intent committed too little, an honest proposer would be convicted.
+#[tokio::test]
+async fn half_the_gas_of_intents_suffices_for_the_widest_calls() {
+    let halve = |batch: &mut nthroot_protocol::Batch| {
+        for step in &mut batch.steps {
+            let mut body = Body::of(step).unwrap();
+            body.calls.iter_mut().for_each(|call| call.gas /= 2);
+            step.body = body.encode().into();
+        }
+    };
+    let scene = Scene::new().await;
+    let Scene { world, paula, .. } = &scene;
+    let more: Vec<u32> = (10..25).collect();
+    let leaves = vec![leaf_for(paula.key(), ETHER / 100); more.len()];
+    let header = scene.header(1, &leaves, &more);
+    let opened = world.post(paula, 2, &[header], halve).await.unwrap();
+    let ids: Vec<FragmentId> = more.iter().map(|leaf| scene.cohort.leaf(*leaf).unwrap()).collect();
+    let step = |nonce, payees: &[FragmentId]| {
+        let ops: Vec<_> = payees.iter().map(|id| pay_to(*id, 1)).collect();
+        let payer = member(paula, ids[0], nonce, &ops);
+        let others = ids[1..].iter().map(|id| member(paula, *id, nonce, &[]));
+        world.plan(&std::iter::once(payer).chain(others).collect::<Vec<_>>())
+    };
+    let plans = [step(0, &ids[14..]), step(1, &ids[1..])];
+    let paid = world.post(paula, 3, &plans, halve).await.unwrap();
+
+    let follower = world.follower().await;
+    world.assert_same(&follower).await;
+    let watcher = Watcher::new(scene.alice.sender.clone());
+    for (batch, step) in [(opened.id, 0), (paid.id, 0), (paid.id, 1)] {
+        let challenge = nthroot_node::watcher::challenge(follower.ledger(), batch, step).unwrap();
+        let verdict = watcher.simulate(world.deployment.bridge, &challenge).await;
+        assert!(
+            matches!(verdict, Err(Error::VerdictDiffers { .. })),
+            "step {step} of {batch}: {verdict:?}"
+        );
+    }
+}
