@@ -14,6 +14,7 @@ contract BridgeInvariants is Test {
     using Random for Random.Rng;
 
     Handler private handler;
+    mapping(bytes32 action => bool) private happened;
 
     function setUp() public {
         handler = new Handler();
@@ -74,7 +75,7 @@ contract BridgeInvariants is Test {
         handler.assertFrozenWhileThereAreFaults();
     }
 
-    /// @dev No invariant is kept by nothing happening: in one fixed history each action does what it is for, and each refusal occurs.
+    /// @dev No invariant is kept by nothing happening: in a few fixed histories each action does what it is for, and each refusal occurs.
     function test_EachActionHappens() public {
         bytes32[35] memory actions = [
             bytes32("deposit"),
@@ -114,7 +115,26 @@ contract BridgeInvariants is Test {
             "wait"
         ];
         Random.Rng memory rng = Random.Rng(1);
-        for (uint256 i = 0; i < 600; i++) {
+        uint256 missing = actions.length;
+        for (uint256 history = 0; missing != 0 && history < 16; history++) {
+            if (history != 0) {
+                handler = new Handler();
+                handler.setUp();
+            }
+            _history(rng);
+            for (uint256 i = 0; i < actions.length; i++) {
+                if (happened[actions[i]] || handler.done(actions[i]) == 0) continue;
+                happened[actions[i]] = true;
+                missing--;
+            }
+        }
+        for (uint256 i = 0; i < actions.length; i++) {
+            assertTrue(happened[actions[i]], string(abi.encodePacked(actions[i])));
+        }
+    }
+
+    function _history(Random.Rng memory rng) private {
+        for (uint256 i = 0; i < 400; i++) {
             _act(rng.below(30), rng.next(), rng.next());
             if (i % 10 != 0) continue;
             handler.assertSolvent();
@@ -123,14 +143,11 @@ contract BridgeInvariants is Test {
             handler.assertFates();
             handler.assertFrozenWhileThereAreFaults();
         }
-        for (uint256 i = 0; i < actions.length; i++) {
-            assertGt(handler.done(actions[i]), 0, string(abi.encodePacked(actions[i])));
-        }
     }
 
     function _act(uint256 action, uint256 x, uint256 y) private {
         if (action < 6) handler.submit(x, y % 3 == 0);
-        else if (action < 9) handler.wait(1 + y % (x % 4 == 0 ? 24 : 3));
+        else if (action < 9) handler.wait(1 + y % (x % 2 == 0 ? 24 : 3));
         else if (action < 11) handler.claim(x, y);
         else if (action < 13) handler.assign(x, y, x / 3, x % 2 == 0, uint64(y));
         else if (action < 15) handler.challengeLie(x, y % 2 == 0);
@@ -144,7 +161,7 @@ contract BridgeInvariants is Test {
         else if (action == 22) handler.challengeLate(x);
         else if (action == 23) handler.condemn(x);
         else if (action == 24) handler.condemnWrongly(x, y);
-        else if (action == 25) handler.unwind(x);
+        else if (action == 25 && y % 2 == 0) handler.unwind(x);
         else if (action == 26) handler.unwindWrongly(x);
         else if (action == 27) handler.withdrawBond(x, y);
         else if (action == 28) y % 2 == 0 ? handler.register(x) : handler.fundBond(x, uint64(y));

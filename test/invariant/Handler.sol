@@ -610,7 +610,9 @@ contract Handler is World {
         uint256 target = block.number + bound(blocks, 1, WINDOW + 4);
         for (uint256 i = 0; i < batches.length; i++) {
             Batch storage batch = batches[i];
-            if (batch.lie && batch.fate == Status.Live && target > batch.posted + WINDOW) _convict(batch, true);
+            if (batch.lie && batch.fate == Status.Live && target > batch.posted + WINDOW) {
+                _convict(batch, blocks % 2 == 0);
+            }
         }
         vm.roll(target);
         _did("wait");
