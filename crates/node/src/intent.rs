@@ -12,7 +12,7 @@ use nthroot_protocol::{AccountOp, AssetId, Authorisation, Call, Domain, Effect, 
 /// Gas that the Account rule gets for a call: a multiple of what its longest use in practice takes. What it does not use
 /// costs nobody anything but room under the proof ceiling.
 const GAS: u32 = 40_000;
-/// Gas for each operation beside.
+/// Gas for each operation beside, and for each asset that goes to what it opens.
 const GAS_OP: u32 = 8_000;
 
 /// One who takes part in a call of the Account rule.
@@ -136,7 +136,7 @@ fn account_call(terms: &Terms, parties: &[Party<'_>]) -> Call {
     let ops = || parties.iter().flat_map(|party| &party.ops);
     Call {
         rule: 0,
-        gas: ops().fold(GAS, |gas, _| gas.saturating_add(GAS_OP)),
+        gas: ops().map(gas).fold(GAS, u32::saturating_add),
         max_effects: u16::try_from(ops().map(effects_length).sum::<usize>()).unwrap_or(u16::MAX),
         fragments: (0..parties.len()).map(position).collect(),
         authorisations: signed
@@ -144,6 +144,15 @@ fn account_call(terms: &Terms, parties: &[Party<'_>]) -> Call {
             .collect(),
         extra: Bytes::new(),
     }
+}
+
+/// Gas for an operation.
+fn gas(op: &AccountOp) -> u32 {
+    let moves = match op {
+        AccountOp::Open { assets, .. } | AccountOp::OpenLeaf { assets, .. } => assets.len(),
+        _ => 0,
+    };
+    GAS_OP.saturating_mul(u32::try_from(1 + moves).unwrap_or(u32::MAX))
 }
 
 /// Bytes of the effects that the Account rule returns for an operation.

@@ -289,13 +289,24 @@ async fn half_the_gas_of_intents_suffices_for_the_widest_calls() {
         let others = ids[1..].iter().map(|id| member(paula, *id, nonce, &[]));
         world.plan(&std::iter::once(payer).chain(others).collect::<Vec<_>>())
     };
-    let plans = [step(0, &ids[14..]), step(1, &ids[1..])];
+    let open = AccountOp::Open {
+        depth: 0,
+        kind: 1,
+        controller: paula.address(),
+        assets: vec![(AssetId::ETH, 1); 60],
+    };
+    let single = world.deposit(paula, ETHER).await;
+    let plans = [
+        world.plan(&[party(paula, single, 0, &[open])]),
+        step(0, &ids[14..]),
+        step(1, &ids[1..]),
+    ];
     let paid = world.post(paula, 3, &plans, halve).await.unwrap();
 
     let follower = world.follower().await;
     world.assert_same(&follower).await;
     let watcher = Watcher::new(scene.alice.sender.clone());
-    for (batch, step) in [(opened.id, 0), (paid.id, 0), (paid.id, 1)] {
+    for (batch, step) in [(paid.id, 0), (paid.id, 1), (paid.id, 2), (opened.id, 0)] {
         let challenge = nthroot_node::watcher::challenge(follower.ledger(), batch, step).unwrap();
         let verdict = watcher.simulate(world.deployment.bridge, &challenge).await;
         assert!(
