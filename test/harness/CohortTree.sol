@@ -56,31 +56,34 @@ library CohortTree {
     }
 
     /// @dev What the multiproof of these leaves, in ascending order, takes.
-    function siblings(uint8 depth, uint24[] memory leaves, Node[] memory nodes)
-        internal
+    function siblings(uint8 depth, uint24[] memory leaves, Node[] memory nodes) internal pure returns (bytes memory) {
+        return _siblings(nodes, leaves, depth, 0);
+    }
+
+    /// @dev What the `index`th subtree of a level takes: its halves', then that of the half without leaves.
+    function _siblings(Node[] memory nodes, uint24[] memory leaves, uint256 level, uint256 index)
+        private
         pure
-        returns (bytes memory out)
+        returns (bytes memory)
     {
-        uint256 count = leaves.length;
-        uint256[] memory path = new uint256[](count);
-        for (uint256 i = 0; i < count; i++) {
-            path[i] = leaves[i];
+        if (level == 0) return "";
+        bool left = _contains(leaves, level - 1, 2 * index);
+        bool right = _contains(leaves, level - 1, 2 * index + 1);
+        if (left && right) {
+            return bytes.concat(
+                _siblings(nodes, leaves, level - 1, 2 * index), _siblings(nodes, leaves, level - 1, 2 * index + 1)
+            );
         }
-        bytes32[] memory list = new bytes32[](depth * count);
-        uint256 taken = 0;
-        for (uint256 level = 0; level < depth; level++) {
-            uint256 parents = 0;
-            for (uint256 i = 0; i < count; i++) {
-                if (i + 1 < count && path[i] % 2 == 0 && path[i + 1] == path[i] + 1) i++;
-                else list[taken++] = valueOf(nodes, level, path[i] % 2 == 0 ? path[i] + 1 : path[i] - 1);
-                path[parents++] = path[i] / 2;
-            }
-            count = parents;
+        uint256 half = left ? 2 * index : 2 * index + 1;
+        uint256 other = left ? 2 * index + 1 : 2 * index;
+        return bytes.concat(_siblings(nodes, leaves, level - 1, half), valueOf(nodes, level - 1, other));
+    }
+
+    function _contains(uint24[] memory leaves, uint256 level, uint256 index) private pure returns (bool) {
+        for (uint256 i = 0; i < leaves.length; i++) {
+            if (leaves[i] >> level == index) return true;
         }
-        assembly ("memory-safe") {
-            mstore(list, taken)
-        }
-        return abi.encodePacked(list);
+        return false;
     }
 
     /// @dev Top of a tree that is given in full, its number of leaves a power of two.

@@ -33,24 +33,30 @@ pub const fn has_leaf(depth: u8, leaf: u32) -> bool {
     depth >= 32 || leaf >> depth == 0
 }
 
-/// One level of a multiproof: the values above `level`, whose indices strictly increase. `sibling` is asked for the value at
-/// each index that a value lacks as its neighbour, from left to right.
-fn raise(level: &[(u32, B256)], mut sibling: impl FnMut(u32) -> Option<B256>) -> Option<Vec<(u32, B256)>> {
-    let mut above = Vec::with_capacity(level.len());
-    let mut rest = level;
-    while let [(index, value), after @ ..] = rest {
-        rest = after;
-        let (left, right) = match after {
-            [(next, right), after @ ..] if *next == index ^ 1 => {
-                rest = after;
-                (*value, *right)
-            }
-            _ if index & 1 == 0 => (*value, sibling(index ^ 1)?),
-            _ => (sibling(index ^ 1)?, *value),
-        };
-        above.push((index >> 1, node(left, right)));
-    }
-    Some(above)
+/// Splits leaves of a subtree of this height, which is not 0, into those of its halves.
+fn halves<T>(height: u8, leaves: &[T], index: impl Fn(&T) -> u32) -> (&[T], &[T]) {
+    leaves.split_at(leaves.partition_point(|leaf| index(leaf) >> (height - 1) & 1 == 0))
+}
+
+/// The value of a subtree that contains these leaves, at least one.
+fn fold(height: u8, leaves: &[(u32, B256)], siblings: &mut impl Iterator<Item = B256>) -> Option<B256> {
+    let Some(below) = height.checked_sub(1) else {
+        return Some(leaves.first()?.1);
+    };
+    Some(match halves(height, leaves, |(index, _)| *index) {
+        (left, []) => {
+            let value = fold(below, left, siblings)?;
+            node(value, siblings.next()?)
+        }
+        ([], right) => {
+            let value = fold(below, right, siblings)?;
+            node(siblings.next()?, value)
+        }
+        (left, right) => {
+            let value = fold(below, left, siblings)?;
+            node(value, fold(below, right, siblings)?)
+        }
+    })
 }
 
 /// The top of a tree from some of its leaves' values and the siblings of their multiproof. None unless there is a leaf, the
@@ -60,11 +66,9 @@ pub fn top(depth: u8, leaves: &[(u32, B256)], siblings: &[B256]) -> Option<B256>
     if !increasing || !has_leaf(depth, leaves.last()?.0) {
         return None;
     }
-    let (mut level, mut siblings) = (leaves.to_vec(), siblings.iter().copied());
-    for _ in 0..depth {
-        level = raise(&level, |_| siblings.next())?;
-    }
-    siblings.next().is_none().then_some(level[0].1)
+    let mut siblings = siblings.iter().copied();
+    let top = fold(depth, leaves, &mut siblings)?;
+    siblings.next().is_none().then_some(top)
 }
 
 /// How many siblings the multiproof of these leaves takes. They strictly increase.
@@ -127,18 +131,26 @@ impl Cohort {
 
     /// The siblings in the multiproof of these leaves, which strictly increase.
     pub fn siblings(&self, leaves: impl IntoIterator<Item = u32>) -> Vec<B256> {
-        let mut indices: Vec<u32> = leaves.into_iter().collect();
+        let leaves: Vec<u32> = leaves.into_iter().collect();
         let mut siblings = Vec::new();
-        for level in 0..self.depth {
-            let neighbours = indices.iter().map(|index| index ^ 1);
-            let lacking = neighbours.filter(|neighbour| indices.binary_search(neighbour).is_err());
-            siblings.extend(lacking.map(|neighbour| self.value(level, neighbour)));
-            for index in &mut indices {
-                *index >>= 1;
-            }
-            indices.dedup();
+        if !leaves.is_empty() {
+            self.collect(self.depth, &leaves, &mut siblings);
         }
         siblings
+    }
+
+    /// Appends what a subtree of this height that contains these leaves takes.
+    fn collect(&self, height: u8, leaves: &[u32], siblings: &mut Vec<B256>) {
+        let Some(below) = height.checked_sub(1) else { return };
+        let (left, right) = halves(height, leaves, |leaf| *leaf);
+        for half in [left, right] {
+            if !half.is_empty() {
+                self.collect(below, half, siblings);
+            }
+        }
+        if left.is_empty() || right.is_empty() {
+            siblings.push(self.value(below, leaves[0] >> below ^ 1));
+        }
     }
 
     fn value(&self, level: u8, index: u32) -> B256 {

@@ -71,7 +71,9 @@ impl ProofGasTable {
         let bytes = length(step.encoded_length()).saturating_add(passed);
         let fragments = length(step.touches() + body.further_leaves());
         // How deep an opened anchor becomes, only the evaluation knows.
-        let nodes = proofs.siblings.saturating_add(usize::from(MAX_DEPTH) * step.opened.len());
+        let nodes = proofs
+            .siblings
+            .saturating_add(usize::from(MAX_DEPTH) * step.opened.len());
         let mut sum = self
             .eval_base
             .saturating_add(self.eval_byte.saturating_mul(bytes))

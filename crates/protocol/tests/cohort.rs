@@ -84,13 +84,14 @@ proptest! {
         for (leaf, value) in &values {
             cohort.set(*leaf, *value);
         }
-        // The sibling of each node above a named leaf, unless it is above one itself; level by level, from left to right.
-        let mut expected = Vec::new();
+        // The sibling of each node above a named leaf, unless it is above one itself; as soon as the last leaf below the node was seen.
+        let mut expected = BTreeMap::new();
         for (level, nodes) in levels(depth, &values).iter().take(depth.into()).enumerate() {
-            let above: BTreeSet<u32> = named.iter().map(|leaf| leaf >> level).collect();
-            let siblings = above.iter().map(|node| node ^ 1).filter(|sibling| !above.contains(sibling));
-            expected.extend(siblings.map(|sibling| nodes[sibling as usize]));
+            let last: BTreeMap<u32, u32> = named.iter().map(|leaf| (leaf >> level, *leaf)).collect();
+            let lacking = last.iter().filter(|(node, _)| !last.contains_key(&(*node ^ 1)));
+            expected.extend(lacking.map(|(node, leaf)| ((*leaf, level), nodes[(node ^ 1) as usize])));
         }
+        let expected: Vec<B256> = expected.into_values().collect();
         let siblings = cohort.siblings(named.iter().copied());
         prop_assert_eq!(&siblings, &expected);
         prop_assert_eq!(sibling_count(depth, named.iter().copied()), siblings.len());
