@@ -243,7 +243,8 @@ impl Scene {
             }
             step.withdrawals = outcome.withdrawals;
         }
-        if c.mistake(12) {
+        // The one lie that even a careful step may be: all of it is evaluated.
+        if c.once_in(16) {
             lies::outcome(c, &mut step);
         }
         step

@@ -57,7 +57,7 @@ const fn proof(
 const PROOFS: [Proof; 6] = [
     proof(("transfer", 2), Place::House, (130_000, 150_000), 3_072),
     proof(("swap of 4 tokens", 4), Place::House, (185_000, 200_000), 3_072),
-    proof(("transfer in a cohort", 2), Place::Scattered, (195_000, 150_000), 6_144),
+    proof(("transfer in a cohort", 2), Place::Scattered, (180_000, 150_000), 6_144),
     proof(
         ("swap of 4 tokens in a cohort", 4),
         Place::Scattered,
