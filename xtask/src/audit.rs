@@ -11,7 +11,7 @@ use eyre::{OptionExt, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    artifacts, build_contracts,
+    artifacts,
     tally::{Tally, counted},
     tools::{anvil, cargo, forge, output, root, setup},
 };
@@ -132,7 +132,7 @@ fn run(part: Part, options: &Options) -> Result<Outcome> {
 }
 
 fn compare_artifacts() -> Result<Outcome> {
-    build_contracts()?;
+    build()?;
     let mut tally = artifacts::check_sizes()?;
     tally += artifacts::check_committed()?;
     Ok(Outcome::Ran(tally, format!("{tally}")))
@@ -169,7 +169,7 @@ fn deep_forge(effort: u64) -> Result<Outcome> {
         Ok::<_, eyre::Report>((runs * effort / 100).max(1))
     };
     let (fuzz, invariant) = (scaled("fuzz")?, scaled("invariant")?);
-    build_contracts()?;
+    build()?;
     let mut test = forge()?;
     test.arg("test")
         .env(PROFILE.0, PROFILE.1)
@@ -197,6 +197,13 @@ fn differential(effort: u64) -> Result<Outcome> {
         tally,
         format!("{tally}; {cases} steps, {histories} histories"),
     ))
+}
+
+/// As `cargo xtask build` does it for the contracts; stdout is for the results.
+fn build() -> Result<()> {
+    let built = follow(forge()?.args(["build", "contracts", "--deny", "warnings"]))?;
+    ensure!(built.failed == 0, "the contracts do not compile");
+    Ok(())
 }
 
 /// Runs a command, passes what it prints on to stderr, and counts the results in it.
