@@ -166,7 +166,8 @@ async fn a_conviction_stands_although_others_built_on_the_lie_and_all_of_it_is_r
         } => (*id != lie.id).then_some(*fee),
         _ => None,
     });
-    let fee = U256::from(113_000_u64) * U256::from(50_000_000_000_u64);
+    let gwei = U256::from(1_000_000_000_u64);
+    let fee = U256::from(follower.ledger().params().orphan_fee(1)) * gwei;
     assert_eq!(fees.collect::<Vec<_>>(), [fee; 2]);
     assert_eq!(rolled.len(), 5, "two condemned, three unwound: {rolled:?}");
     assert_eq!(rolled.last(), Some(&Rollback::Unwind(lie.id)), "the lie goes last");
