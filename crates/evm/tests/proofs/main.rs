@@ -61,19 +61,19 @@ const PROOFS: [Proof; 6] = [
     proof(
         ("swap of 4 tokens in a cohort", 4),
         Place::Scattered,
-        (290_000, 270_000),
+        (270_000, 270_000),
         6_144,
     ),
     proof(
         ("transfer to a neighbour", 2),
         Place::Neighbours,
-        (195_000, 150_000),
+        (151_000, 150_000),
         6_144,
     ),
     proof(
         ("swap among neighbours", 4),
         Place::Neighbours,
-        (290_000, 270_000),
+        (205_000, 270_000),
         6_144,
     ),
 ];
