@@ -30,7 +30,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev Unwinding one anchor under the dearer of the known gas schedules, rounded up (test/gas).
     uint256 private constant UNWIND_GAS = 13_000;
     /// @dev What whoever unwinds an orphan is paid for beside its anchors: the transaction, its calldata, condemning it before.
-    uint256 private constant ORPHAN_GAS = 100_000;
+    uint256 private constant ORPHAN_GAS = 250_000;
     /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence, of below 92,000
     /// bytes (16 states of 3,673, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
     uint256 private constant OVERSIZE_PROOF_GAS = 6_100_000;
@@ -206,8 +206,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             _global = _global.addFault(id);
         }
         uint256 slashed = _slash(preimage, word.relativeBlock());
-        emit Convicted(BatchId.unwrap(id), proposer, msg.sender, slashed);
-        if (last) emit Unwound(BatchId.unwrap(id));
+        emit Convicted(BatchId.unwrap(id), proposer, msg.sender, slashed, last);
         _reward(slashed / 2);
     }
 

@@ -44,7 +44,7 @@ interface IBridge is IEvidenceErrors {
     /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.
     event StepsSkipped(uint40 indexed id, bytes skipped);
     /// @notice A step of the batch was disproved. `slashed` (wei) left the bond; half of it is burnt, half is the challenger's.
-    event Convicted(uint40 indexed id, address indexed proposer, address challenger, uint256 slashed);
+    event Convicted(uint40 indexed id, address indexed proposer, address challenger, uint256 slashed, bool unwound);
     /// @notice The batch builds on a faulty or condemned one.
     event Condemned(uint40 indexed id, uint40 indexed parent);
     /// @notice The batch's anchors are as they were before it.

@@ -9,7 +9,7 @@ import {ISignatureTransfer} from "./ISignatureTransfer.sol";
 /// @notice Holds nothing between calls and has no owner. A token that takes a fee on transfer takes it twice: on the way to the
 /// router, and from there to the bridge; what arrives is deposited.
 ///
-/// Warning: the router deposits its whole balance of the token. What is sent to it by mistake is the next depositor's.
+/// Warning: what is sent to the router by mistake is lost.
 interface IDepositRouter {
     /// @notice Where it deposits.
     function BRIDGE() external view returns (IBridge);

@@ -40,8 +40,9 @@ contract DepositRouter is IDepositRouter, ReentrancyGuardTransient {
         if (token.code.length == 0) revert IBridge.TokenWithoutCode(token);
         // Whoever saw it in the mempool may have used it first. If there is no allowance the transfer says so.
         try IERC20Permit(token).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        uint256 before = IERC20(token).balanceOf(address(this));
         IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        return _deposit(token, key);
+        return _deposit(token, before, key);
     }
 
     /// @inheritdoc IDepositRouter
@@ -51,6 +52,7 @@ contract DepositRouter is IDepositRouter, ReentrancyGuardTransient {
         bytes21 key,
         bytes calldata signature
     ) external nonReentrant returns (BatchId id) {
+        uint256 before = IERC20(permit.permitted.token).balanceOf(address(this));
         PERMIT2.permitWitnessTransferFrom(
             permit,
             ISignatureTransfer.SignatureTransferDetails(address(this), permit.permitted.amount),
@@ -59,12 +61,13 @@ contract DepositRouter is IDepositRouter, ReentrancyGuardTransient {
             WITNESS_TYPE,
             signature
         );
-        return _deposit(permit.permitted.token, key);
+        return _deposit(permit.permitted.token, before, key);
     }
 
-    /// @dev All there is of the token, so that nothing stays behind; the bridge takes exactly what is approved.
-    function _deposit(address token, bytes21 key) private returns (BatchId id) {
-        uint256 amount = IERC20(token).balanceOf(address(this));
+    /// @dev What has arrived, and no more: what somebody else sent here could exceed the bridge's cap. The bridge takes exactly what is
+    /// approved.
+    function _deposit(address token, uint256 before, bytes21 key) private returns (BatchId id) {
+        uint256 amount = IERC20(token).balanceOf(address(this)) - before;
         IERC20(token).forceApprove(address(BRIDGE), amount);
         return BRIDGE.depositToken(token, amount, key);
     }

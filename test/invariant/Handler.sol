@@ -446,7 +446,7 @@ contract Handler is World {
         uint256 fee;
         if (batch.fate == Status.Condemned) {
             // Rounded down to gwei, or what there is.
-            fee = (100_000 + 13_000 * p.walked.entriesWritten) * INSURED_GAS_PRICE / GWEI * GWEI;
+            fee = (250_000 + 13_000 * p.walked.entriesWritten) * INSURED_GAS_PRICE / GWEI * GWEI;
             (uint256 balance,) = bridge.bondOf(batch.proposer);
             if (fee > balance) fee = balance;
         }

@@ -115,7 +115,7 @@ contract BridgeBondTest is Scenario {
         uint256 before = challenger.balance;
         (Posted memory p, bytes memory proof) = _lie();
         vm.expectEmit(address(bridge));
-        emit IBridge.Convicted(p.id, proposer, challenger, _lock());
+        emit IBridge.Convicted(p.id, proposer, challenger, _lock(), true);
         challenge(proof, p.walked.entries);
         assertEq(challenger.balance, before + _lock() / 2);
         assertEq(address(bridge).balance, pool - _lock() / 2, "the other half stays");

@@ -25,9 +25,7 @@ contract BridgeChallengeTest is Scenario {
         challenge(evidence(p, 0, preStates(honest)), p.walked.entries);
         assertStatus(p, Status.Live);
         vm.expectEmit(address(bridge));
-        emit IBridge.Convicted(p.id, proposer, challenger, bridge.lockOf(CEILING, 3));
-        vm.expectEmit(address(bridge));
-        emit IBridge.Unwound(p.id);
+        emit IBridge.Convicted(p.id, proposer, challenger, bridge.lockOf(CEILING, 3), true);
         challenge(evidence(p, 1, preStates(lying)), p.walked.entries);
         assertStatus(p, Status.Unwound);
     }

@@ -22,7 +22,7 @@ interface IActor {
 /// @notice Whoever unwinds an orphan is paid by the one who built on a lie (docs/spec.md, section 9).
 contract OrphanFeeTest is Scenario {
     /// @dev Of an orphan that wrote two anchors.
-    uint256 private constant FEE = (100_000 + 2 * 13_000) * INSURED_GAS_PRICE;
+    uint256 private constant FEE = (250_000 + 2 * 13_000) * INSURED_GAS_PRICE;
     uint256 private constant STAKE = 5 ether;
 
     address private builder = makeAddr("builder");

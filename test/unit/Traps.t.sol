@@ -330,4 +330,21 @@ contract TrapsTest is CohortTrials {
         vm.prank(proposer, proposer);
         bridge.submit(batch);
     }
+
+    /// If the logs were the same, no follower could tell a set of faults that has forgotten one from one that never knew it.
+    function test_TheLogsTellAFaultThatEnteredTheSetFromOneThatDidNot() public {
+        Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+        Posted memory p = post(steps(step(lying)));
+        bytes memory proof = evidence(p, 0, preStates(lying));
+        uint256 snapshot = vm.snapshotState();
+        vm.recordLogs();
+        challenge(proof, p.walked.entries);
+        bytes32 atOnce = keccak256(abi.encode(vm.getRecordedLogs()));
+        vm.revertToState(snapshot);
+        vm.recordLogs();
+        challenge(proof, "");
+        bridge.unwind(p.preimage, p.walked.entries);
+        assertStatus(p, Status.Unwound);
+        assertTrue(keccak256(abi.encode(vm.getRecordedLogs())) != atOnce);
+    }
 }

@@ -11,7 +11,7 @@ pub const GWEI: u64 = 1_000_000_000;
 const ENTRY_GAS: u64 = 13_000;
 
 /// Gas that unwinding is reckoned at beside its entries (section 9).
-const UNWIND_GAS: u64 = 100_000;
+const UNWIND_GAS: u64 = 250_000;
 
 /// Gas of the dearest proof that a ceiling does not bound: that a step exceeds it (section 8).
 const LEAST_LOCK_GAS: u128 = 6_100_000;
@@ -85,7 +85,7 @@ impl Params {
         wei.div_ceil(U256::from(GWEI)).saturating_to()
     }
 
-    /// What whoever unwinds an orphan gets from its proposer's bond, in gwei: `(100,000 + 13,000 · entries written) ·
+    /// What whoever unwinds an orphan gets from its proposer's bond, in gwei: `(250,000 + 13,000 · entries written) ·
     /// INSURED_GAS_PRICE`, rounded down. Beyond 64 bits it saturates; no bond covers it.
     pub fn orphan_fee(&self, entries_written: u16) -> u64 {
         let gas = UNWIND_GAS + ENTRY_GAS * u64::from(entries_written);

@@ -66,7 +66,7 @@ pub enum What {
         id: BatchId,
         /// Wei that left its proposer's bond.
         slashed: U256,
-        /// Whether the same transaction unwound it.
+        /// Whether it was unwound by the same call, so that its fault never entered the fault set.
         unwound: bool,
     },
     /// A batch builds on a faulty or condemned one.
@@ -225,30 +225,16 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
             BridgeEvents::Convicted(event) => What::Convicted {
                 id: batch_id(event.id.to())?,
                 slashed: event.slashed,
-                unwound: false,
+                unwound: event.unwound,
             },
             BridgeEvents::Condemned(event) => What::Condemned {
                 id: batch_id(event.id.to())?,
                 parent: batch_id(event.parent.to())?,
             },
-            BridgeEvents::Unwound(event) => {
-                let id = batch_id(event.id.to())?;
-                // Right behind its conviction, if nothing had been built on it.
-                match inputs.last_mut() {
-                    Some(Input {
-                        transaction: of,
-                        what:
-                            What::Convicted {
-                                id: convicted, unwound, ..
-                            },
-                        ..
-                    }) if *of == transaction && *convicted == id => {
-                        *unwound = true;
-                        continue;
-                    }
-                    _ => What::Unwound { id, fee: U256::ZERO },
-                }
-            }
+            BridgeEvents::Unwound(event) => What::Unwound {
+                id: batch_id(event.id.to())?,
+                fee: U256::ZERO,
+            },
             // It follows the unwinding of an orphan, in the same transaction.
             BridgeEvents::OrphanFeePaid(event) => {
                 let id = batch_id(event.id.to())?;

@@ -214,8 +214,11 @@ impl Watcher {
         let mined = self.sender.send(proof.call(bridge)).await?;
         let convicted: Bridge::Convicted = mined.event(bridge)?;
         info!(batch = %lie.batch, slashed = %convicted.slashed, hash = %mined.hash(), gas = mined.gas(), "convicted");
-        let unwound = mined.event::<Bridge::Unwound>(bridge).is_ok();
-        Ok(Deed::Convicted { lie, mined, unwound })
+        Ok(Deed::Convicted {
+            lie,
+            mined,
+            unwound: convicted.unwound,
+        })
     }
 
     /// What L1 would say to a proof: nothing if it convicts.

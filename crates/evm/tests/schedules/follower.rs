@@ -23,24 +23,9 @@ fn position(position: U256) -> u8 {
 impl World {
     /// Tells it of a transaction.
     pub(crate) fn follow(&mut self, from: Address, calldata: &[u8], receipt: &Receipt) {
-        let mut convicted = None;
         for log in receipt.logs.iter().filter(|log| log.address == self.l1.bridge) {
             let event = BridgeEvents::decode_log(log).expect("an event of the bridge").data;
-            // Right behind its conviction: the batch was unwound at once.
-            let at_once = matches!(&event, BridgeEvents::Unwound(event) if convicted == Some(id(event.id)));
-            if let Some(batch) = convicted.take() {
-                let known = self.followed.on_convicted(batch, at_once);
-                known.expect("a batch that can be convicted");
-            }
-            match event {
-                BridgeEvents::Convicted(event) => convicted = Some(id(event.id)),
-                BridgeEvents::Unwound(_) if at_once => {}
-                event => apply(&mut self.followed, from, calldata, event),
-            }
-        }
-        if let Some(batch) = convicted {
-            let known = self.followed.on_convicted(batch, false);
-            known.expect("a batch that can be convicted");
+            apply(&mut self.followed, from, calldata, event);
         }
     }
 
@@ -106,6 +91,9 @@ fn apply(ledger: &mut Ledger, from: Address, calldata: &[u8], event: BridgeEvent
             let withdrawn = ledger.withdraw_bond(event.proposer, event.amount.to());
             withdrawn.expect("free bond");
         }
-        BridgeEvents::Convicted(_) => unreachable!("taken with what follows it"),
+        BridgeEvents::Convicted(event) => {
+            let known = ledger.on_convicted(id(event.id), event.unwound);
+            known.expect("a batch that can be convicted");
+        }
     }
 }

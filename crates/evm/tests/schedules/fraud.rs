@@ -158,8 +158,7 @@ impl World {
                 );
                 let reward = self.l1.chain.balance(from) - before;
                 assert_eq!(reward, U256::from(conviction.reward), "the reward");
-                let unwound = crate::actions::event::<Bridge::Unwound>(&receipt).is_some();
-                assert_eq!(unwound, conviction.unwound, "unwound at once");
+                assert_eq!(event.unwound, conviction.unwound, "unwound at once");
                 self.custody[0] -= conviction.reward;
                 self.burnt[0] += conviction.slashed - conviction.reward;
                 self.ledger = ledger;
