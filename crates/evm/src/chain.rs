@@ -172,17 +172,26 @@ impl Chain {
     ///
     /// If L1 would not take it into a block, or its constructor fails.
     pub fn create(&mut self, from: Address, initcode: Bytes) -> Result<Address, Rejected> {
+        let receipt = self.created(from, initcode)?;
+        match receipt.created {
+            Some(created) if receipt.success => Ok(created),
+            _ => Err(Rejected(format!("the constructor failed: {}", receipt.output))),
+        }
+    }
+
+    /// What L1 says of a transaction that creates a contract.
+    ///
+    /// # Errors
+    ///
+    /// If L1 would not take it into a block.
+    pub fn created(&mut self, from: Address, initcode: Bytes) -> Result<Receipt, Rejected> {
         // Under EIP-8037 gas for new state comes on top of the cap; before it a limit above the cap is refused.
         let gas = if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
             BLOCK_GAS
         } else {
             TX_GAS_CAP
         };
-        let receipt = self.transact(from, TxKind::Create, U256::ZERO, initcode, gas, true)?;
-        match receipt.created {
-            Some(created) if receipt.success => Ok(created),
-            _ => Err(Rejected(format!("the constructor failed: {}", receipt.output))),
-        }
+        self.transact(from, TxKind::Create, U256::ZERO, initcode, gas, true)
     }
 
     fn transact(

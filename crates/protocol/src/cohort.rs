@@ -35,7 +35,9 @@ pub const fn has_leaf(depth: u8, leaf: u32) -> bool {
 
 /// Splits leaves of a subtree of this height, which is not 0, into those of its halves.
 fn halves<T>(height: u8, leaves: &[T], index: impl Fn(&T) -> u32) -> (&[T], &[T]) {
-    leaves.split_at(leaves.partition_point(|leaf| index(leaf) >> (height - 1) & 1 == 0))
+    // Of no use above 24, but bytes may claim up to 255.
+    let bit = |leaf: &T| index(leaf).checked_shr(u32::from(height) - 1).unwrap_or(0) & 1;
+    leaves.split_at(leaves.partition_point(|leaf| bit(leaf) == 0))
 }
 
 /// The value of a subtree that contains these leaves, at least one.
@@ -149,7 +151,7 @@ impl Cohort {
             }
         }
         if left.is_empty() || right.is_empty() {
-            siblings.push(self.value(below, leaves[0] >> below ^ 1));
+            siblings.push(self.value(below, leaves[0].checked_shr(below.into()).unwrap_or(0) ^ 1));
         }
     }
 

@@ -258,9 +258,10 @@ async fn lie(stage: &mut Stage, mallory: &[AnchorId; 2]) -> Result<()> {
     let wanda = stage.eth_of(Role::Wanda).await?;
     let mined = prove(stage, "proves it: conviction, slashing, roll-back", &proof).await?;
     let convicted: Bridge::Convicted = mined.event(stage.deployment.bridge)?;
-    stage
-        .narrator
-        .check("One transaction convicted the batch and rolled it back", convicted.unwound)?;
+    stage.narrator.check(
+        "One transaction convicted the batch and rolled it back",
+        convicted.unwound,
+    )?;
     let restored = stage.heads(mallory).await?;
     stage
         .narrator

@@ -164,7 +164,7 @@ fn a_cone_is_condemned_downwards_and_unwound_upwards() {
     assert_eq!(ledger.condemn(&pc, &ec, 0, &pb), Ok(c));
 
     // Upwards only. Orphans pay whoever unwinds them, at 1 gwei for a unit of gas.
-    let fee = (100_000 + 2 * 13_000) * GWEI;
+    let fee = (250_000 + 2 * 13_000) * GWEI;
     let unwinding = |batch, proposer, orphan_fee| Unwinding {
         batch,
         proposer,
@@ -215,16 +215,16 @@ fn an_orphan_s_fee_leaves_its_proposer_s_bond() {
     world.ledger.on_condemned(child).unwrap();
     let held = world.ledger.held(Address::ZERO);
     let fee = world.ledger.on_unwound(child).unwrap().orphan_fee;
-    assert_eq!(fee, Some(113_000 * GWEI));
-    assert_eq!(world.ledger.bond(POOR).balance, 10_026_000 - 113_000);
+    assert_eq!(fee, Some(263_000 * GWEI));
+    assert_eq!(world.ledger.bond(POOR).balance, 10_026_000 - 263_000);
     assert_eq!(world.ledger.bond(POOR).total_locked(), 10_026_000, "locks stay");
     assert_eq!(world.ledger.free_bond(POOR), 0);
-    assert_eq!(held - world.ledger.held(Address::ZERO), U256::from(113_000 * GWEI));
+    assert_eq!(held - world.ledger.held(Address::ZERO), U256::from(263_000 * GWEI));
     world.unwind(parent);
 
     // Once its lock is over, the orphan's bond can be used up: by another lie.
     world.advance(2 * WINDOW + 2);
-    world.ledger.withdraw_bond(POOR, (10_026_000 - 113_000) * GWEI).unwrap();
+    world.ledger.withdraw_bond(POOR, (10_026_000 - 263_000) * GWEI).unwrap();
     world.ledger.fund_bond(POOR, lock).unwrap();
     let lie = world.lie(BOB, &[y]);
     world.advance(1);
@@ -259,8 +259,8 @@ fn the_least_lock_pays_every_proof_and_every_orphan_s_fee() {
         };
         assert_eq!(params.check(), Err(too_low));
     }
-    // Rounded down to gwei: 113,000 gas at 50.000000001 gwei.
-    assert_eq!(params.orphan_fee(1), 5_650_000);
+    // Rounded down to gwei: 263,000 gas at 50.000000001 gwei.
+    assert_eq!(params.orphan_fee(1), 13_150_000);
     params.insured_gas_price = u128::MAX;
     assert_eq!(params.orphan_fee(512), u64::MAX);
 }

@@ -215,7 +215,7 @@ impl World {
         ensure!(expected, "{id} was unwound when {:?}", batch.status);
         // For orphans only, and always in full, since their locks are still there.
         let entries = u64::try_from(posted.writes.len()).unwrap();
-        let due = (batch.status == Status::Condemned).then_some(100_000 + 13_000 * entries);
+        let due = (batch.status == Status::Condemned).then_some(250_000 + 13_000 * entries);
         ensure!(
             fee == due.map(|gwei| u128::from(gwei) * u128::from(GWEI)),
             "{id}: fee {fee:?}, due {due:?}"
