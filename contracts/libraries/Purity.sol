@@ -17,38 +17,43 @@ library Purity {
     /// @dev Linear sweep over `runtime`, skipping push data: the same that decides which bytes are jump targets, so every
     /// instruction that can be executed is seen. An instruction's advance comes from a table of 256 bytes in memory; a refused
     /// opcode does not advance, so its neighbours may be looked at in runs of 32 without asking each time.
+    ///
+    /// The table lies at address 0, where an opcode is its own address: 22 gas an instruction instead of 28. What lay there is put
+    /// back. Not marked memory-safe, for the compiler must keep nothing of its own there meanwhile.
     function check(bytes calldata runtime) internal pure {
         uint256 size = runtime.length;
         if (size == 0) revert IRuleRegistry.EmptyRuntime();
         uint256 pos;
-        assembly ("memory-safe") {
-            let table := mload(0x40) // scratch: 256 bytes, then the code, then zeros (STOP, which advances)
+        assembly {
+            let saved := add(mload(0x40), 288) // beyond the table, wherever free memory starts
+            mcopy(saved, 0, 288)
             for { let op := 0 } lt(op, 256) { op := add(op, 1) } {
                 let advance := and(shr(op, ALLOWED), 1)
                 if and(gt(op, 0x5f), lt(op, 0x80)) { advance := sub(op, 0x5e) }
-                mstore8(add(table, op), advance)
+                mstore8(op, advance)
             }
-            let code := add(table, 256)
+            let code := add(saved, 288)
             calldatacopy(code, runtime.offset, size)
             let end := add(code, size)
-            // A run can pass the end by 32 pushes of 33 bytes.
+            // Zeros behind the code: STOP, which advances. A run can pass the end by 32 pushes of 33 bytes.
             calldatacopy(end, calldatasize(), 1088)
             let p := code
             for {} lt(p, end) {} {
                 let start := p
                 for { let i := 0 } lt(i, 4) { i := add(i, 1) } {
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
-                    p := add(p, byte(0, mload(add(table, byte(0, mload(p))))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
+                    p := add(p, byte(0, mload(byte(0, mload(p)))))
                 }
                 if eq(p, start) { break }
             }
             pos := sub(p, code)
+            mcopy(0, saved, 288)
         }
         if (pos < size) revert IRuleRegistry.OpcodeRefused(pos, uint8(runtime[pos]));
     }
