@@ -16,9 +16,12 @@ use crate::{
     tools::{anvil, cargo, forge, output, root, setup},
 };
 
-/// Steps that the differential test compares, and histories that the schedules run: fifty times those of `cargo xtask test`.
+/// Steps that the differential test compares, histories of bridge and ledger, histories of roll-back, and schedules of honest
+/// batches: some hundred times, and for schedules ten times, those of `cargo xtask test`.
 const CASES: u64 = 1_000_000;
 const HISTORIES: u64 = 35_000;
+const ROLLBACKS: u64 = 150_000;
+const SCHEDULES: u64 = 2_500;
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -188,14 +191,19 @@ fn deep_forge(effort: u64) -> Result<Outcome> {
 fn differential(effort: u64) -> Result<Outcome> {
     let cases = (CASES * effort / 100).max(1);
     let histories = (HISTORIES * effort / 100).max(1);
-    let mut test = cargo(["test", "--quiet", "--package", "nthroot-evm", "--no-fail-fast"]);
-    test.env("NTHROOT_CASES", cases.to_string())
+    let rollbacks = (ROLLBACKS * effort / 100).max(1);
+    let schedules = (SCHEDULES * effort / 100).max(1);
+    let mut test = cargo(["test", "--quiet", "--no-fail-fast"]);
+    test.args(["--package", "nthroot-evm", "--package", "nthroot-model"])
+        .env("NTHROOT_CASES", cases.to_string())
         .env("NTHROOT_HISTORIES", histories.to_string())
+        .env("NTHROOT_ROLLBACKS", rollbacks.to_string())
+        .env("NTHROOT_SCHEDULES", schedules.to_string())
         .env("ANVIL", anvil()?);
     let tally = follow(&mut test)?;
     Ok(Outcome::Ran(
         tally,
-        format!("{tally}; {cases} steps, {histories} histories"),
+        format!("{tally}; {cases} steps, {histories} histories, {rollbacks} of roll-back, {schedules} schedules"),
     ))
 }
 

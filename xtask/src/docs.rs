@@ -26,7 +26,7 @@ const TOLERANCE: u64 = 5;
 const SHOWN: [&str; 2] = ["Deposits:", "Measurements:"];
 
 /// Figures of `snapshots/` that have an aim: file, name there, name in the table, aim, all of them gas.
-const SNAPSHOTS: [(&str, &str, &str, u64); 4] = [
+const SNAPSHOTS: [(&str, &str, &str, u64); 11] = [
     (
         "challenger",
         "fraud proof of a transfer, batch of 1,000 steps",
@@ -45,6 +45,48 @@ const SNAPSHOTS: [(&str, &str, &str, u64); 4] = [
         "a loop up to the ceiling",
         "Fraud proof, the dearest that we could construct",
         12_500_000,
+    ),
+    (
+        "worst steps",
+        "a loop to the ceiling, gas Amsterdam",
+        "The same under the schedule planned for Glamsterdam",
+        12_500_000,
+    ),
+    (
+        "proofs",
+        "swap of 4 tokens, gas Osaka",
+        "Fraud proof, four users who swap four tokens, in 1,000 steps",
+        200_000,
+    ),
+    (
+        "proofs",
+        "transfer to a neighbour, gas Osaka",
+        "Fraud proof, two neighbours in a cohort of depth 20",
+        150_000,
+    ),
+    (
+        "proofs",
+        "transfer in a cohort, gas Osaka",
+        "The same, two members far from each other",
+        150_000,
+    ),
+    (
+        "proofs",
+        "swap of 4 tokens in a cohort, gas Osaka",
+        "Fraud proof, the swap by four members far from each other",
+        270_000,
+    ),
+    (
+        "proofs",
+        "registering a rule of 6 KB, beside its deployment, gas Osaka",
+        "Registering a rule of 6 KB, beside its deployment",
+        160_000,
+    ),
+    (
+        "proofs",
+        "registering a rule of 24 KB, beside its deployment, gas Osaka",
+        "Registering a rule of 24 KB, beside its deployment",
+        460_000,
     ),
 ];
 
