@@ -196,10 +196,11 @@ contract FraudVerifier is IFraudVerifier {
                 pairs := mload(0x40)
                 mstore(0x40, add(pairs, shl(6, add(mload(leaves), 2)))) // pairs, and 65 bytes behind them
             }
+            Kernel.Work memory header = fragments[first];
             for (; place < leaves.length; ++place) {
                 Leaf leaf = leaves.pick(place);
                 if (leaf.touch() != touch) break;
-                Kernel.Work memory work = fragments[place];
+                Kernel.Work memory work = place == first ? header : fragments[place];
                 bytes32 value = work.state.hash();
                 uint256 index = leaf.index();
                 assembly ("memory-safe") {
@@ -211,9 +212,9 @@ contract FraudVerifier is IFraudVerifier {
                 if (!work.listed && index != 0) cursor.refused = true;
             }
             // A header need not be listed, unless it is all that its anchor was touched for.
-            if (place == first + 1 && !fragments[first].listed) cursor.refused = true;
+            if (place == first + 1 && !header.listed) cursor.refused = true;
             cursor.place = place;
-            uint256 depth = fragments[first].depth;
+            uint256 depth = header.depth;
             // The other leaves of an opened anchor are empty: zeros, as there are behind the calldata.
             uint256 next;
             (root, next) = Cohort.top(pairs, place - first, depth, opened ? msg.data.length : cursor.nodes);

@@ -234,15 +234,16 @@ library Kernel {
     /// @dev The calldata of the rule.
     function _input(Step memory step, Call memory call_, bytes calldata extra) private pure returns (bytes memory) {
         IRule.Fragment[] memory shown;
+        Party[] memory parties = call_.parties;
         uint256 listed = call_.listed;
         assembly ("memory-safe") {
-            // An array of pointers, which `new` would fill with empty fragments.
+            // An array of pointers, which `new` would fill with empty fragments: shown[i] = parties[i].work.state.shown.
             shown := mload(0x40)
             mstore(0x40, add(shown, shl(5, add(listed, 1))))
             mstore(shown, listed)
-        }
-        for (uint256 i; i < listed; ++i) {
-            shown[i] = call_.parties[i].work.state.shown;
+            for { let i := shl(5, listed) } i { i := sub(i, 32) } {
+                mstore(add(shown, i), mload(mload(mload(mload(add(parties, i))))))
+            }
         }
         return RuleInput.encode(step.clock, step.proposer, shown, call_.authorisations, extra);
     }
