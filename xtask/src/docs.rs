@@ -3,14 +3,18 @@
 //! `docs/demo.json` holds what the demonstration measured. `README.md` shows it, between markers: a table of costs against
 //! their aims, and what the demonstration prints.
 
-use std::{collections::BTreeMap, fs, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Command, Stdio},
+};
 
 use eyre::{Context, OptionExt, Result, ensure, eyre};
 use serde_json::{Value, json};
 
 use crate::{
     tally::Tally,
-    tools::{anvil, cargo, describe, root},
+    tools::{anvil, cargo, describe, forge, root, run},
 };
 
 /// What the demonstration measured when it was last recorded.
@@ -90,8 +94,46 @@ const SNAPSHOTS: [(&str, &str, &str, u64); 11] = [
     ),
 ];
 
-/// Runs the demonstration, and writes its figures to [`FIGURES`] and [`PAGE`].
+/// The forge tests that measure gas: all of them together write or compare all that is theirs in `snapshots/`.
+fn gas_tests() -> Result<Command> {
+    let mut test = forge()?;
+    test.args(["test", "--match-path", "test/gas/*"]);
+    Ok(test)
+}
+
+/// Compares what gas costs with `snapshots/`.
+pub(crate) fn check_gas() -> Result<Tally> {
+    let mut test = gas_tests()?;
+    test.env("FORGE_SNAPSHOT_CHECK", "true")
+        .env("FORGE_SNAPSHOT_EMIT", "false");
+    let same = run(&mut test).is_ok();
+    if !same {
+        println!("gas differs from snapshots/: run `cargo xtask docs` and commit it");
+    }
+    let mut tally = Tally::default();
+    tally.check(same);
+    Ok(tally)
+}
+
+/// Measures gas anew, and writes it to `snapshots/`.
+fn refresh_gas() -> Result<()> {
+    run(&mut gas_tests()?)?;
+    let mut worst = cargo([
+        "test",
+        "--quiet",
+        "--package",
+        "nthroot-evm",
+        "--test",
+        "proofs",
+        "--test",
+        "worst",
+    ]);
+    run(worst.env("NTHROOT_SNAPSHOTS", "1").env("ANVIL", anvil()?))
+}
+
+/// Measures gas, runs the demonstration, and writes what they say to `snapshots/`, [`FIGURES`] and [`PAGE`].
 pub(crate) fn refresh() -> Result<()> {
+    refresh_gas()?;
     let figures = measure()?;
     fs::write(root().join(FIGURES), serde_json::to_string_pretty(&figures)? + "\n")?;
     let path = root().join(PAGE);
@@ -99,7 +141,7 @@ pub(crate) fn refresh() -> Result<()> {
     let page = with_block(&page, "costs", &costs(&figures)?)?;
     let page = with_block(&page, "demo", &format!("```text\n{}\n```", shown(&demo(&[])?)?))?;
     fs::write(path, page)?;
-    println!("wrote {FIGURES} and {PAGE}");
+    println!("wrote snapshots/, {FIGURES} and {PAGE}");
     Ok(())
 }
 

@@ -54,7 +54,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Run the demonstration, on the contracts in abi/, and write what it measured to docs/demo.json and README.md
+    /// Measure again: write gas to snapshots/, run the demonstration, on the contracts in abi/, and write what it measured to
+    /// docs/demo.json and README.md
     Docs {
         /// Write nothing; fail if a figure differs by more than half a per cent from the one in docs/demo.json
         #[arg(long)]
@@ -142,7 +143,10 @@ fn lint() -> Result<()> {
 fn test() -> Result<ExitCode> {
     let mut all = Tally::default();
     all.stage("forge build", || build().map(|()| Tally::default()))?;
-    all.stage("forge test", || tested(forge()?.arg("test")))?;
+    all.stage("forge test", || {
+        tested(forge()?.arg("test").env("FORGE_SNAPSHOT_EMIT", "false"))
+    })?;
+    all.stage("gas snapshots", docs::check_gas)?;
     all.stage("artifacts", artifacts::check_committed)?;
     all.stage("code size", artifacts::check_sizes)?;
     all.stage("cargo test", || {
