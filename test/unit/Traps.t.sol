@@ -16,6 +16,19 @@ interface IMintable {
     function balanceOf(address who) external view returns (uint256);
 }
 
+/// @dev Calls from a number of frames below.
+contract Descent {
+    function call(address target, bytes calldata data, uint256 depth) external returns (bool done) {
+        if (depth == 0) {
+            (done,) = target.call(data);
+        } else {
+            try this.call(target, data, depth - 1) returns (bool below) {
+                done = below;
+            } catch {}
+        }
+    }
+}
+
 /// @notice Mistakes that bridges like this one have made or nearly made, where no other file is the place (docs/properties.md).
 contract TrapsTest is CohortTrials {
     // ---------------------------------------------------------------- lies that could not be proven
@@ -136,6 +149,31 @@ contract TrapsTest is CohortTrials {
         }
         assertGt(least[0], 0);
         assertGt(least[1], least[0], "cold costs more");
+    }
+
+    /// @dev Each frame keeps a 64th of the gas: deep down a challenge has less, and says so or runs out.
+    function test_AtAnyDepthOfCallsTheVerdictIsTheSame() public {
+        Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+        Posted memory p = post(steps(step(lying)));
+        Draft memory honest = solo(c(), "", noAssets(), 0, 0);
+        Posted memory q = post(steps(step(honest)), 1);
+        bytes memory refuted = abi.encodeCall(IBridge.challenge, (evidence(q, 0, preStates(honest)), ""));
+        bytes memory proven = abi.encodeCall(IBridge.challenge, (evidence(p, 0, preStates(lying)), p.walked.entries));
+        Descent descent = new Descent();
+        uint256 convictions = 0;
+        uint256 deepest = 0;
+        for (uint256 depth = 1; depth < 400; depth += 7) {
+            uint256 snapshot = vm.snapshotState();
+            descent.call{gas: 2 ** 24}(address(bridge), refuted, depth);
+            assertStatus(q, Status.Live);
+            bool done = descent.call{gas: 2 ** 24}(address(bridge), proven, depth);
+            assertStatus(p, done ? Status.Unwound : Status.Live);
+            vm.revertToState(snapshot);
+            if (done) (convictions, deepest) = (convictions + 1, depth);
+        }
+        assertEq(deepest, 1 + 7 * (convictions - 1), "convicted down to some depth, and not below");
+        assertGt(deepest, 50);
+        assertLt(deepest, 390);
     }
 
     function _challenge(bytes memory call_, uint256 limit, bool cold) private returns (bool done) {
