@@ -8,8 +8,11 @@ mod snapshot;
 mod stage;
 mod town;
 
-use alloy::{primitives::Bytes, sol_types::SolCall};
-use nthroot_bindings::{Bridge, RuleRegistry};
+use alloy::{
+    primitives::{Bytes, U256},
+    sol_types::SolCall,
+};
+use nthroot_bindings::{Bridge, RuleRegistry, bridge::IBridge};
 use nthroot_evm::{Deployed, Parameters, SpecId};
 use nthroot_protocol::{RepeatedTouch, Root, Step};
 
@@ -89,14 +92,7 @@ fn usual_lies_are_cheap_to_prove() {
             let mut batch = town.ring(proof.place, proof.users);
             let step = &mut batch.steps[0];
             step.fresh.last_mut().expect("touched").root = Root::of(b"wrong");
-            let filler = Step {
-                again: vec![RepeatedTouch {
-                    entry: 0,
-                    root: Root::of(b"again"),
-                }],
-                ..Step::default()
-            };
-            batch.steps.resize(STEPS, filler);
+            batch.steps.resize(STEPS, again());
             batch.seal();
             let (_, id) = town.stage.submit(MALLORY, &batch);
             let call = Bridge::challengeCall {
@@ -121,6 +117,7 @@ fn usual_lies_are_cheap_to_prove() {
             snapshot.put(format!("{name}, bytes of evidence"), length);
         }
         steps_in_a_cohort(&town, schedule, &mut snapshot);
+        claims(&town, schedule, &mut snapshot);
         rules(spec, schedule, &mut snapshot);
     }
     snapshot.check("proofs");
@@ -156,7 +153,45 @@ fn steps_in_a_cohort(town: &Town, schedule: &str, snapshot: &mut Snapshot) {
     );
 }
 
-/// Registering rules in which every byte is an instruction: nothing is dearer to check.
+/// Claiming ether out of a batch of 1,000 steps, to an account that exists, while another withdrawal stays unpaid.
+fn claims(town: &Town, schedule: &str, snapshot: &mut Snapshot) {
+    let mut town = town.clone();
+    let mut batch = town.withdrawals(CHALLENGER);
+    batch.steps.resize(STEPS, again());
+    batch.seal();
+    let (_, id) = town.stage.submit(MALLORY, &batch);
+    town.stage.mine(Parameters::default().window + 1);
+    let claim = town.stage.ledger.claims(id).expect("kept").swap_remove(0);
+    let call = Bridge::claimCall {
+        preimage: town.stage.ledger.preimage(id).expect("kept").encode().into(),
+        position: U256::from(claim.position),
+        withdrawal: IBridge::Withdrawal {
+            recipient: claim.withdrawal.recipient,
+            token: claim.withdrawal.token,
+            amount: claim.withdrawal.amount,
+        },
+        siblings: claim.siblings.concat().into(),
+    };
+    let receipt = town.stage.l1.send(CHALLENGER, &call).expect("sent");
+    assert!(receipt.success, "{}", receipt.output);
+    println!("{schedule:<10} claim of ether out of 1,000 steps: {} gas", receipt.gas);
+    snapshot.put(
+        format!("claim of ether out of 1,000 steps, gas {schedule}"),
+        receipt.gas,
+    );
+}
+
+/// A step that does nothing but name the batch's first anchor again.
+fn again() -> Step {
+    Step {
+        again: vec![RepeatedTouch {
+            entry: 0,
+            root: Root::of(b"again"),
+        }],
+        ..Step::default()
+    }
+}
+
 /// Registering a rule costs what deploying its code in a plain transaction does, and looking at each instruction. For code as the
 /// compiler makes it, the Account rule's over and over; and at its worst, instructions of one byte only.
 fn rules(spec: SpecId, schedule: &str, snapshot: &mut Snapshot) {

@@ -1,6 +1,6 @@
 //! Users who hold a token each, by themselves and in a cohort whose other leaves are taken.
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use k256::ecdsa::SigningKey;
 use nthroot_evm::SpecId;
 use nthroot_model::{
@@ -199,6 +199,36 @@ impl Town {
         // No rule but the Account rule: no table.
         let mut builder = nthroot_model::builder::BatchBuilder::new(&self.stage.ledger, posting);
         builder.step(&StepPlan { fragments, body }).expect("honest");
+        builder.build().expect("complete")
+    }
+
+    /// A batch of one step, in which a new user withdraws ether to an account twice.
+    pub(crate) fn withdrawals(&mut self, recipient: Address) -> Batch {
+        let user = &self.users[0];
+        let anchor = self.stage.deposit(user.key(), ETHER);
+        self.stage.mine(1);
+        let withdraw = AccountOp::Withdraw {
+            recipient,
+            token: Address::ZERO,
+            amount: ETHER / 4,
+        };
+        let payload = AccountOp::encode_payload(&[withdraw.clone(), withdraw]);
+        let message = self.stage.message((anchor, 0), self.stage.l1.account, payload, ETHER);
+        let call = Call {
+            rule: 0,
+            gas: 60_000,
+            max_effects: 2 * 58,
+            fragments: vec![0],
+            authorisations: vec![sign(user, &self.stage.domain(), &message, 0)],
+            extra: Bytes::new(),
+        };
+        let posting = self.stage.posting(MALLORY);
+        let mut builder = nthroot_model::builder::BatchBuilder::new(&self.stage.ledger, posting);
+        let plan = StepPlan {
+            fragments: vec![Name::Anchor(anchor)],
+            body: vec![call].into(),
+        };
+        builder.step(&plan).expect("honest");
         builder.build().expect("complete")
     }
 
