@@ -12,7 +12,8 @@ import {IEvidenceErrors} from "./IEvidenceErrors.sol";
 /// on nobody: anyone with a bond may propose.
 ///
 /// Warning: tokens whose balances change by themselves (rebasing) are not supported: the bridge would owe what it does not
-/// hold, or hold what it owes nobody. Tokens that take a fee on transfer are credited with what arrives.
+/// hold, or hold what it owes nobody. Nor are tokens that charge the sender beside the amount. Tokens that take their fee from the
+/// amount are credited with what arrives.
 interface IBridge is IEvidenceErrors {
     /// @notice What the withdrawal says; the claim's leaf is the hash of the three fields packed.
     struct Withdrawal {
@@ -44,10 +45,11 @@ interface IBridge is IEvidenceErrors {
     /// @notice Some steps of the batch met stale anchors. Bit `i % 8` of byte `i / 8`: step i.
     event StepsSkipped(uint40 indexed id, bytes skipped);
     /// @notice A step of the batch was disproved. `slashed` (wei) left the bond; half of it is burnt, half is the challenger's.
+    /// `unwound`: the batch was unwound by the same call, and its fault never entered the fault set.
     event Convicted(uint40 indexed id, address indexed proposer, address challenger, uint256 slashed, bool unwound);
     /// @notice The batch builds on a faulty or condemned one.
     event Condemned(uint40 indexed id, uint40 indexed parent);
-    /// @notice The batch's anchors are as they were before it.
+    /// @notice The batch's anchors are as they were before it. Not for a batch that `Convicted` says was unwound.
     event Unwound(uint40 indexed id);
     /// @notice A withdrawal was paid.
     event Claimed(
