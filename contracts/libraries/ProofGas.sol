@@ -6,7 +6,7 @@ import {Signatures} from "./Signatures.sol";
 
 /// @notice A bound on what proving a step costs, from sizes that the batch's commitment fixes, at the dearer of the known gas
 /// schedules. A step that exceeds its batch's ceiling is invalid; so no proposer can post a lie too costly to disprove.
-/// Total: neither function reverts, whatever the bytes.
+/// Total: nothing here reverts, whatever the bytes.
 library ProofGas {
     using Calldata for bytes;
 
