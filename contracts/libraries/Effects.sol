@@ -13,6 +13,7 @@ library Effects {
     uint8 internal constant SET_CONTROLLER = 7;
     uint8 internal constant SET_LEASE = 8;
     uint8 internal constant OPEN_LEAF = 9;
+    uint8 internal constant MEANING = 10;
 
     uint8 internal constant KIND_SECP256K1 = 1;
     uint8 internal constant KIND_P256 = 2;
@@ -51,6 +52,12 @@ library Effects {
             mstore(add(place, 3), asset)
             mstore(add(place, 35), shl(128, amount))
         }
+    }
+
+    /// @dev What the controller of the authorisation with this number signed, as EIP-712 structs: the type hash of
+    /// `Authorisation` with the rule's own struct for its first member, and that member's hash. Before all other effects.
+    function meaning(List memory self, uint8 authorisation, bytes32 typeHash, bytes32 structHash) internal pure {
+        _append(self, abi.encodePacked(MEANING, authorisation, typeHash, structHash));
     }
 
     function mint(List memory self, uint8 to, bytes32 tag, uint128 amount) internal pure {
