@@ -15,10 +15,10 @@ use nthroot_protocol::{
 };
 
 use crate::{
-    account::Account,
     call::{self, Progress, StepFragment, Stop},
     invalid::Invalid,
     rule::{Rule, Rules},
+    rules::account::Account,
 };
 
 /// What a step is evaluated against, beside its batch.

@@ -3,7 +3,6 @@
 //! It follows `docs/spec.md` and never the contracts, so that a difference between the two is a finding. Section numbers
 //! in the comments are sections of that page.
 
-pub mod account;
 pub mod anchor;
 pub mod authenticator;
 pub mod bond;
@@ -13,6 +12,7 @@ pub mod kernel;
 pub mod ledger;
 pub mod params;
 pub mod rule;
+pub mod rules;
 pub mod signing;
 pub mod walk;
 

@@ -4,7 +4,6 @@
 //! strict and total: each value has one encoding, and every other input is a typed error, never a panic. Encoding does not
 //! judge: the fields of wire structs are public, so that tests and adversaries can encode what a decoder would refuse.
 
-pub mod account;
 pub mod assignment;
 pub mod batch;
 pub mod body;
@@ -19,6 +18,7 @@ pub mod key;
 pub mod leaves;
 pub mod limits;
 pub mod proof_gas;
+pub mod rules;
 pub mod signature;
 pub mod signing;
 pub mod storage;
@@ -27,7 +27,6 @@ pub mod word;
 
 mod codec;
 
-pub use account::AccountOp;
 pub use assignment::{AssignedClaim, Assignment};
 pub use batch::{Batch, BatchError, BatchHeader, FreshTouch, PlacedStep, RepeatedTouch, Step, Withdrawal};
 pub use body::{Authorisation, Body, BodyError, Call, Outflow};
@@ -41,6 +40,7 @@ pub use global::GlobalWord;
 pub use ids::{AnchorId, AssetId, BatchId, FragmentId, Head, ParseIdError, Root};
 pub use key::{Key, KeyError, Kind};
 pub use leaves::LeafTable;
+pub use rules::account::AccountOp;
 pub use signature::{Assertion, CompactSignature, P256Signature, Signature};
 pub use signing::{Domain, SignedMessage};
 pub use word::{BatchWord, Status};

@@ -2,8 +2,8 @@
 
 use alloy_primitives::Address;
 use nthroot_model::{
-    account::Account,
     rule::{AuthorisationView, Context, FragmentView, Rule, RuleFailure},
+    rules::account::Account,
 };
 use nthroot_protocol::{AccountOp, Effect, FragmentId, Kind};
 

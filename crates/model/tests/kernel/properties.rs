@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use nthroot_model::{
-    account::Account,
     anchor,
     invalid::{CallFault, Invalid},
     kernel::{Failure, Outcome, Verdict},
     rule::{AuthorisationView, Context, Rule},
+    rules::account::Account,
     signing::{self, Signer},
 };
 use nthroot_protocol::{

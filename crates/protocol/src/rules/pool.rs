@@ -1,0 +1,1 @@
+//! The Pool rule (`docs/rules/pool.md`).

@@ -1,0 +1,1 @@
+//! The Swap rule (`docs/rules/swap.md`).
