@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::Address;
 use nthroot_protocol::{
-    AssetId, Authorisation, Call, Domain, Effect, Fragment, FragmentId, Kind, Lease, SignedMessage, Withdrawal,
+    AssetId, Authorisation, Call, Domain, Effect, Fragment, FragmentId, Kind, Lease, Meaning, SignedMessage, Withdrawal,
 };
 
 use crate::{
     effects::Frame,
-    invalid::CallFault,
+    invalid::{CallFault, EffectFault},
     kernel::{Env, Terms},
     rule::{AuthorisationView, Context, FragmentView},
     signing,
@@ -77,8 +77,22 @@ impl<F: Into<CallFault>> From<F> for Stop {
     }
 }
 
+/// What is done about the signatures of calls.
+pub(crate) enum Signatures<'a> {
+    /// They are judged.
+    Judged,
+    /// They are passed over; what they should be of is collected, call by call.
+    Collected(&'a mut Vec<Vec<SignedMessage>>),
+}
+
 /// Runs one call.
-pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) -> Result<(), Stop> {
+pub(crate) fn run(
+    env: &Env,
+    terms: &Terms,
+    call: &Call,
+    step: &mut Progress,
+    signatures: &mut Signatures<'_>,
+) -> Result<(), Stop> {
     let rule = rule_of(env, terms, call)?;
     let mut participants = list(call, &step.fragments)?;
     let before: Vec<Fragment> = participants
@@ -87,13 +101,10 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
         .collect();
 
     check_order(call)?;
-    let domain = Domain {
-        chain_id: terms.chain_id,
-        bridge: env.bridge,
-    };
-    for authorisation in &call.authorisations {
-        authorise(&domain, terms.clock, rule, authorisation, &mut participants)?;
-    }
+    let consents = call.authorisations.iter();
+    let mut messages = consents
+        .map(|authorisation| authorise(terms.clock, rule, authorisation, &mut participants))
+        .collect::<Result<Vec<SignedMessage>, _>>()?;
     for (position, participant) in (0..).zip(&mut participants) {
         let leased = step.leases.get(participant.touch).copied().flatten();
         let leased = leased.is_some_and(|lease| lease.runs(terms.clock) && lease.holder == terms.proposer);
@@ -117,6 +128,18 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
     }
 
     let effects = Effect::decode_list(&returned).map_err(CallFault::Effects)?;
+    let meanings = read_meanings(&effects, &mut messages)?;
+    match signatures {
+        Signatures::Judged => {
+            let domain = Domain {
+                chain_id: terms.chain_id,
+                bridge: env.bridge,
+            };
+            check_signatures(&domain, call, &messages, &participants)?;
+        }
+        Signatures::Collected(all) => all.push(messages),
+    }
+
     let mut frame = Frame {
         rule,
         is_account: rule == env.account_rule,
@@ -124,7 +147,7 @@ pub(crate) fn run(env: &Env, terms: &Terms, call: &Call, step: &mut Progress) ->
         participants,
         step,
     };
-    for (effect, operation) in effects.into_iter().enumerate() {
+    for (effect, operation) in effects.into_iter().enumerate().skip(meanings) {
         frame
             .apply(operation)
             .map_err(|fault| CallFault::Effect { effect, fault })?;
@@ -201,21 +224,20 @@ fn check_order(call: &Call) -> Result<(), CallFault> {
     Ok(())
 }
 
-/// Judges one authorisation, and lets the fragment's nonce grow.
+/// Judges one authorisation but for its signature, and lets the fragment's nonce grow. Returns what is signed if the rule
+/// says nothing about it.
 fn authorise(
-    domain: &Domain,
     clock: u64,
     rule: Address,
     authorisation: &Authorisation,
     participants: &mut [Participant],
-) -> Result<(), CallFault> {
+) -> Result<SignedMessage, CallFault> {
     let position = authorisation.position;
     let listed = participants.len();
     let participant = participants
         .get_mut(usize::from(position))
         .ok_or(CallFault::Position { position, listed })?;
     let fragment = participant.id.ok_or(CallFault::NewSigner { position })?;
-    let state = &mut participant.state;
     let valid_until = authorisation.valid_until;
     if clock > valid_until {
         return Err(CallFault::Expired {
@@ -224,25 +246,64 @@ fn authorise(
             valid_until,
         });
     }
-
-    let message = SignedMessage {
-        rule,
-        payload: authorisation.payload.clone(),
-        fragment,
-        nonce: state.nonce,
-        valid_until,
-        outflows: authorisation.outflows.clone(),
-    };
-    let digest = message.signing_hash(domain);
-    signing::check(digest, &authorisation.signature, state.kind, state.controller)
-        .map_err(|reason| CallFault::Signature { position, reason })?;
-
-    state.nonce = state
-        .nonce
-        .checked_add(1)
-        .ok_or(CallFault::NonceExhausted { position })?;
+    let nonce = participant.state.nonce;
+    participant.state.nonce = nonce.checked_add(1).ok_or(CallFault::NonceExhausted { position })?;
     let outflows = authorisation.outflows.iter();
     participant.outflows = Some(outflows.map(|outflow| (outflow.asset, outflow.amount)).collect());
+    Ok(SignedMessage {
+        meaning: Meaning::opaque(&authorisation.payload),
+        rule,
+        fragment,
+        nonce,
+        valid_until,
+        outflows: authorisation.outflows.clone(),
+    })
+}
+
+/// Takes what the effects in front say about the messages. Returns how many these are.
+fn read_meanings(effects: &[Effect], messages: &mut [SignedMessage]) -> Result<usize, CallFault> {
+    let mut last = None;
+    for (effect, operation) in effects.iter().enumerate() {
+        let Effect::Meaning {
+            authorisation,
+            type_hash,
+            struct_hash,
+        } = *operation
+        else {
+            return Ok(effect);
+        };
+        let authorisations = messages.len();
+        let fault = match (messages.get_mut(usize::from(authorisation)), last) {
+            (None, _) => EffectFault::MeaningOfNone {
+                authorisation,
+                authorisations,
+            },
+            (_, Some(last)) if last >= authorisation => EffectFault::MeaningOrder { last, authorisation },
+            (Some(message), _) => {
+                message.meaning = Meaning { type_hash, struct_hash };
+                last = Some(authorisation);
+                continue;
+            }
+        };
+        return Err(CallFault::Effect { effect, fault });
+    }
+    Ok(effects.len())
+}
+
+/// Each authorisation's signature is good. No effect has changed who controls what yet.
+fn check_signatures(
+    domain: &Domain,
+    call: &Call,
+    messages: &[SignedMessage],
+    participants: &[Participant],
+) -> Result<(), CallFault> {
+    for (authorisation, message) in call.authorisations.iter().zip(messages) {
+        let position = authorisation.position;
+        let state = &participants[usize::from(position)].state;
+        let digest = message.signing_hash(domain);
+        signing::check(digest, &authorisation.signature, state.kind, state.controller)
+            .map_err(|reason| CallFault::Signature { position, reason })?;
+    }
     Ok(())
 }
 

@@ -105,6 +105,8 @@ impl Frame<'_> {
                 kind,
                 controller,
             } => self.open_leaf(header, kind, controller),
+            // Those in front were taken before the signatures were judged.
+            Effect::Meaning { authorisation, .. } => Err(EffectFault::MeaningTooLate { authorisation }),
         }
     }
 

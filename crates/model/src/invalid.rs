@@ -367,4 +367,26 @@ pub enum EffectFault {
     /// More withdrawals than a step can have.
     #[error("more than 15 withdrawals")]
     TooManyWithdrawals,
+    /// A meaning stands behind an effect that is none.
+    #[error("a meaning of authorisation {authorisation} behind another effect")]
+    MeaningTooLate {
+        /// The authorisation.
+        authorisation: u8,
+    },
+    /// A meaning of no authorisation.
+    #[error("a meaning of authorisation {authorisation}, there are {authorisations}")]
+    MeaningOfNone {
+        /// The authorisation.
+        authorisation: u8,
+        /// How many the call has.
+        authorisations: usize,
+    },
+    /// The authorisations of meanings do not strictly increase.
+    #[error("a meaning of authorisation {authorisation} follows that of {last}")]
+    MeaningOrder {
+        /// The authorisation before.
+        last: u8,
+        /// The one that is not greater.
+        authorisation: u8,
+    },
 }

@@ -11,11 +11,11 @@ use std::{
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
     AnchorId, AnchorProof, BatchId, Body, Cohort, Evidence, Fragment, LeafTable, PlacedStep, Preimage, ProofSizes,
-    Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
+    SignedMessage, Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
 };
 
 use crate::{
-    call::{self, Progress, StepFragment, Stop},
+    call::{self, Progress, Signatures, StepFragment, Stop},
     invalid::Invalid,
     rule::{Rule, Rules},
     rules::account::Account,
@@ -143,11 +143,38 @@ pub enum Undecided {
 ///
 /// If an anchor is leased to somebody else, a call is invalid, a fragment is left unlisted or unopened, or a rule has no twin.
 pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Result<Outcome, Failure> {
+    run(env, terms, body, touches, &mut Signatures::Judged)
+}
+
+/// What the authorisations of a step's calls have to be signatures of, call by call, as the twins of the rules say it. The
+/// signatures that the body has are not looked at: all else is as in [`execute`].
+///
+/// # Errors
+///
+/// If the step would be invalid with good signatures, or a rule has no twin.
+pub fn messages(
+    env: &Env,
+    terms: &Terms,
+    body: &Body,
+    touches: Vec<Touch>,
+) -> Result<Vec<Vec<SignedMessage>>, Failure> {
+    let mut messages = Vec::with_capacity(body.calls.len());
+    run(env, terms, body, touches, &mut Signatures::Collected(&mut messages))?;
+    Ok(messages)
+}
+
+fn run(
+    env: &Env,
+    terms: &Terms,
+    body: &Body,
+    touches: Vec<Touch>,
+    signatures: &mut Signatures<'_>,
+) -> Result<Outcome, Failure> {
     let mut step = begin(terms, touches)?;
     let opened: BTreeSet<usize> = step.to_open.iter().chain(&step.leaves_to_open).copied().collect();
 
     for (index, call) in body.calls.iter().enumerate() {
-        call::run(env, terms, call, &mut step).map_err(|stop| match stop {
+        call::run(env, terms, call, &mut step, signatures).map_err(|stop| match stop {
             Stop::Fault(fault) => Failure::Invalid(Invalid::Call { call: index, fault }),
             Stop::UnknownRule(rule) => Failure::UnknownRule(rule),
         })?;

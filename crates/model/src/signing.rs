@@ -1,6 +1,6 @@
 //! Signatures (sections 5 and 5.1): of secp256k1 keys in the compact form of EIP-2098, of P-256 keys, and assertions.
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
 use nthroot_protocol::{
     Assertion, Authorisation, CompactSignature, Domain, Key, Kind, P256Signature, Signature, SignedMessage,
@@ -199,18 +199,20 @@ fn coordinates(key: &p256::ecdsa::SigningKey) -> (B256, B256) {
     (B256::from_slice(x), B256::from_slice(y))
 }
 
-/// The authorisation by which a key consents to `message`, for the fragment at `position` of a call.
+/// The authorisation by which a key consents to `message`, for the fragment at `position` of a call. `payload` is what the
+/// rule gets of it, and the message says what that means.
 pub fn authorise(
     signer: &(impl Signer + ?Sized),
     domain: &Domain,
     message: &SignedMessage,
+    payload: Bytes,
     position: u8,
 ) -> Authorisation {
     Authorisation {
         position,
         valid_until: message.valid_until,
         outflows: message.outflows.clone(),
-        payload: message.payload.clone(),
+        payload,
         signature: signer.sign(message.signing_hash(domain)),
     }
 }

@@ -7,7 +7,9 @@ use nthroot_model::{
     builder::{Name, StepPlan},
     signing::{Signer, authorise},
 };
-use nthroot_protocol::{AccountOp, AssetId, Authorisation, Call, Domain, Effect, FragmentId, Outflow, SignedMessage};
+use nthroot_protocol::{
+    AccountOp, AssetId, Authorisation, Call, Domain, Effect, FragmentId, Meaning, Outflow, SignedMessage,
+};
 
 /// Gas that the Account rule gets for a call: a multiple of what its longest use in practice takes. What it does not use
 /// costs nobody anything but room under the proof ceiling.
@@ -84,15 +86,22 @@ impl<'a> Party<'a> {
     }
 
     fn authorise(&self, terms: &Terms, position: u8) -> Option<Authorisation> {
+        let payload = AccountOp::encode_payload(&self.ops);
         let message = SignedMessage {
+            meaning: Meaning::opaque(&payload),
             rule: terms.account,
-            payload: AccountOp::encode_payload(&self.ops).into(),
             fragment: self.fragment,
             nonce: self.nonce,
             valid_until: terms.valid_until,
             outflows: self.outflows(),
         };
-        Some(authorise(self.signer?, &terms.domain, &message, position))
+        Some(authorise(
+            self.signer?,
+            &terms.domain,
+            &message,
+            payload.into(),
+            position,
+        ))
     }
 
     /// The fragments that its operations open.

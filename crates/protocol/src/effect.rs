@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 
 use crate::{
-    AssetId, Truncated,
+    AssetId, Meaning, Truncated,
     codec::{Reader, count_u16},
     limits::MAX_EFFECTS,
 };
@@ -94,6 +94,15 @@ pub enum Effect {
         /// Its controller.
         controller: Address,
     },
+    /// Says what a payload means (section 5.1). Meanings stand before all other effects.
+    Meaning {
+        /// Number of the authorisation in the call, from 0.
+        authorisation: u8,
+        /// Type hash of the signed struct.
+        type_hash: B256,
+        /// `hashStruct` of what it calls the intent.
+        struct_hash: B256,
+    },
 }
 
 /// Why bytes are not a list of effects.
@@ -111,6 +120,16 @@ pub enum EffectError {
 }
 
 impl Effect {
+    /// Says what the payload of the call's authorisation with this number means.
+    pub const fn meaning(authorisation: u8, meaning: Meaning) -> Self {
+        let Meaning { type_hash, struct_hash } = meaning;
+        Self::Meaning {
+            authorisation,
+            type_hash,
+            struct_hash,
+        }
+    }
+
     /// Appends the encoding to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
@@ -183,6 +202,15 @@ impl Effect {
                 out.extend([9, *header, *kind]);
                 out.extend(controller);
             }
+            Self::Meaning {
+                authorisation,
+                type_hash,
+                struct_hash,
+            } => {
+                out.extend([10, *authorisation]);
+                out.extend(type_hash);
+                out.extend(struct_hash);
+            }
         }
     }
 
@@ -237,6 +265,11 @@ impl Effect {
                 header: reader.u8()?,
                 kind: reader.u8()?,
                 controller: reader.address()?,
+            },
+            10 => Self::Meaning {
+                authorisation: reader.u8()?,
+                type_hash: reader.b256()?,
+                struct_hash: reader.b256()?,
             },
             code => return Err(EffectError::Code(code)),
         })

@@ -42,5 +42,5 @@ pub use key::{Key, KeyError, Kind};
 pub use leaves::LeafTable;
 pub use rules::account::AccountOp;
 pub use signature::{Assertion, CompactSignature, P256Signature, Signature};
-pub use signing::{Domain, SignedMessage};
+pub use signing::{Domain, Meaning, SignedMessage};
 pub use word::{BatchWord, Status};

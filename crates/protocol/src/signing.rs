@@ -1,12 +1,14 @@
 //! The message that a key signs (section 5.1), EIP-712.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, keccak256};
 
 use crate::{FragmentId, Outflow};
 
 const DOMAIN_TYPE: &str = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
-const AUTHORISATION_TYPE: &str = "Authorisation(address rule,bytes payload,uint80 fragment,uint64 nonce,uint64 validUntil,\
-                                  Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)";
+/// What stands behind the intent in every signed struct.
+const KERNEL_MEMBERS: &str = "address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows";
 const OUTFLOW_TYPE: &str = "Outflow(bytes32 asset,uint128 amount)";
 
 /// Concatenates the words of an EIP-712 encoding.
@@ -52,13 +54,56 @@ impl Domain {
     }
 }
 
+/// What a payload means, in the words of EIP-712: all that a rule can say about what its users sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Meaning {
+    /// Type hash of the signed struct.
+    pub type_hash: B256,
+    /// Its second word: `hashStruct` of the intent, or the hash of a payload that means nothing beyond its bytes.
+    pub struct_hash: B256,
+}
+
+impl Meaning {
+    /// That of a payload of which the rule says nothing: the intent is its bytes.
+    pub fn opaque(payload: &[u8]) -> Self {
+        Self {
+            type_hash: keccak256(authorisation_type("bytes", BTreeMap::new())),
+            struct_hash: keccak256(payload),
+        }
+    }
+
+    /// That of a payload for which a rule has a struct. `type_string` is the struct's `encodeType`: its own type first, then
+    /// those that it refers to. If `Outflow` is among them it is the kernel's. `struct_hash` is the struct's `hashStruct`.
+    pub fn of(type_string: &str, struct_hash: B256) -> Self {
+        // No member's type has parentheses, so each type ends with the next one.
+        let types = type_string.split_inclusive(')');
+        let types: BTreeMap<&str, &str> = types.map(|definition| (name_of(definition), definition)).collect();
+        Self {
+            type_hash: keccak256(authorisation_type(name_of(type_string), types)),
+            struct_hash,
+        }
+    }
+}
+
+/// `encodeType` of the signed struct with an intent of this type: first its own, then those that it refers to by name.
+fn authorisation_type(intent: &str, mut types: BTreeMap<&str, &str>) -> String {
+    types.insert(name_of(OUTFLOW_TYPE), OUTFLOW_TYPE);
+    let referred: String = types.into_values().collect();
+    format!("Authorisation({intent} intent,{KERNEL_MEMBERS}){referred}")
+}
+
+/// The name of the first type in an `encodeType`.
+fn name_of(type_string: &str) -> &str {
+    type_string.split('(').next().unwrap_or_default()
+}
+
 /// What a fragment's key consents to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedMessage {
+    /// What the payload means.
+    pub meaning: Meaning,
     /// The rule of the call.
     pub rule: Address,
-    /// The payload for that rule.
-    pub payload: Bytes,
     /// The fragment that consents.
     pub fragment: FragmentId,
     /// Its nonce when the call starts.
@@ -82,9 +127,9 @@ impl SignedMessage {
             words.word(hash)
         });
         Words::default()
-            .word(keccak256(AUTHORISATION_TYPE))
+            .word(self.meaning.type_hash)
+            .word(self.meaning.struct_hash)
             .number(self.rule.as_slice())
-            .word(keccak256(&self.payload))
             .number(&self.fragment.to_bytes())
             .number(&self.nonce.to_be_bytes())
             .number(&self.valid_until.to_be_bytes())

@@ -372,7 +372,7 @@ fn a_list_of_65_effects_is_refused() {
         Err(EffectError::TooMany)
     );
     assert!(Effect::decode_list(&Effect::encode_list(&effects[1..])).is_ok());
-    for code in [0, 10, 255] {
+    for code in [0, 11, 255] {
         assert_eq!(Effect::decode_list(&[code]), Err(EffectError::Code(code)));
     }
 }

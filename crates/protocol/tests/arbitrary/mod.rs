@@ -244,6 +244,11 @@ pub(crate) fn effects() -> impl Strategy<Value = Vec<Effect>> {
             kind,
             controller
         }),
+        (any::<u8>(), b256(), b256()).prop_map(|(authorisation, type_hash, struct_hash)| Effect::Meaning {
+            authorisation,
+            type_hash,
+            struct_hash
+        }),
         (any::<u8>(), withdrawal()).prop_map(
             |(
                 from,
