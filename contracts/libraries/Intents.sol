@@ -12,54 +12,62 @@ library Intents {
     bytes32 internal constant DOMAIN_TYPEHASH =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     bytes32 internal constant OUTFLOW_TYPEHASH = keccak256("Outflow(bytes32 asset,uint128 amount)");
-    bytes32 internal constant INTENT_TYPEHASH = keccak256(
-        "Authorisation(address rule,bytes payload,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
+    /// @dev Of an authorisation whose rule does not say what its payload means.
+    bytes32 internal constant PLAIN_TYPEHASH = keccak256(
+        "Authorisation(bytes intent,address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
     );
 
-    /// @dev An authorisation as the body has it, without the fragment's position.
-    struct Intent {
+    /// @dev The signed struct, as EIP-712 encodes it; and behind it where the signature is. A rule may replace the two first words.
+    struct Message {
+        bytes32 typeHash;
+        bytes32 intent; // hash of the payload, or of what it means
+        address rule;
+        uint80 fragment;
+        uint64 nonce;
         uint64 validUntil;
-        IRule.Asset[] outflows;
-        bytes payload;
+        bytes32 outflows;
+        uint256 signatureAt; // its scheme, in the body
     }
 
     function domain(uint256 chainId, address bridge) internal pure returns (bytes32) {
         return keccak256(abi.encode(DOMAIN_TYPEHASH, keccak256("nthroot"), keccak256("1"), chainId, bridge));
     }
 
-    /// @dev Reads a well-formed authorisation behind its position byte, up to its scheme, into `intent`; returns where that stands.
-    function read(bytes calldata body, uint256 pos, Intent memory intent) internal pure returns (uint256) {
+    /// @dev Reads a well-formed authorisation behind its position byte into what `message` lacks.
+    function read(bytes calldata body, uint256 pos, Message memory message)
+        internal
+        pure
+        returns (IRule.Asset[] memory outflows, bytes memory payload)
+    {
         unchecked {
-            intent.validUntil = uint64(body.number(pos, 8));
+            message.validUntil = uint64(body.number(pos, 8));
             uint256 count = body.number(pos + 8, 1);
             pos += 9;
-            intent.outflows = States.readAssets(body, pos, count);
+            outflows = States.readAssets(body, pos, count);
+            message.outflows = _hash(outflows);
             pos += 48 * count;
             uint256 size = body.number(pos, 2);
-            intent.payload = body.slice(pos + 2, size);
-            return pos + 2 + size;
+            payload = body.slice(pos + 2, size);
+            message.intent = keccak256(payload);
+            message.signatureAt = pos + 2 + size;
         }
     }
 
-    /// @dev What the controller signs.
-    function digest(Intent memory intent, bytes32 domain_, address rule, uint80 fragment, uint64 nonce)
-        internal
-        pure
-        returns (bytes32)
-    {
-        return keccak256(abi.encodePacked(bytes2(0x1901), domain_, structHash(intent, rule, fragment, nonce)));
+    /// @dev What the controller signs: keccak256(0x1901 ‖ domain ‖ keccak256(the struct's seven words)).
+    function digest(Message memory message, bytes32 domain_) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let scratch := mload(0x40)
+            mstore(scratch, shl(240, 0x1901))
+            mstore(add(scratch, 2), domain_)
+            mstore(add(scratch, 34), keccak256(message, 0xe0))
+            hash := keccak256(scratch, 66)
+        }
     }
 
-    function structHash(Intent memory intent, address rule, uint80 fragment, uint64 nonce)
-        internal
-        pure
-        returns (bytes32)
-    {
-        IRule.Asset[] memory outflows = intent.outflows;
-        bytes32 outflowsHash;
+    /// @dev keccak256 of each keccak256(abi.encode(OUTFLOW_TYPEHASH, id, amount)), in memory behind the free pointer.
+    function _hash(IRule.Asset[] memory outflows) private pure returns (bytes32 hash) {
         bytes32 typeHash = OUTFLOW_TYPEHASH;
         assembly ("memory-safe") {
-            // keccak256 of each keccak256(abi.encode(OUTFLOW_TYPEHASH, id, amount)), in memory behind the free pointer
             let hashes := mload(0x40)
             let to := hashes
             let from := add(outflows, 32)
@@ -69,12 +77,7 @@ library Intents {
                 mstore(to, keccak256(to, 96))
                 to := add(to, 32)
             }
-            outflowsHash := keccak256(hashes, sub(to, hashes))
+            hash := keccak256(hashes, sub(to, hashes))
         }
-        return keccak256(
-            abi.encode(
-                INTENT_TYPEHASH, rule, keccak256(intent.payload), fragment, nonce, intent.validUntil, outflowsHash
-            )
-        );
     }
 }

@@ -17,6 +17,7 @@ import {States} from "./States.sol";
 /// Whatever is wrong reverts, and the verifier reads any revert but `NeedGas` as "invalid".
 library Kernel {
     using Calldata for bytes;
+    using Intents for Intents.Message;
     using States for IRule.Asset[];
     using States for IRule.Fragment;
     using States for States.State;
@@ -25,6 +26,7 @@ library Kernel {
     error Invalid();
 
     uint256 internal constant MAX_EFFECTS = 64;
+    uint256 private constant MEANING_SIZE = 66; // bytes: code, authorisation, type hash, struct hash
     uint256 private constant MAX_DATA = 2048;
     uint256 private constant MAX_LEASE = 64; // blocks ahead of the clock
     /// @dev Kept back beside what a rule gets, so that 63/64 of what is left is surely that much. Covers the cold access.
@@ -62,6 +64,7 @@ library Kernel {
         bool signed; // else, if it has a key, it is merely credited
         IRule.Asset[] limits; // what is left of the signed outflows
         bytes32 before; // hash of its state, if it must change
+        Intents.Message message; // if it signed
     }
 
     /// @dev A call as its body says.
@@ -111,10 +114,12 @@ library Kernel {
             call_.count = call_.listed;
             pos = _authorise(step, call_, body, pos + call_.listed);
             _settleAuthority(call_);
-            uint256 size = body.number(pos, 2);
-            _applyAll(step, call_, _invoke(step, call_, body.slice(pos + 2, size)));
+            bytes memory effects = _invoke(step, call_, body.slice(pos + 2, body.number(pos, 2)));
+            uint256 meanings = _readMeanings(call_, effects);
+            _requireSignatures(step, call_, body);
+            _applyAll(step, call_, effects, meanings);
             _requireChange(call_);
-            return pos + 2 + size;
+            return pos + 2 + body.number(pos, 2);
         }
     }
 
@@ -138,48 +143,58 @@ library Kernel {
         }
     }
 
-    /// @dev Reads and checks the call's authorisations.
+    /// @dev Reads the call's authorisations and checks all of them but the signatures: only the rule knows what is signed.
     function _authorise(Step memory step, Call memory call_, bytes calldata body, uint256 pos)
         private
-        view
+        pure
         returns (uint256)
     {
         uint256 count = body.number(pos, 1);
         pos += 1;
-        call_.authorisations = new IRule.Authorisation[](count);
-        Intents.Intent memory intent;
+        IRule.Authorisation[] memory authorisations = _pointers(count);
+        call_.authorisations = authorisations;
         uint256 lowest;
         for (uint256 i; i < count; ++i) {
             uint256 position = body.number(pos, 1);
             if (position < lowest || position >= call_.listed) revert Invalid();
             lowest = position + 1;
             Party memory party = call_.parties[position];
-            Work memory work = party.work;
-            if (work.isNew) revert Invalid();
-
-            pos = Intents.read(body, pos + 1, intent);
-            if (step.clock > intent.validUntil) revert Invalid();
-            bytes32 digest = Intents.digest(intent, step.domain, call_.rule, work.id, work.state.nonce);
-            pos = _requireSigned(work.state.shown, body, pos, digest);
-            work.state.nonce += 1; // overflow reverts: invalid
             party.signed = true;
-            party.limits = intent.outflows;
-            IRule.Authorisation memory authorisation = call_.authorisations[i];
-            authorisation.fragment = uint8(position);
-            authorisation.payload = intent.payload;
+            bytes memory payload;
+            (payload, pos) = _readMessage(step, call_.rule, party, body, pos + 1);
+            authorisations[i] = IRule.Authorisation(uint8(position), payload);
         }
         return pos;
     }
 
-    /// @dev Checks the signature whose scheme stands at `pos`; returns where it ends.
-    function _requireSigned(IRule.Fragment memory fragment, bytes calldata body, uint256 pos, bytes32 digest)
+    /// @dev Reads the message that a party signs; returns its payload, and where the authorisation ends.
+    function _readMessage(Step memory step, address rule, Party memory party, bytes calldata body, uint256 pos)
         private
-        view
-        returns (uint256)
+        pure
+        returns (bytes memory payload, uint256)
     {
-        if (!Signatures.isGood(body, pos, digest, fragment.kind, fragment.controller)) revert Invalid();
-        unchecked {
-            return Signatures.end(body, pos + 1, body.number(pos, 1));
+        Work memory work = party.work;
+        if (work.isNew) revert Invalid();
+        Intents.Message memory message =
+            Intents.Message(Intents.PLAIN_TYPEHASH, 0, rule, work.id, work.state.nonce, 0, 0, 0);
+        work.state.nonce += 1; // overflow reverts: invalid
+        party.message = message;
+        (party.limits, payload) = Intents.read(body, pos, message);
+        if (step.clock > message.validUntil) revert Invalid();
+        pos = message.signatureAt;
+        return (payload, Signatures.end(body, pos + 1, body.number(pos, 1)));
+    }
+
+    /// @dev Checks the call's signatures, on what the rule has said of them.
+    function _requireSignatures(Step memory step, Call memory call_, bytes calldata body) private view {
+        // Authorisations are in the order of parties.
+        for (uint256 i; i < call_.listed; ++i) {
+            Party memory party = call_.parties[i];
+            if (!party.signed) continue;
+            Intents.Message memory message = party.message;
+            IRule.Fragment memory shown = party.work.state.shown;
+            bytes32 digest = message.digest(step.domain);
+            if (!Signatures.isGood(body, message.signatureAt, digest, shown.kind, shown.controller)) revert Invalid();
         }
     }
 
@@ -281,20 +296,43 @@ library Kernel {
 
     // ---------------------------------------------------------------- effects
 
-    function _applyAll(Step memory step, Call memory call_, bytes memory effects) private pure {
+    /// @dev Takes the meanings that stand in front into the messages; returns their number.
+    function _readMeanings(Call memory call_, bytes memory effects) private pure returns (uint256 count) {
         unchecked {
-            uint256 from;
-            uint256 end;
-            assembly ("memory-safe") {
-                from := add(effects, 32)
-                end := add(from, mload(effects))
+            (uint256 from, uint256 end) = _bounds(effects);
+            uint256 lowest;
+            for (; from < end && _read(from, 1) == Effects.MEANING; from += MEANING_SIZE) {
+                uint256 number = _read(from + 1, 1);
+                if (number < lowest) revert Invalid();
+                lowest = number + 1;
+                // Out of bounds reverts: the call has no such authorisation.
+                Intents.Message memory message = call_.parties[call_.authorisations[number].fragment].message;
+                message.typeHash = bytes32(_read(from + 2, 32));
+                message.intent = bytes32(_read(from + 34, 32));
+                ++count;
             }
-            for (uint256 count; from < end; ++count) {
+        }
+    }
+
+    /// @dev Applies the effects behind the meanings.
+    function _applyAll(Step memory step, Call memory call_, bytes memory effects, uint256 meanings) private pure {
+        unchecked {
+            (uint256 from, uint256 end) = _bounds(effects);
+            from += MEANING_SIZE * meanings;
+            for (uint256 count = meanings; from < end; ++count) {
                 if (count == MAX_EFFECTS) revert Invalid();
                 from = _apply(step, call_, from);
             }
             // The last one went on behind the list: it was read from whatever lies there, and this undoes it.
             if (from != end) revert Invalid();
+        }
+    }
+
+    /// @dev Where in memory the effects start and end.
+    function _bounds(bytes memory effects) private pure returns (uint256 from, uint256 end) {
+        assembly ("memory-safe") {
+            from := add(effects, 32)
+            end := add(from, mload(effects))
         }
     }
 
@@ -463,12 +501,13 @@ library Kernel {
     function _join(Party[] memory parties, uint256 place, Work memory work) private pure {
         assembly ("memory-safe") {
             let party := mload(0x40)
-            mstore(0x40, add(party, 0xa0))
+            mstore(0x40, add(party, 0xc0))
             mstore(party, work)
             mstore(add(party, 0x20), 0)
             mstore(add(party, 0x40), 0)
             mstore(add(party, 0x60), 0x60) // no outflows: Solidity's empty array
             mstore(add(party, 0x80), 0)
+            mstore(add(party, 0xa0), 0)
             mstore(add(parties, shl(5, add(place, 1))), party)
         }
     }
@@ -479,6 +518,13 @@ library Kernel {
             parties := mload(0x40)
             mstore(0x40, add(parties, shl(5, add(size, 1))))
             mstore(parties, size)
+        }
+    }
+
+    function _pointers(uint256 size) private pure returns (IRule.Authorisation[] memory authorisations) {
+        Party[] memory pointers = _allocate(size);
+        assembly ("memory-safe") {
+            authorisations := pointers
         }
     }
 }

@@ -174,10 +174,10 @@ library Codec {
         bytes32 structHash = keccak256(
             abi.encode(
                 keccak256(
-                    "Authorisation(address rule,bytes payload,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
+                    "Authorisation(bytes intent,address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
                 ),
-                rule,
                 keccak256(a.payload),
+                rule,
                 fragment,
                 nonce,
                 a.validUntil,

@@ -207,9 +207,10 @@ contract KernelSymbolic {
         _applied(h, Role.Ruled, abi.encodePacked(uint16(0x0200), h.low, uint128(1), write), "");
         _applied(h, Role.Ruled, abi.encodePacked(uint16(0x0600), SIGNER, address(9), uint128(1), write), "");
 
-        Intents.Intent memory intent = Intents.Intent(type(uint64).max, new IRule.Asset[](1), "");
-        intent.outflows[0] = IRule.Asset(h.low, 30);
-        bytes32 digest = Intents.digest(intent, 0, address(RULE), 1 << 24, 0);
+        bytes32 outflows = keccak256(abi.encode(keccak256(abi.encode(Intents.OUTFLOW_TYPEHASH, h.low, 30))));
+        bytes32 message =
+            keccak256(abi.encode(Intents.PLAIN_TYPEHASH, keccak256(""), RULE, 1 << 24, 0, type(uint64).max, outflows));
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", bytes32(0), message));
         (uint8 v, bytes32 r, bytes32 s) = VM.sign(1, digest);
         bytes memory signed = abi.encodePacked(
             uint8(0),
