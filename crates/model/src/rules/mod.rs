@@ -2,5 +2,6 @@
 
 pub mod account;
 pub mod amounts;
+pub mod credit;
 pub mod pool;
 pub mod swap;
