@@ -105,9 +105,9 @@ pub fn sqrt_down(a: U256) -> U256 {
         let middle = (low + high) >> 1;
         // The middle is below 2^128, so its square does not overflow.
         if middle * middle <= a {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     low
