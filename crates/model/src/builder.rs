@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
-    AnchorId, Batch, BatchHeader, BatchId, Body, Fragment, ProofSizes, Step, Withdrawal,
+    AnchorId, Batch, BatchHeader, BatchId, Body, Domain, Fragment, FragmentId, ProofSizes, SignedMessage, Step,
+    Withdrawal,
     limits::{DA_CALLDATA, MAX_BATCH_WITHDRAWALS, MAX_BODY, MAX_CEILING, MAX_ENTRIES, VERSION},
     proof_gas::PROOF_GAS,
 };
@@ -20,6 +21,7 @@ use crate::{
     anchor::{self, AnchorState},
     kernel::{self, Terms},
     ledger::{Ledger, State},
+    signing::Signer,
     walk::{self, WalkTerms},
 };
 
@@ -94,6 +96,14 @@ struct Entry {
     state: Arc<AnchorState>,
 }
 
+/// A step that has not been evaluated: without roots and withdrawals.
+struct Draft {
+    places: Places,
+    step: Step,
+    /// That of the step, read again.
+    body: Body,
+}
+
 /// Builds a batch on the heads and states of a ledger.
 #[derive(Debug, Clone)]
 pub struct BatchBuilder<'a> {
@@ -144,27 +154,61 @@ impl<'a> BatchBuilder<'a> {
         Ok(state.and_then(|state| state.fragment(name.leaf()).cloned()))
     }
 
+    /// What the authorisations of a step that would come next have to be signatures of, call by call, in the words of its
+    /// rules. The signatures that the plan has are not looked at, so any of their schemes may stand there meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::step`], but for signatures, and for limits of the whole batch.
+    pub fn messages(&self, plan: &StepPlan) -> Result<Vec<Vec<SignedMessage>>, StepError> {
+        let draft = self.draft(plan)?;
+        let touches = draft.places.kernel_touches();
+        Ok(kernel::messages(
+            self.ledger.env(),
+            &self.terms(),
+            &draft.body,
+            touches,
+        )?)
+    }
+
+    /// Signs for the fragments whose signer is known. The other authorisations stay as they are: who signs elsewhere hands in
+    /// its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::messages`].
+    pub fn sign<'s>(
+        &self,
+        plan: &mut StepPlan,
+        signer: impl Fn(FragmentId) -> Option<&'s dyn Signer>,
+    ) -> Result<(), StepError> {
+        let params = self.ledger.params();
+        let domain = Domain {
+            chain_id: params.chain_id,
+            bridge: self.ledger.env().bridge,
+        };
+        let messages = self.messages(plan)?.into_iter().flatten();
+        let authorisations = plan.body.calls.iter_mut().flat_map(|call| &mut call.authorisations);
+        for (authorisation, message) in authorisations.zip(messages) {
+            if let Some(signer) = signer(message.fragment) {
+                authorisation.signature = signer.sign(message.signing_hash(&domain));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a step.
     ///
     /// # Errors
     ///
     /// If the step is invalid, would be skipped, or breaks a limit. Then nothing was added.
     pub fn step(&mut self, plan: &StepPlan) -> Result<BuiltStep, StepError> {
-        let named = plan
-            .fragments
-            .iter()
-            .map(|name| Ok((self.resolve(*name)?, name.leaf())));
-        let places = Places::new(named.collect::<Result<_, StepError>>()?)?;
-
-        let body = places.body(&plan.body).encode();
-        if body.len() > MAX_BODY {
-            return Err(StepError::BodyTooLong(body.len()));
-        }
-        let mut step = places.assemble(Vec::new(), body);
-        // What was too much for the encoding does not come back as it was, so this is what others will read.
-        let parsed = Body::of(&step)?;
-        let touches = places.touches.iter().map(Placed::touch).collect();
-        let outcome = kernel::execute(self.ledger.env(), &self.terms(), &parsed, touches)?;
+        let Draft {
+            places,
+            mut step,
+            body: parsed,
+        } = self.draft(plan)?;
+        let outcome = kernel::execute(self.ledger.env(), &self.terms(), &parsed, places.kernel_touches())?;
 
         let before = || places.touches.iter().filter_map(|touch| touch.state.as_deref());
         let proofs = ProofSizes::of(&anchor::prove(&step, before()));
@@ -249,6 +293,23 @@ impl<'a> BatchBuilder<'a> {
         };
         batch.seal();
         Ok(batch)
+    }
+
+    /// The step of a plan, without what its calls do.
+    fn draft(&self, plan: &StepPlan) -> Result<Draft, StepError> {
+        let named = plan
+            .fragments
+            .iter()
+            .map(|name| Ok((self.resolve(*name)?, name.leaf())));
+        let places = Places::new(named.collect::<Result<_, StepError>>()?)?;
+        let body = places.body(&plan.body).encode();
+        if body.len() > MAX_BODY {
+            return Err(StepError::BodyTooLong(body.len()));
+        }
+        let step = places.assemble(Vec::new(), body);
+        // What was too much for the encoding does not come back as it was, so this is what others will read.
+        let body = Body::of(&step)?;
+        Ok(Draft { places, step, body })
     }
 
     fn terms(&self) -> Terms {

@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(arbitrary::config())]
 
     #[test]
-    fn a_payload_without_a_meaning_is_signed_as_bytes(
+    fn the_signing_hash_is_that_of_eip_712(
         message in message(),
         domain in domain(),
         payload in arbitrary::bytes(200),

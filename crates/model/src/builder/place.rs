@@ -51,8 +51,7 @@ impl Placed {
         }
     }
 
-    /// What the kernel takes.
-    pub(super) fn touch(&self) -> Touch {
+    fn touch(&self) -> Touch {
         let state = |leaf: u32| self.state.as_ref()?.fragment(leaf).cloned();
         Touch {
             anchor: self.anchor,
@@ -124,6 +123,11 @@ impl Places {
             };
             touch.leaves.iter().map(place)
         })
+    }
+
+    /// What the kernel takes.
+    pub(super) fn kernel_touches(&self) -> Vec<Touch> {
+        self.touches.iter().map(Placed::touch).collect()
     }
 
     /// For each fragment of the plan the place of its touch.

@@ -14,7 +14,7 @@ use nthroot_model::{
 };
 use nthroot_protocol::{
     AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchHeader, BatchId, Body, Call, Domain, Effect, Fragment,
-    FreshTouch, Key, Outflow, PreEntry, Root, SignedMessage, Step, Withdrawal,
+    FreshTouch, Key, Meaning, Outflow, PreEntry, Root, SignedMessage, Step, Withdrawal,
 };
 use proptest::{prelude::ProptestConfig, test_runner::RngSeed};
 
@@ -252,8 +252,8 @@ pub(crate) fn consent(
 ) -> Authorisation {
     let state = builder.state(Name::Anchor(anchor)).unwrap().expect("open");
     let message = SignedMessage {
+        meaning: Meaning::opaque(&payload),
         rule,
-        payload: payload.into(),
         fragment: anchor.fragment(),
         nonce: state.nonce,
         valid_until: u64::MAX,
@@ -266,7 +266,7 @@ pub(crate) fn consent(
         chain_id: 1,
         bridge: BRIDGE,
     };
-    signing::authorise(&key(signer), &domain, &message, position)
+    signing::authorise(&key(signer), &domain, &message, payload.into(), position)
 }
 
 /// A call of the Account rule by which one user's fragment, the first of the call, carries out operations.

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use nthroot_model::signing;
-use nthroot_protocol::{AccountOp, Batch, Body, Root, Signature, Withdrawal};
+use nthroot_protocol::{AccountOp, Batch, Body, Meaning, Root, Signature, Withdrawal};
 
 use crate::steps::{ACCOUNT, DOMAIN, Signed, TOKEN, USERS, user};
 
@@ -106,13 +106,14 @@ impl Lie {
             }
             Self::WrongOpenedRoot => *step.opened.first_mut()? = Root::of(b"anything"),
             Self::Overdraft => {
-                let mut ops = AccountOp::decode_payload(&other.message.payload).ok()?;
+                let mut ops = AccountOp::decode_payload(&other.payload).ok()?;
                 match &mut ops[0] {
                     AccountOp::Pay { amount, .. } | AccountOp::Withdraw { amount, .. } => *amount = 1 << 90,
                     AccountOp::Open { assets, .. } | AccountOp::OpenLeaf { assets, .. } => assets[0].1 = 1 << 90,
                     AccountOp::SetController { .. } | AccountOp::SetLease { .. } => return None,
                 }
-                other.message.payload = AccountOp::encode_payload(&ops).into();
+                other.payload = AccountOp::encode_payload(&ops).into();
+                other.message.meaning = Meaning::opaque(&other.payload);
                 other.message.outflows[0].amount = u128::MAX;
             }
             Self::OutflowAboveWhatWasSigned => other.message.outflows.first_mut()?.amount -= 1,
@@ -143,7 +144,8 @@ impl Lie {
         let step = &mut batch.steps[index];
         if other.message != signed.message || other.user != signed.user || domain != DOMAIN {
             let signer = user(other.user);
-            body.calls[0].authorisations[0] = signing::authorise(signer.as_ref(), &domain, &other.message, 0);
+            body.calls[0].authorisations[0] =
+                signing::authorise(signer.as_ref(), &domain, &other.message, other.payload, 0);
         }
         if self == Self::BadSignature {
             match &mut body.calls[0].authorisations[0].signature {

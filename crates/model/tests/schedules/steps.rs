@@ -10,8 +10,8 @@ use nthroot_model::{
     signing::{self, Signer},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Body, Call, Domain, Fragment, FragmentId, Key, Lease, Outflow,
-    SignedMessage,
+    AccountOp, AnchorId, AssetId, Authorisation, Body, Call, Domain, Fragment, FragmentId, Key, Lease, Meaning,
+    Outflow, SignedMessage,
 };
 
 use crate::random::{Pick, Rng};
@@ -53,6 +53,7 @@ fn owner(fragment: &Fragment) -> Option<usize> {
 pub(crate) struct Signed {
     pub(crate) user: usize,
     pub(crate) message: SignedMessage,
+    pub(crate) payload: Bytes,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -161,16 +162,18 @@ impl Drafting<'_> {
             asset: token(),
             amount: outflow,
         };
+        let payload = AccountOp::encode_payload(ops);
         Signed {
             user: of.user,
             message: SignedMessage {
+                meaning: Meaning::opaque(&payload),
                 rule: ACCOUNT,
-                payload: AccountOp::encode_payload(ops).into(),
                 fragment: of.id,
                 nonce: of.state.nonce,
                 valid_until: self.clock + seed.valid,
                 outflows: if outflow.amount > 0 { vec![outflow] } else { Vec::new() },
             },
+            payload: payload.into(),
         }
     }
 
@@ -279,7 +282,12 @@ impl Drafting<'_> {
 }
 
 pub(crate) fn authorise(signed: &Signed, position: u8) -> Authorisation {
-    signing::authorise(user(signed.user).as_ref(), &DOMAIN, &signed.message, position)
+    let Signed {
+        user: n,
+        message,
+        payload,
+    } = signed;
+    signing::authorise(user(*n).as_ref(), &DOMAIN, message, payload.clone(), position)
 }
 
 pub(crate) fn token() -> AssetId {

@@ -315,7 +315,7 @@ impl World {
             seen.push((message.valid_until < block, "signature over at inclusion"));
             let scheme = ["secp256k1", "secp256k1", "secp256k1", "P-256", "WebAuthn"][signed.user];
             seen.push((true, scheme));
-            for op in AccountOp::decode_payload(&message.payload).unwrap_or_default() {
+            for op in AccountOp::decode_payload(&signed.payload).unwrap_or_default() {
                 let (what, lease) = match op {
                     AccountOp::Pay { to, .. } if to.leaf() > 0 => ("pays a leaf", None),
                     AccountOp::Pay { .. } => ("pays", None),
