@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256};
 use nthroot_model::{
     builder::{BatchBuilder, BuiltStep, Name, Posting, StepError, StepPlan},
-    invalid::Invalid,
+    invalid::{CallFault, Invalid},
     kernel::{Env, Failure},
     ledger::{Judgement, Ledger},
     params::Params,
@@ -11,10 +11,11 @@ use nthroot_model::{
     signing::{self, Signer},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchId, Body, Call, Domain, Effect, Evidence, Key, LeafTable,
-    Lease, Outflow, SignedMessage,
+    AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchId, Body, Call, Domain, Effect, Evidence, FragmentId, Key,
+    LeafTable, Lease, Meaning, Outflow, Signature, SignedMessage,
 };
 
+use crate::meanings::sale;
 use crate::world::{
     ACCOUNT, DOMAIN, PUPPET, Returned, authenticator, holder, key, open_cohort, open_leaf, passkey, passkey_holder,
     transfer, write,
@@ -23,6 +24,17 @@ use crate::world::{
 const ALICE: Address = Address::repeat_byte(0xa1);
 const BOB: Address = Address::repeat_byte(0xb0);
 const DEPLOYED: u64 = 100;
+
+/// A rule that reads a price in each payload and says so, and leaves an empty one as it is. Then it does as it is told.
+const SHOP: Address = Address::repeat_byte(0x50);
+
+fn shop(_: &Context, _: &[FragmentView], authorisations: &[AuthorisationView], extra: &[u8]) -> Returned {
+    let meanings = (0..).zip(authorisations).filter_map(|(number, signed)| {
+        let price = signed.payload.first()?;
+        Some(Effect::meaning(number, sale(*price)))
+    });
+    Ok([Effect::encode_list(&meanings.collect::<Vec<_>>()), extra.to_vec()].concat())
+}
 
 fn eth() -> AssetId {
     AssetId::ETH
@@ -52,11 +64,12 @@ impl Site {
         let env = Env {
             account_rule: ACCOUNT,
             bridge: DOMAIN.bridge,
-            rules: Rules::default().with(PUPPET, puppet),
+            rules: Rules::default().with(PUPPET, puppet).with(SHOP, shop),
         };
         let mut ledger = Ledger::new(params, env);
         ledger.begin_block(DEPLOYED, B256::ZERO).unwrap();
         ledger.register_rule(PUPPET, DEPLOYED);
+        ledger.register_rule(SHOP, DEPLOYED);
         for proposer in [ALICE, BOB] {
             ledger.fund_bond(proposer, 1_000_000_000_000_000_000).unwrap();
         }
@@ -93,7 +106,7 @@ impl Site {
             slot: self.ledger.free_slot(proposer).unwrap(),
             ceiling: 5_000_000,
         };
-        BatchBuilder::new(&self.ledger, posting).rule_table(vec![PUPPET])
+        BatchBuilder::new(&self.ledger, posting).rule_table(vec![PUPPET, SHOP])
     }
 
     /// Posts the batch and goes on to the next block, in which others can build on it. Returns what its steps are found to be.
@@ -115,9 +128,10 @@ impl Site {
             let (Name::Anchor(anchor) | Name::Leaf(anchor, _)) = *name else {
                 panic!("new fragments sign nothing");
             };
+            let payload = AccountOp::encode_payload(ops);
             let message = SignedMessage {
+                meaning: Meaning::opaque(&payload),
                 rule: ACCOUNT,
-                payload: AccountOp::encode_payload(ops).into(),
                 fragment: anchor.leaf(name.leaf()).unwrap(),
                 nonce: builder.state(*name).unwrap().map_or(0, |state| state.nonce),
                 valid_until: u64::MAX,
@@ -126,7 +140,7 @@ impl Site {
                     amount: *outflow,
                 }],
             };
-            sign(*signer, &message, *position)
+            sign(*signer, &message, payload, *position)
         };
         Call {
             rule: 0,
@@ -139,9 +153,9 @@ impl Site {
     }
 }
 
-fn sign(signer: &dyn Signer, message: &SignedMessage, position: u8) -> Authorisation {
+fn sign(signer: &dyn Signer, message: &SignedMessage, payload: Vec<u8>, position: u8) -> Authorisation {
     let domain: Domain = DOMAIN;
-    signing::authorise(signer, &domain, message, position)
+    signing::authorise(signer, &domain, message, payload.into(), position)
 }
 
 fn plan(fragments: &[Name], calls: Vec<Call>) -> StepPlan {
@@ -278,8 +292,8 @@ fn a_cohort_of_this_batch_is_filled_by_its_rule() {
     let mut builder = site.builder(ALICE);
     // The header pays for a cohort of depth 24 of the puppet.
     let message = SignedMessage {
+        meaning: Meaning::opaque(&[]),
         rule: PUPPET,
-        payload: Default::default(),
         fragment: site.cohort.fragment(),
         nonce: builder.state(header).unwrap().unwrap().nonce,
         valid_until: u64::MAX,
@@ -289,7 +303,7 @@ fn a_cohort_of_this_batch_is_filled_by_its_rule() {
         }],
     };
     let mut call = echo(&[0], &[open_cohort(24, 3, PUPPET), transfer(0, 1, eth(), 100)]);
-    call.authorisations = vec![sign(&key(1), &message, 0)];
+    call.authorisations = vec![sign(&key(1), &message, Vec::new(), 0)];
     let entry = builder.step(&plan(&[header, Name::New], vec![call])).unwrap().entries[1];
     let last = (1 << 24) - 1;
     let effects = [
@@ -380,4 +394,84 @@ fn leaves_are_limited_and_named_once() {
     let mut names: Vec<Name> = (1..=7).map(|leaf| site.leaf(leaf)).collect();
     names.extend([Name::New; 9]);
     assert_eq!(refused(&names), StepError::TooManyFragments(17));
+}
+
+/// Of three who take part in a sale the proposer can sign for two; the third has signed already, with a passkey.
+#[test]
+fn a_plan_is_signed_over_what_its_rules_say() {
+    let mut site = Site::new();
+    let mut builder = site.builder(ALICE);
+    populate(&site, &mut builder);
+    let names = [site.leaf(5), Name::Anchor(site.cohort), site.leaf(2)];
+    let message = |position: usize, meaning: Meaning, outflow: u128| SignedMessage {
+        meaning,
+        rule: SHOP,
+        fragment: site.cohort.leaf(names[position].leaf()).unwrap(),
+        nonce: builder.state(names[position]).unwrap().unwrap().nonce,
+        valid_until: u64::MAX,
+        outflows: vec![Outflow {
+            asset: eth(),
+            amount: outflow,
+        }],
+    };
+    let expected = [
+        message(0, Meaning::opaque(&[]), 3),
+        message(1, sale(7), 7),
+        message(2, sale(9), 9),
+    ];
+    let theirs = sign(&passkey(2), &expected[2], vec![9], 2);
+    let unsigned = |position: u8, payload: &'static [u8]| Authorisation {
+        position,
+        valid_until: u64::MAX,
+        outflows: expected[usize::from(position)].outflows.clone(),
+        payload: payload.into(),
+        signature: Signature::Secp256k1(Default::default()),
+    };
+    let mut call = echo(&[0, 1, 2], &[transfer(1, 0, eth(), 7), transfer(2, 1, eth(), 9)]);
+    call.rule = 2;
+    call.authorisations = vec![unsigned(0, &[]), unsigned(1, &[7]), theirs.clone()];
+    // A second call, at the next nonces.
+    let mut second = call.clone();
+    second.authorisations.pop();
+    second.fragments.pop();
+    second.extra = Effect::encode_list(&[transfer(0, 1, eth(), 3)]).into();
+    let mut plan = plan(&names, vec![call, second]);
+
+    let refused = |plan: &StepPlan| match builder.clone().step(plan) {
+        Err(StepError::Failure(Failure::Invalid(Invalid::Call { call, fault }))) => (call, fault),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(refused(&plan), (0, CallFault::Signature { position: 0, .. })));
+    let messages = builder.messages(&plan).unwrap();
+    let next = |message: &SignedMessage| SignedMessage {
+        nonce: message.nonce + 1,
+        ..message.clone()
+    };
+    let later = expected[..2].iter().map(next).collect();
+    assert_eq!(messages, [expected.to_vec(), later]);
+
+    let keys = [key(3), key(1)];
+    let signer = |fragment: FragmentId| {
+        let place = expected.iter().position(|message| message.fragment == fragment);
+        keys.get(place?).map(|key| key as &dyn Signer)
+    };
+    builder.sign(&mut plan, signer).unwrap();
+    assert_eq!(plan.body.calls[0].authorisations[2], theirs);
+    builder.step(&plan).unwrap();
+    let batch = builder.build().unwrap();
+    assert_eq!(site.submit(ALICE, &batch).1, [Judgement::Valid, Judgement::Valid]);
+
+    // What is wrong beside signatures is refused before anybody signs.
+    let builder = site.builder(ALICE);
+    plan.body.calls.truncate(1);
+    plan.body.calls[0].extra = Effect::encode_list(&[transfer(1, 0, eth(), 8)]).into();
+    let refused = builder.messages(&plan).unwrap_err();
+    assert_eq!(builder.sign(&mut plan, signer), Err(refused.clone()));
+    assert!(matches!(
+        refused,
+        StepError::Failure(Failure::Invalid(Invalid::Call {
+            fault: CallFault::Effect { effect: 2, .. },
+            ..
+        }))
+    ));
 }

@@ -288,7 +288,7 @@ fn effects_are_no_longer_than_committed() {
 #[test]
 fn effects_are_whole_known_and_at_most_64() {
     let returned = |extra: Vec<u8>| move |scene: &mut Scene| scene.calls[1].extra = extra.into();
-    for code in [0, 10, 255] {
+    for code in [0, 11, 255] {
         check(1, returned(vec![code]), CallFault::Effects(EffectError::Code(code)));
     }
     let mut cut = Effect::encode_list(&[transfer(0, 1, ETH, 5)]);
@@ -342,6 +342,9 @@ fn a_rule_without_a_twin_is_reported_only_if_all_before_it_is_valid() {
     };
     let mut scene = honest();
     unknown(&mut scene);
+    assert_eq!(scene.execute(), Err(Failure::UnknownRule(UNKNOWN)));
+    // It alone knows what was signed for it.
+    scene.calls[0].authorisations[0].signature = Signature::Secp256k1(Default::default());
     assert_eq!(scene.execute(), Err(Failure::UnknownRule(UNKNOWN)));
     // Its own authorisations come before it.
     let unsigned = |scene: &mut Scene| {

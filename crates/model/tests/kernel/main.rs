@@ -10,6 +10,7 @@ mod cohorts;
 mod effects;
 mod keys;
 mod leases;
+mod meanings;
 mod properties;
 mod scene;
 mod signing;

@@ -17,6 +17,7 @@ use nthroot_protocol::{
 use proptest::{prelude::*, test_runner::RngSeed};
 
 use crate::{
+    meanings::sale,
     scene::Scene,
     world::{
         CLOCK, Consent, ETH, PROPOSER, PUPPET, Scheme, TAG, TOKEN, account, gold, holder, leased, open_cohort,
@@ -360,6 +361,43 @@ proptest! {
             Err(Failure::Invalid(Invalid::Call { fault: CallFault::Signature { .. } | CallFault::NonceExhausted { .. }, .. }))
         );
         prop_assert!(refused);
+    }
+
+    /// A call with these meanings is valid if and only if they stand in front, are of its authorisations in order, and say of
+    /// each what was signed: a meaning where there is one, the payload where there is none.
+    #[test]
+    fn signatures_are_good_for_what_the_rule_says_and_nothing_else(
+        mut said in proptest::collection::vec((0..4_u8, 0..2_u8), 0..4),
+        sorted in prop::bool::weighted(0.7),
+        matching in prop::bool::weighted(0.8),
+        mut signed in any::<[Option<bool>; 3]>(),
+        late in prop::option::weighted(0.2, 0..4_usize),
+    ) {
+        if sorted {
+            said.sort_unstable();
+            said.dedup_by_key(|(number, _)| *number);
+        }
+        let says = |said: &[(u8, u8)], number: u8| said.iter().find(|said| said.0 == number).map(|said| said.1 == 1);
+        if matching {
+            signed = [0, 1, 2].map(|number| says(&said, number));
+        }
+        let mut effects: Vec<Effect> =
+            said.iter().map(|(number, meaning)| Effect::meaning(*number, sale(*meaning))).collect();
+        let late = late.filter(|place| *place < effects.len());
+        effects.insert(late.unwrap_or(effects.len()), write(3, b"x"));
+        let consents = (1..).zip(signed).map(|(key, meaning)| match meaning {
+            Some(meaning) => Consent::of(key).meaning(sale(u8::from(meaning))),
+            None => Consent::of(key),
+        });
+        let mut scene = Scene::new().fresh(9, ruled(&[]));
+        for n in 1..=3_u8 {
+            scene = scene.fresh(n.into(), owned(n, &[]));
+        }
+        let call = puppet(&[1, 2, 3, 0], &effects);
+        let scene = scene.call((0..).zip(consents).fold(call, |call, (position, consent)| with(call, position, &consent)));
+        let in_order = said.windows(2).all(|pair| pair[0].0 < pair[1].0) && said.iter().all(|(number, _)| *number < 3);
+        let good = signed == [0, 1, 2].map(|number| says(&said, number));
+        prop_assert_eq!(scene.execute().is_ok(), late.is_none() && in_order && good);
     }
 
     /// Each bit of an authorisation is under the signature, or is the signature, or says whose it is.

@@ -8,8 +8,8 @@ use nthroot_model::{
     signing::{self, Signer},
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, BatchId, Call, Domain, Effect, Fragment, Kind, Lease, Outflow,
-    SignedMessage,
+    AccountOp, AnchorId, AssetId, Authorisation, BatchId, Call, Domain, Effect, Fragment, Kind, Lease, Meaning,
+    Outflow, SignedMessage,
 };
 
 pub(crate) const CLOCK: u64 = 1_000;
@@ -124,6 +124,8 @@ pub(crate) struct Consent {
     pub(crate) valid_until: u64,
     pub(crate) outflows: Vec<Outflow>,
     pub(crate) payload: Vec<u8>,
+    /// What the payload means, if that is more than its bytes.
+    pub(crate) meaning: Option<Meaning>,
 }
 
 impl Consent {
@@ -138,6 +140,7 @@ impl Consent {
             valid_until: CLOCK,
             outflows: Vec::new(),
             payload: Vec::new(),
+            meaning: None,
         }
     }
 
@@ -166,25 +169,40 @@ impl Consent {
         self
     }
 
+    pub(crate) fn meaning(mut self, meaning: Meaning) -> Self {
+        self.meaning = Some(meaning);
+        self
+    }
+
     pub(crate) fn nonce(mut self, nonce: u64) -> Self {
         self.nonce = nonce;
         self
     }
 
-    pub(crate) fn sign(&self, rule: Address, position: u8) -> Authorisation {
-        let message = SignedMessage {
+    pub(crate) fn message(&self, rule: Address) -> SignedMessage {
+        SignedMessage {
+            meaning: self.meaning.unwrap_or_else(|| Meaning::opaque(&self.payload)),
             rule,
-            payload: self.payload.clone().into(),
             fragment: self.anchor.leaf(self.leaf).unwrap(),
             nonce: self.nonce,
             valid_until: self.valid_until,
             outflows: self.outflows.clone(),
-        };
-        match self.scheme {
-            Scheme::Secp256k1 => signing::authorise(&key(self.key), &DOMAIN, &message, position),
-            Scheme::P256 => signing::authorise(&passkey(self.key), &DOMAIN, &message, position),
-            Scheme::WebAuthn => signing::authorise(&authenticator(self.key), &DOMAIN, &message, position),
         }
+    }
+
+    pub(crate) fn sign(&self, rule: Address, position: u8) -> Authorisation {
+        let signer: &dyn Signer = match self.scheme {
+            Scheme::Secp256k1 => &key(self.key),
+            Scheme::P256 => &passkey(self.key),
+            Scheme::WebAuthn => &authenticator(self.key),
+        };
+        signing::authorise(
+            signer,
+            &DOMAIN,
+            &self.message(rule),
+            self.payload.clone().into(),
+            position,
+        )
     }
 }
 
