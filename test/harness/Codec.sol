@@ -3,7 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
-import {Again, Call, Fresh, Header, Lease, Signed, State, Step, Walked} from "./Shapes.sol";
+import {Again, Call, Fresh, Header, Lease, Meaning, Signed, State, Step, Walked} from "./Shapes.sol";
 
 /// @notice The wire format, written from docs/spec.md and from nothing else. Plain and slow: the contracts are held to it.
 library Codec {
@@ -159,11 +159,32 @@ library Codec {
         return keccak256(abi.encode(typeHash, keccak256("nthroot"), keccak256("1"), chainId, bridge));
     }
 
+    /// @dev What an authorisation means whose rule does not say so: its payload.
+    function plain(Signed memory a) internal pure returns (Meaning memory) {
+        return Meaning(
+            keccak256(
+                "Authorisation(bytes intent,address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
+            ),
+            keccak256(a.payload)
+        );
+    }
+
     function digest(bytes32 domain_, address rule, uint80 fragment, uint64 nonce, Signed memory a)
         internal
         pure
         returns (bytes32)
     {
+        return digest(domain_, rule, fragment, nonce, a, plain(a));
+    }
+
+    function digest(
+        bytes32 domain_,
+        address rule,
+        uint80 fragment,
+        uint64 nonce,
+        Signed memory a,
+        Meaning memory meaning
+    ) internal pure returns (bytes32) {
         bytes memory outflows;
         for (uint256 i = 0; i < a.outflows.length; i++) {
             bytes32 hash = keccak256(
@@ -172,17 +193,7 @@ library Codec {
             outflows = bytes.concat(outflows, hash);
         }
         bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Authorisation(bytes intent,address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows)Outflow(bytes32 asset,uint128 amount)"
-                ),
-                keccak256(a.payload),
-                rule,
-                fragment,
-                nonce,
-                a.validUntil,
-                keccak256(outflows)
-            )
+            abi.encode(meaning.typeHash, meaning.intent, rule, fragment, nonce, a.validUntil, keccak256(outflows))
         );
         return keccak256(bytes.concat(hex"1901", domain_, structHash));
     }

@@ -6,7 +6,7 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "./Codec.sol";
 import {CohortTree} from "./CohortTree.sol";
 import {Deployment} from "./Deployment.sol";
-import {Again, Anchor, Call, Cohort, Fresh, Node, Signed, State, Step, unleased} from "./Shapes.sol";
+import {Again, Anchor, Call, Cohort, Fresh, Meaning, Node, Signed, State, Step, unleased} from "./Shapes.sol";
 
 /// @dev A step in the making: states before and after instead of roots.
 struct Draft {
@@ -157,8 +157,26 @@ abstract contract Drafts is Deployment {
         return signDigest(a, digest(a, rule, fragment, nonce), key);
     }
 
+    /// @dev The same, where the rule says what the payload means.
+    function sign(Signed memory a, address rule, Anchor memory anchor, Meaning memory meaning)
+        internal
+        view
+        returns (Signed memory)
+    {
+        bytes32 digest_ = digest(a, rule, fragmentId(anchor), anchor.state.nonce, meaning);
+        return signDigest(a, digest_, keyOf[anchor.state.controller]);
+    }
+
     function digest(Signed memory a, address rule, uint80 fragment, uint64 nonce) internal view returns (bytes32) {
-        return Codec.digest(Codec.domain(block.chainid, address(bridge)), rule, fragment, nonce, a);
+        return digest(a, rule, fragment, nonce, Codec.plain(a));
+    }
+
+    function digest(Signed memory a, address rule, uint80 fragment, uint64 nonce, Meaning memory meaning)
+        internal
+        view
+        returns (bytes32)
+    {
+        return Codec.digest(Codec.domain(block.chainid, address(bridge)), rule, fragment, nonce, a, meaning);
     }
 
     function signDigest(Signed memory a, bytes32 digest_, uint256 key) internal pure returns (Signed memory) {

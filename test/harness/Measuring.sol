@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Vm} from "forge-std/Vm.sol";
 import {console} from "forge-std/console.sol";
 
 import {IRule} from "../../contracts/interfaces/IRule.sol";
@@ -81,7 +80,7 @@ abstract contract Measuring is CohortTrials, Passkeys {
 
     /// @dev Gas of the evaluation's frame, with the rules cold as in a transaction of its own.
     function _gasOf(bytes memory proof) private returns (uint256 used) {
-        bytes memory input = _inputOf(proof);
+        bytes memory input = evaluationInput(proof);
         address target = address(verifier);
         vm.cool(echo);
         vm.cool(account);
@@ -96,20 +95,6 @@ abstract contract Measuring is CohortTrials, Passkeys {
             valid := and(done, eq(mload(0), 1))
         }
         assertTrue(valid, "valid");
-    }
-
-    /// @dev What the verifier hands to the evaluation's frame. Under the highest ceiling, for it evaluates nothing beyond it.
-    function _inputOf(bytes memory proof) private returns (bytes memory input) {
-        for (uint256 i = 0; i < 4; i++) {
-            proof[124 + 50 + i] = 0xff;
-        }
-        vm.startStateDiffRecording();
-        verifier.verify(proof, address(bridge));
-        Vm.AccountAccess[] memory accesses = vm.stopAndReturnStateDiff();
-        for (uint256 i = 0; i < accesses.length; i++) {
-            if (bytes4(accesses[i].data) == verifier.evaluate.selector) return accesses[i].data;
-        }
-        revert("no evaluation");
     }
 
     // ---------------------------------------------------------------- building

@@ -36,8 +36,12 @@ abstract contract Passkeys is Trials {
         view
         returns (Signed memory)
     {
+        return signP256(a, digest(a, rule, fragment, nonce), k);
+    }
+
+    function signP256(Signed memory a, bytes32 digest_, Passkey memory k) internal pure returns (Signed memory) {
         a.scheme = 2;
-        a.signature = signatureOf(k, digest(a, rule, fragment, nonce));
+        a.signature = signatureOf(k, digest_);
         return a;
     }
 

@@ -102,6 +102,12 @@ struct Signed {
     bytes signature; // all that follows the scheme
 }
 
+/// @dev Section 5.1: the two first words of the struct that is signed.
+struct Meaning {
+    bytes32 typeHash;
+    bytes32 intent;
+}
+
 struct Call {
     uint8 rule;
     uint32 gasLimit;

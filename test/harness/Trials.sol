@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {Vm} from "forge-std/Vm.sol";
+
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Bound} from "./Bound.sol";
 import {Codec} from "./Codec.sol";
 import {CohortTree} from "./CohortTree.sol";
 import {Draft} from "./Drafts.sol";
 import {Scenario} from "./Scenario.sol";
-import {Anchor, Call, Cohort, Header, Lease, Node, Signed, State, Step, Walked, unleased} from "./Shapes.sol";
+import {Anchor, Call, Cohort, Header, Lease, Meaning, Node, Signed, State, Step, Walked, unleased} from "./Shapes.sol";
 
 /// @dev A step before the verifier, in a batch of one step that no bridge has seen: so a test can put anything into it.
 struct Trial {
@@ -203,6 +205,20 @@ abstract contract Trials is Scenario {
         return verifier.verify(evidence(t), t.bridge);
     }
 
+    /// @dev What the verifier hands to the evaluation's frame. Under the highest ceiling, for it evaluates nothing beyond it.
+    function evaluationInput(bytes memory proof) internal returns (bytes memory input) {
+        for (uint256 i = 0; i < 4; i++) {
+            proof[124 + 50 + i] = 0xff;
+        }
+        vm.startStateDiffRecording();
+        verifier.verify(proof, address(bridge));
+        Vm.AccountAccess[] memory accesses = vm.stopAndReturnStateDiff();
+        for (uint256 i = 0; i < accesses.length; i++) {
+            if (bytes4(accesses[i].data) == verifier.evaluate.selector) return accesses[i].data;
+        }
+        revert("no evaluation");
+    }
+
     function assertValid(Trial memory t, string memory what) internal view {
         assertTrue(verdict(t), what);
     }
@@ -322,6 +338,10 @@ abstract contract Trials is Scenario {
 
     function leafEffect(uint8 header_, uint8 kind, address controller) internal pure returns (bytes memory) {
         return abi.encodePacked(uint8(9), header_, kind, controller);
+    }
+
+    function meaningEffect(uint8 authorisation, Meaning memory meaning) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(10), authorisation, meaning.typeHash, meaning.intent);
     }
 
     /// @dev keccak(rule ‖ tag) with its highest bit set.
