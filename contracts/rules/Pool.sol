@@ -68,11 +68,10 @@ contract Pool is IRule {
     /// @dev A pool's data: asset 0 (32) ‖ asset 1 (32) ‖ fee (3) ‖ shares (16). All but the shares never changes.
     uint256 private constant TERMS_LENGTH = 67;
     uint256 private constant DATA_LENGTH = 83;
-    /// @dev Most bytes of an operation's effects: its meaning (66), two moves (51 each), and mint or burn (50).
+    /// @dev Most bytes of an operation's other effects: its meaning (66), two moves (51 each), and mint or burn (50).
     uint256 private constant OPERATION_EFFECTS = 218;
-    /// @dev Bytes of writing a pool's data; of opening a pool.
+    /// @dev Bytes of the effect that writes a pool's data.
     uint256 private constant WRITE_EFFECT = 87;
-    uint256 private constant OPEN_EFFECT = 23;
 
     bytes32 private constant CREATE_TYPEHASH = keccak256("PoolCreate(bytes32 asset0,bytes32 asset1,uint24 fee)");
     bytes32 private constant ADD_TYPEHASH = keccak256(
