@@ -4,23 +4,25 @@ use std::collections::VecDeque;
 
 use alloy::primitives::{Address, B256};
 use nthroot_protocol::{
-    AccountOp, AssetId, Authorisation, Body, Call, Domain, FragmentId, Kind, Outflow, SignedMessage,
+    AccountOp, AssetId, Authorisation, Body, Call, Domain, FragmentId, Kind, Meaning, Outflow, SignedMessage,
 };
 
 use crate::{
     choices::Choices,
+    meanings::{self, Missigned},
     scene::{CLOCK, PROPOSER, Scene},
     users,
 };
 
 impl Scene {
-    pub(crate) fn body(&self, c: &mut Choices<'_>) -> Body {
+    pub(crate) fn body(&self, c: &mut Choices<'_>) -> (Body, Vec<Missigned>) {
         let mut draft = Draft::new(self);
         let calls = 1 + if c.once_in(3) { 1 + c.below(3) } else { 0 };
-        Body {
+        let body = Body {
             leaves: self.table(c),
             calls: (0..calls).map(|_| draft.call(c)).collect(),
-        }
+        };
+        (body, draft.missigned)
     }
 }
 
@@ -57,6 +59,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) to_open: VecDeque<usize>,
     pub(crate) leaves_to_open: VecDeque<usize>,
     pub(crate) calls: u8,
+    missigned: Vec<Missigned>,
 }
 
 impl<'a> Draft<'a> {
@@ -67,6 +70,7 @@ impl<'a> Draft<'a> {
             to_open: VecDeque::new(),
             leaves_to_open: VecDeque::new(),
             calls: 0,
+            missigned: Vec::new(),
         };
         for (touch, plan) in scene.touches.iter().enumerate() {
             let lease = plan.state.as_ref().and_then(|state| state.header().lease);
@@ -104,6 +108,8 @@ impl<'a> Draft<'a> {
         let signers: Vec<usize> = (0..cast.listed).filter(|position| cast.signs[*position]).collect();
         let mut payloads = Vec::new();
         let mut extra = Vec::new();
+        // The Account rule says nothing.
+        let mut said = vec![None; signers.len()];
         if cast.rule == 0 {
             for (place, position) in signers.iter().enumerate() {
                 let ops = self.operations(c, &mut cast, *position, place == 0);
@@ -117,14 +123,15 @@ impl<'a> Draft<'a> {
                 let length = c.below(8);
                 payloads.push((c.bytes(length), Vec::new()));
             }
-            extra = self.effects(c, &mut cast);
+            said = meanings::said(c, payloads.iter().map(|(payload, _)| payload.as_slice()));
+            extra = self.effects(c, &mut cast, &said);
             if cast.rule == 2 {
                 extra = return_data(c, &extra);
             }
         }
         let mut authorisations = Vec::new();
-        for (position, (payload, _)) in signers.iter().zip(&payloads) {
-            authorisations.push(self.authorise(c, &cast, *position, payload));
+        for ((position, (payload, _)), said) in signers.iter().zip(&payloads).zip(said) {
+            authorisations.push(self.authorise(c, &cast, *position, payload, said));
         }
         if c.mistake(24) {
             authorisations.reverse();
@@ -260,7 +267,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn authorise(&mut self, c: &mut Choices<'_>, cast: &Cast, position: usize, payload: &[u8]) -> Authorisation {
+    fn authorise(
+        &mut self,
+        c: &mut Choices<'_>,
+        cast: &Cast,
+        position: usize,
+        payload: &[u8],
+        said: Option<Meaning>,
+    ) -> Authorisation {
         let mut outflows: Vec<Outflow> = Vec::new();
         let mut assets = self.scene.assets();
         assets.sort();
@@ -281,9 +295,12 @@ impl<'a> Draft<'a> {
                 slot.nonce = nonce.wrapping_add(1);
                 (slot.id, nonce, slot.kind, slot.controller)
             });
+        let (meaning, wrong) = meanings::signed(c, said, payload);
+        let position = u8::try_from(position).expect("few");
+        self.missigned.extend(wrong.map(|what| (self.calls, position, what)));
         let message = SignedMessage {
+            meaning,
             rule: if c.mistake(100) { Address::ZERO } else { cast.address },
-            payload: payload.to_vec().into(),
             fragment,
             nonce: if c.mistake(100) { nonce.wrapping_sub(1) } else { nonce },
             valid_until: if c.mistake(32) {
@@ -302,15 +319,11 @@ impl<'a> Draft<'a> {
             },
         };
         Authorisation {
-            position: if c.mistake(64) {
-                c.pick(&[16, 255])
-            } else {
-                u8::try_from(position).expect("few")
-            },
+            position: if c.mistake(64) { c.pick(&[16, 255]) } else { position },
             valid_until: message.valid_until,
             outflows: message.outflows.clone(),
             signature: users::sign(c, kind, controller, message.signing_hash(&domain)),
-            payload: message.payload,
+            payload: payload.to_vec().into(),
         }
     }
 }

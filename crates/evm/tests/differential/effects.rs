@@ -1,12 +1,13 @@
 //! What calls do: operations of the Account rule, and effects as a puppet returns them.
 
 use alloy::primitives::Address;
-use nthroot_protocol::{AccountOp, AssetId, Effect, Kind, limits::MAX_LEASE};
+use nthroot_protocol::{AccountOp, AssetId, Effect, Kind, Meaning, limits::MAX_LEASE};
 
 use crate::{
     calls::{Cast, Draft, Slot},
     choices::Choices,
     lies::flip,
+    meanings,
     scene::{CLOCK, PROPOSER, TAG, TOKEN},
     users,
 };
@@ -178,8 +179,8 @@ impl Draft<'_> {
     }
 
     /// Effects, as the puppet returns them.
-    pub(crate) fn effects(&mut self, c: &mut Choices<'_>, cast: &mut Cast) -> Vec<u8> {
-        let mut effects = Vec::new();
+    pub(crate) fn effects(&mut self, c: &mut Choices<'_>, cast: &mut Cast, said: &[Option<Meaning>]) -> Vec<u8> {
+        let mut effects = meanings::effects(c, said);
         self.opens(c, cast, &mut effects);
         let count = if c.mistake(16) {
             c.pick(&[0, 63, 64, 65])
@@ -229,12 +230,15 @@ impl Draft<'_> {
             };
             effects.extend(vec![withdrawal; 16]);
         }
+        if c.mistake(12) {
+            meanings::late(c, said, &mut effects);
+        }
         let mut bytes = Effect::encode_list(&effects);
         if c.mistake(16) {
             flip(c, &mut bytes);
         }
         if c.mistake(24) {
-            bytes.push(c.pick(&[0, 10, 255]));
+            bytes.push(c.pick(&[0, 10, 11, 255]));
         }
         if c.mistake(24) {
             bytes.truncate(c.below(128));

@@ -74,6 +74,9 @@ pub(crate) const REASONS: &[&str] = &[
     "Effect LeaseTooLong",
     "Effect ZeroRecipient",
     "Effect TooManyWithdrawals",
+    "Effect MeaningTooLate",
+    "Effect MeaningOfNone",
+    "Effect MeaningOrder",
 ];
 
 /// What steps have in them. "valid" are those of valid steps.
@@ -117,6 +120,18 @@ pub(crate) const FEATURES: &[&str] = &[
     "effect 7, valid",
     "effect 8, valid",
     "effect 9, valid",
+    "effect 10, valid",
+    "meaning signed by scheme 1, valid",
+    "meaning signed by scheme 2, valid",
+    "meaning signed by scheme 3, valid",
+    "meaning behind an authorisation without one, valid",
+    "the bytes of a payload said to be its meaning, valid",
+    "a meaning signed where none is said",
+    "a payload signed where a meaning is said",
+    "another meaning signed",
+    "another struct of the same type signed",
+    "the same struct of another type signed",
+    "meaning cut off",
     "operation 1, valid",
     "operation 2, valid",
     "operation 3, valid",

@@ -10,12 +10,13 @@ use nthroot_model::{
     signing::BadSignature,
 };
 use nthroot_protocol::{
-    AccountOp, Body, BodyError, Effect, Evidence, Fragment, Kind, LeafTable, Signature,
+    AccountOp, Body, BodyError, Call, Effect, EffectError, Evidence, Fragment, Kind, LeafTable, Meaning, Signature,
     limits::{MAX_DEPTH, MAX_LEASE},
 };
 
 use crate::{
     expected::{FEATURES, REASONS},
+    meanings::Missigned,
     scene::CLOCK,
     users,
 };
@@ -57,13 +58,21 @@ pub(crate) fn name(reason: &Invalid) -> String {
 }
 
 impl Tally {
-    /// Counts a case whose evidence opens. `reason`: why the step is invalid, if it is.
-    pub(crate) fn count(&mut self, evidence: &Evidence, reason: Option<&Invalid>) {
+    /// Counts a case whose evidence opens. `reason`: why the step is invalid, if it is. `missigned`: what was signed over
+    /// another meaning.
+    pub(crate) fn count(&mut self, evidence: &Evidence, reason: Option<&Invalid>, missigned: &[Missigned]) {
         let mut features = BTreeSet::new();
         match reason {
             Some(reason) => {
                 *self.reasons.entry(name(reason)).or_default() += 1;
                 wrong(reason, &mut features);
+                let is_reason = |missigned: &&Missigned| {
+                    matches!(reason, Invalid::Call {
+                    call,
+                    fault: CallFault::Signature { position, .. },
+                } if (*call, *position) == (missigned.0.into(), missigned.1))
+                };
+                features.extend(missigned.iter().filter(is_reason).map(|(_, _, what)| *what));
                 if let Ok(body) = Body::of(&evidence.placed.step) {
                     refused(reason, &body, &mut features);
                 }
@@ -151,6 +160,13 @@ fn refused(reason: &Invalid, body: &Body, features: &mut Features) {
         }
         if let Some(Signature::WebAuthn(..)) = signed.map(|signed| &signed.signature) {
             features.insert("assertion of something else");
+        }
+    }
+    if let CallFault::Effects(EffectError::Truncated(_)) = fault {
+        // Each meaning has 66 bytes.
+        let last = call.extra.chunks(66).find(|chunk| chunk[0] != 10 || chunk.len() < 66);
+        if last.is_some_and(|last| last[0] == 10 && call.rule == 1) {
+            features.insert("meaning cut off");
         }
     }
     let CallFault::Effect { effect, fault } = fault else {
@@ -285,6 +301,7 @@ fn calls(evidence: &Evidence, body: &Body, features: &mut Features) {
                 }
             }
         }
+        meanings(call, features);
         for authorisation in &call.authorisations {
             features.insert(match authorisation.signature {
                 Signature::Secp256k1(_) => "scheme 1, valid",
@@ -316,8 +333,40 @@ fn calls(evidence: &Evidence, body: &Body, features: &mut Features) {
                     Effect::SetController { .. } => "effect 7, valid",
                     Effect::SetLease { .. } => "effect 8, valid",
                     Effect::OpenLeaf { .. } => "effect 9, valid",
+                    Effect::Meaning { .. } => "effect 10, valid",
                 });
             }
+        }
+    }
+}
+
+/// What a valid call says of its authorisations.
+fn meanings(call: &Call, features: &mut Features) {
+    if call.rule != 1 {
+        return;
+    }
+    let mut silent: BTreeSet<usize> = (0..call.authorisations.len()).collect();
+    for effect in Effect::decode_list(&call.extra).unwrap_or_default() {
+        let Effect::Meaning {
+            authorisation,
+            type_hash,
+            struct_hash,
+        } = effect
+        else {
+            continue;
+        };
+        let number = usize::from(authorisation);
+        let signed = &call.authorisations[number];
+        let meaning = Meaning { type_hash, struct_hash };
+        features.insert(match signed.signature {
+            _ if meaning == Meaning::opaque(&signed.payload) => "the bytes of a payload said to be its meaning, valid",
+            Signature::Secp256k1(_) => "meaning signed by scheme 1, valid",
+            Signature::P256(_) => "meaning signed by scheme 2, valid",
+            Signature::WebAuthn(..) => "meaning signed by scheme 3, valid",
+        });
+        silent.remove(&number);
+        if number > 0 && silent.contains(&(number - 1)) {
+            features.insert("meaning behind an authorisation without one, valid");
         }
     }
 }

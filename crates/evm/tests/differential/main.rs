@@ -9,6 +9,7 @@ mod effects;
 mod expected;
 mod features;
 mod lies;
+mod meanings;
 mod rules;
 mod scene;
 mod users;
@@ -124,7 +125,7 @@ fn model_and_contracts_agree_on_every_step() {
     let start = Instant::now();
     let outcome = runner.run(&prop::collection::vec(any::<u64>(), 0..150), |words| {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        let evidence = Scene::evidence(&mut Choices::new(&bytes), &env, &rules, chain_id);
+        let (evidence, missigned) = Scene::evidence(&mut Choices::new(&bytes), &env, &rules, chain_id);
         let judged = model(&env, &evidence);
         let expected = match &judged {
             Err(_) => Answer::BadEvidence,
@@ -143,8 +144,8 @@ fn model_and_contracts_agree_on_every_step() {
         let mut tally = tally.borrow_mut();
         match &judged {
             Err(_) => tally.bad_evidence += 1,
-            Ok((evidence, Verdict::Valid(_))) => tally.count(evidence, None),
-            Ok((evidence, Verdict::Invalid(reason))) => tally.count(evidence, Some(reason)),
+            Ok((evidence, Verdict::Valid(_))) => tally.count(evidence, None, &missigned),
+            Ok((evidence, Verdict::Invalid(reason))) => tally.count(evidence, Some(reason), &missigned),
         }
         Ok(())
     });

@@ -15,7 +15,7 @@ use nthroot_protocol::{
     tree,
 };
 
-use crate::{choices::Choices, lies, rules::TestRules, users};
+use crate::{choices::Choices, lies, meanings::Missigned, rules::TestRules, users};
 
 pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
 pub(crate) const TAG: B256 = B256::repeat_byte(7);
@@ -45,10 +45,16 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The evidence that the choices make. Its openings hold, whatever else is wrong.
-    pub(crate) fn evidence(c: &mut Choices<'_>, env: &Env, rules: &Arc<TestRules>, chain_id: u64) -> Vec<u8> {
+    /// The evidence that the choices make, and what in it was signed over another meaning. Its openings hold, whatever else is
+    /// wrong.
+    pub(crate) fn evidence(
+        c: &mut Choices<'_>,
+        env: &Env,
+        rules: &Arc<TestRules>,
+        chain_id: u64,
+    ) -> (Vec<u8>, Vec<Missigned>) {
         let scene = Self::new(c, env.clone(), Arc::clone(rules), chain_id);
-        let mut body = scene.body(c);
+        let (mut body, missigned) = scene.body(c);
         if c.mistake(16) {
             lies::bounds(c, &mut body);
         }
@@ -64,7 +70,7 @@ impl Scene {
         if c.mistake(24) {
             lies::flip(c, &mut bytes);
         }
-        bytes
+        (bytes, missigned)
     }
 
     fn new(c: &mut Choices<'_>, env: Env, rules: Arc<TestRules>, chain_id: u64) -> Self {
@@ -179,7 +185,7 @@ impl Scene {
                 state.assets.insert(asset, amount);
             }
         }
-        if c.once_in(16) {
+        if c.once_in(10) {
             // Up to the limit, so that one more asset is too many.
             let full = 31 + c.below(2);
             let more = (0_u8..).take(full - state.assets.len());

@@ -5,11 +5,11 @@ use k256::ecdsa::SigningKey;
 use nthroot_evm::SpecId;
 use nthroot_model::{
     builder::{Name, StepPlan},
-    signing::Signer,
+    signing::{Signer, authorise},
 };
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Body, Call, Effect, Outflow};
 
-use crate::stage::{ETHER, MALLORY, PUPPET, Stage, sign};
+use crate::stage::{ETHER, MALLORY, PUPPET, Stage};
 
 /// Users of each sort.
 const USERS: u8 = 4;
@@ -118,7 +118,7 @@ impl Town {
     /// A step in which the founder has the puppet do something with `at`, the first fragment.
     fn founded(&self, fragments: Vec<Name>, at: (AnchorId, u32), earlier: u64, effects: &[Effect]) -> StepPlan {
         let rule = self.stage.table[usize::from(PUPPET) - 1];
-        let mut message = self.stage.message(at, rule, Vec::new(), 0);
+        let mut message = self.stage.message(at, rule, &[], 0);
         message.nonce += earlier;
         let extra: Bytes = Effect::encode_list(effects).into();
         let call = Call {
@@ -126,7 +126,13 @@ impl Town {
             gas: 100_000,
             max_effects: u16::try_from(extra.len()).expect("short"),
             fragments: vec![0],
-            authorisations: vec![sign(&self.founder, &self.stage.domain(), &message, 0)],
+            authorisations: vec![authorise(
+                &self.founder,
+                &self.stage.domain(),
+                &message,
+                Bytes::new(),
+                0,
+            )],
             extra,
         };
         StepPlan {
@@ -169,13 +175,19 @@ impl Town {
             };
             let ops = if pays(user) { vec![pay] } else { Vec::new() };
             let payload = AccountOp::encode_payload(&ops);
-            let mut message = self.stage.message(at(user), self.stage.l1.account, payload, 0);
+            let mut message = self.stage.message(at(user), self.stage.l1.account, &payload, 0);
             message.nonce += earlier;
             if pays(user) {
                 message.outflows = vec![Outflow { asset, amount }];
             }
             let position = u8::try_from(user).expect("few");
-            sign(&self.users[user], &self.stage.domain(), &message, position)
+            authorise(
+                &self.users[user],
+                &self.stage.domain(),
+                &message,
+                payload.into(),
+                position,
+            )
         });
         let call = Call {
             rule: 0,
@@ -213,13 +225,13 @@ impl Town {
             amount: ETHER / 4,
         };
         let payload = AccountOp::encode_payload(&[withdraw.clone(), withdraw]);
-        let message = self.stage.message((anchor, 0), self.stage.l1.account, payload, ETHER);
+        let message = self.stage.message((anchor, 0), self.stage.l1.account, &payload, ETHER);
         let call = Call {
             rule: 0,
             gas: 60_000,
             max_effects: 2 * 58,
             fragments: vec![0],
-            authorisations: vec![sign(user, &self.stage.domain(), &message, 0)],
+            authorisations: vec![authorise(user, &self.stage.domain(), &message, payload.into(), 0)],
             extra: Bytes::new(),
         };
         let posting = self.stage.posting(MALLORY);

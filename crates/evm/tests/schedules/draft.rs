@@ -8,8 +8,8 @@ use nthroot_model::{
     signing,
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Batch, Call, Domain, Effect, Fragment, FragmentId, Kind, Outflow,
-    SignedMessage,
+    AccountOp, AnchorId, AssetId, Authorisation, Batch, Call, Domain, Effect, Fragment, FragmentId, Kind, Meaning,
+    Outflow, SignedMessage,
 };
 
 use crate::{
@@ -201,8 +201,8 @@ impl Draft<'_, '_> {
     pub(crate) fn sign(&self, position: u8, x: &Held, rule: Address, payload: Vec<u8>) -> Authorisation {
         let outflow = |(asset, amount)| Outflow { asset, amount };
         let message = SignedMessage {
+            meaning: Meaning::opaque(&payload),
             rule,
-            payload: payload.into(),
             fragment: x.id,
             nonce: x.state.nonce,
             valid_until: u64::MAX,
@@ -212,7 +212,13 @@ impl Draft<'_, '_> {
             chain_id: self.world.ledger.params().chain_id,
             bridge: self.world.l1.bridge,
         };
-        signing::authorise(users::signer(x.state.controller), &domain, &message, position)
+        signing::authorise(
+            users::signer(x.state.controller),
+            &domain,
+            &message,
+            payload.into(),
+            position,
+        )
     }
 
     /// A step of the Account rule. Whoever has no operations consents, or is merely credited if that suffices.

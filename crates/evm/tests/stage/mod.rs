@@ -14,10 +14,9 @@ use nthroot_model::{
     ledger::{Conviction, Judgement, Ledger},
     params::Params,
     rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules},
-    signing::Signer,
 };
 use nthroot_protocol::{
-    AnchorId, AssetId, Authorisation, Batch, BatchId, Domain, Fragment, Head, Key, Outflow, PreEntry, SignedMessage,
+    AnchorId, AssetId, Batch, BatchId, Domain, Fragment, Head, Key, Meaning, Outflow, PreEntry, SignedMessage,
 };
 
 pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -162,7 +161,7 @@ impl Stage {
         &self,
         (anchor, leaf): (AnchorId, u32),
         rule: Address,
-        payload: Vec<u8>,
+        payload: &[u8],
         outflow: u128,
     ) -> SignedMessage {
         let outflow = Outflow {
@@ -170,8 +169,8 @@ impl Stage {
             amount: outflow,
         };
         SignedMessage {
+            meaning: Meaning::opaque(payload),
             rule,
-            payload: payload.into(),
             fragment: anchor.leaf(leaf).expect("a leaf"),
             nonce: self.fragment(anchor, leaf).nonce,
             valid_until: self.l1.chain.number() + 1_000,
@@ -283,16 +282,5 @@ impl Stage {
             let receipt = self.l1.send(CHALLENGER, &call).expect("sent");
             assert!(receipt.error::<Bridge::StepIsValid>().is_some(), "{}", receipt.output);
         }
-    }
-}
-
-/// A signature of `message` for the fragment at `position`.
-pub(crate) fn sign(signer: &dyn Signer, domain: &Domain, message: &SignedMessage, position: u8) -> Authorisation {
-    Authorisation {
-        position,
-        valid_until: message.valid_until,
-        outflows: message.outflows.clone(),
-        payload: message.payload.clone(),
-        signature: signer.sign(message.signing_hash(domain)),
     }
 }

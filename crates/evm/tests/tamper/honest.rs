@@ -5,11 +5,11 @@ use nthroot_evm::SpecId;
 use nthroot_model::{
     authenticator::Authenticator,
     builder::{Name, StepPlan},
-    signing::Signer,
+    signing::{Signer, authorise},
 };
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Call, Domain, Effect, Key, SignedMessage};
 
-use crate::stage::{ETHER, MALLORY, Stage, sign};
+use crate::stage::{ETHER, MALLORY, Stage};
 
 /// Another proposer.
 pub(crate) const OTHER: Address = Address::repeat_byte(0x07);
@@ -109,7 +109,8 @@ struct Plan<'a> {
     rule: u8,
     names: Vec<Name>,
     extra: Bytes,
-    signed: Vec<(u8, User, SignedMessage)>,
+    /// Position, user, message and payload.
+    signed: Vec<(u8, User, SignedMessage, Bytes)>,
 }
 
 impl Plan<'_> {
@@ -121,11 +122,9 @@ impl Plan<'_> {
             _ => unreachable!("new fragments sign nothing"),
         };
         let rule = self.cast.rule(self.rule);
-        let message = self
-            .cast
-            .stage
-            .message(at, rule, AccountOp::encode_payload(ops), outflow);
-        self.signed.push((position, user, message));
+        let payload = AccountOp::encode_payload(ops);
+        let message = self.cast.stage.message(at, rule, &payload, outflow);
+        self.signed.push((position, user, message, payload.into()));
     }
 
     fn signed_by(mut self, signers: &[(u8, User, Vec<AccountOp>, u128)]) -> Honest {
@@ -155,7 +154,9 @@ impl Plan<'_> {
             authorisations: self
                 .signed
                 .iter()
-                .map(|(position, user, message)| sign(user.signer().as_ref(), &domain, message, *position))
+                .map(|(position, user, message, payload)| {
+                    authorise(user.signer().as_ref(), &domain, message, payload.clone(), *position)
+                })
                 .collect(),
             extra: self.extra,
         };
@@ -171,7 +172,7 @@ impl Plan<'_> {
             signed: self
                 .signed
                 .into_iter()
-                .map(|(_, user, message)| (user, message))
+                .map(|(_, user, message, _)| (user, message))
                 .collect(),
         }
     }

@@ -192,8 +192,7 @@ fn assert_again(cast: &Cast, draft: &mut Draft, change: fn(&mut Assertion)) {
 
 /// Has the first signer sign other operations.
 pub(crate) fn operate(cast: &Cast, draft: &mut Draft, ops: &[AccountOp]) {
-    let payload = AccountOp::encode_payload(ops);
-    draft.sign_other(cast, 0, |message| message.payload = payload.into());
+    draft.sign_payload(cast, AccountOp::encode_payload(ops));
 }
 
 /// Has the rule return other effects.

@@ -12,11 +12,12 @@ mod stage;
 use alloy::primitives::{Address, Bytes};
 use nthroot_bindings::Bridge;
 use nthroot_evm::SpecId;
-use nthroot_protocol::{BatchHeader, BatchId, Body, Domain, Root, SignedMessage, Step};
+use nthroot_model::signing::authorise;
+use nthroot_protocol::{BatchHeader, BatchId, Body, Domain, Meaning, Root, SignedMessage, Step};
 
 use crate::{
     honest::{Base, Cast, Honest, User},
-    stage::{CHALLENGER, sign},
+    stage::CHALLENGER,
 };
 
 const TX_GAS_CAP: u64 = 1 << 24;
@@ -56,7 +57,14 @@ impl Draft {
     fn sign_as(&mut self, place: usize, user: User, domain: &Domain) {
         let authorisation = &mut self.body.calls[0].authorisations[place];
         let message = &self.signed[place].1;
-        *authorisation = sign(user.signer().as_ref(), domain, message, authorisation.position);
+        let payload = authorisation.payload.clone();
+        *authorisation = authorise(user.signer().as_ref(), domain, message, payload, authorisation.position);
+    }
+
+    /// Has the first authorisation of the first call signed again with another payload.
+    fn sign_payload(&mut self, cast: &Cast, payload: Vec<u8>) {
+        self.sign_other(cast, 0, |message| message.meaning = Meaning::opaque(&payload));
+        self.body.calls[0].authorisations[0].payload = payload.into();
     }
 }
 

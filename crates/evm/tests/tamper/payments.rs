@@ -1,12 +1,15 @@
 //! Lies about a payment.
 
 use alloy::primitives::{Address, B256, Bytes};
-use nthroot_protocol::{Authorisation, Body, Call, Effect, Fragment, Signature, Withdrawal};
+use nthroot_model::signing::authorise;
+use nthroot_protocol::{
+    AccountOp, Authorisation, Body, Call, Effect, Fragment, Meaning, Signature, SignedMessage, Withdrawal,
+};
 
 use crate::{
     Draft, Lie,
     honest::{Base, Cast, User, other_domain},
-    stage::{ETHER, LOOPER, MALLORY, PUPPET, RAW, REVERTER, sign},
+    stage::{ETHER, LOOPER, MALLORY, PUPPET, RAW, REVERTER},
     wrong_root,
 };
 
@@ -29,11 +32,8 @@ pub(crate) const LIES: &[Lie] = &[
         draft.step.fresh[1].root = bob.root();
     }),
     lie("overdraft", "Balance {", |cast, draft| {
-        let payload = nthroot_protocol::AccountOp::encode_payload(&cast.payment(200 * ETHER));
-        draft.sign_other(cast, 0, |message| {
-            message.payload = payload.into();
-            message.outflows[0].amount = u128::MAX;
-        });
+        draft.signed[0].1.outflows[0].amount = u128::MAX;
+        draft.sign_payload(cast, AccountOp::encode_payload(&cast.payment(200 * ETHER)));
     }),
     lie("outflow above what was signed", "Outflow {", |cast, draft| {
         draft.sign_other(cast, 0, |message| message.outflows[0].amount = ETHER);
@@ -164,13 +164,14 @@ pub(crate) const LIES: &[Lie] = &[
 
 /// A call of a rule on both fragments, which both sign.
 fn rule_call(cast: &Cast, draft: &Draft, rule: u8, extra: Bytes) -> Call {
-    let consent = |(place, (user, message)): (usize, &(User, nthroot_protocol::SignedMessage))| -> Authorisation {
+    let consent = |(place, (user, message)): (usize, &(User, SignedMessage))| -> Authorisation {
         let mut message = message.clone();
         message.rule = cast.rule(rule);
-        message.payload = Bytes::new();
+        message.meaning = Meaning::opaque(&[]);
         message.outflows.clear();
         let position = u8::try_from(place).expect("two");
-        sign(user.signer().as_ref(), &cast.stage.domain(), &message, position)
+        let domain = cast.stage.domain();
+        authorise(user.signer().as_ref(), &domain, &message, Bytes::new(), position)
     };
     Call {
         rule,

@@ -249,7 +249,7 @@ impl City {
         let rule = usize::from(rule)
             .checked_sub(1)
             .map_or(self.stage.l1.account, |place| table[place]);
-        let mut message = self.stage.message((anchor, leaf), rule, payload, 0);
+        let mut message = self.stage.message((anchor, leaf), rule, &payload, 0);
         message.nonce += earlier;
         if outflows > 0 {
             let held = self.stage.fragment(anchor, leaf).assets.keys();
@@ -259,10 +259,10 @@ impl City {
             };
             message.outflows = held.take(outflows).map(outflow).collect();
         }
-        self.authorise(scheme, &message)
+        self.authorise(scheme, &message, payload)
     }
 
-    fn authorise(&self, scheme: Scheme, message: &SignedMessage) -> Authorisation {
+    fn authorise(&self, scheme: Scheme, message: &SignedMessage, payload: Vec<u8>) -> Authorisation {
         let digest = message.signing_hash(&self.stage.domain());
         let signature = match scheme {
             Scheme::P256 => self.key.sign(digest),
@@ -278,7 +278,7 @@ impl City {
             position: 0,
             valid_until: message.valid_until,
             outflows: message.outflows.clone(),
-            payload: message.payload.clone(),
+            payload: payload.into(),
             signature,
         }
     }
