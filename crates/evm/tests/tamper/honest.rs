@@ -1,13 +1,13 @@
 //! Who takes part, and the honest batches that lies are made from.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use nthroot_evm::SpecId;
 use nthroot_model::{
     authenticator::Authenticator,
     builder::{Name, StepPlan},
     signing::{Signer, authorise},
 };
-use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Call, Domain, Effect, Key, SignedMessage};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Call, Domain, Effect, Key, Meaning, SignedMessage};
 
 use crate::stage::{ETHER, MALLORY, Stage};
 
@@ -67,10 +67,12 @@ pub(crate) enum Base {
     Foreign,
     /// A rule pays Carol in the club from what Alice has outside.
     Ruled,
+    /// It pays Bob there, and says what Alice, and Carol by her passkey, mean by what they signed.
+    Meant,
 }
 
 impl Base {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Payment,
         Self::Opening,
         Self::Leased,
@@ -79,6 +81,7 @@ impl Base {
         Self::P256,
         Self::Foreign,
         Self::Ruled,
+        Self::Meant,
     ];
 }
 
@@ -125,6 +128,14 @@ impl Plan<'_> {
         let payload = AccountOp::encode_payload(ops);
         let message = self.cast.stage.message(at, rule, &payload, outflow);
         self.signed.push((position, user, message, payload.into()));
+    }
+
+    /// Has a user sign that it means a sale by its payload, of which the price is the only byte.
+    fn mean(&mut self, position: u8, user: User, price: u8, outflow: u128) {
+        self.sign(position, user, &[], outflow);
+        if let Some((_, _, message, payload)) = self.signed.last_mut() {
+            (message.meaning, *payload) = (sale(price), vec![price].into());
+        }
     }
 
     fn signed_by(mut self, signers: &[(u8, User, Vec<AccountOp>, u128)]) -> Honest {
@@ -292,6 +303,16 @@ impl Cast {
         vec![Self::pay(self.bob, 0, amount), withdraw]
     }
 
+    /// What a rule does to pay from Alice.
+    pub(crate) const fn payment_by_rule(to: u8) -> Effect {
+        Effect::Move {
+            from: 0,
+            to,
+            asset: AssetId::ETH,
+            amount: ETHER,
+        }
+    }
+
     /// The leaf and the cohort that Alice opens.
     pub(crate) fn openings() -> [AccountOp; 2] {
         let assets = vec![(AssetId::ETH, ETHER)];
@@ -368,20 +389,35 @@ impl Cast {
                 )
             }
             Base::Ruled => {
-                let pay = Effect::Move {
-                    from: 0,
-                    to: 1,
-                    asset: AssetId::ETH,
-                    amount: ETHER,
-                };
-                let extra = Effect::encode_list(&[pay]).into();
+                let extra = Effect::encode_list(&[Self::payment_by_rule(1)]).into();
                 let names = vec![Name::Anchor(alice), carols];
                 let mut plan = self.plan(MALLORY, crate::stage::PUPPET, names, extra);
                 plan.sign(0, User::Alice, &[], ETHER);
                 plan.build()
             }
+            Base::Meant => {
+                let meanings = [Effect::meaning(0, sale(1)), Effect::meaning(1, sale(2))];
+                let effects = [meanings.as_slice(), &[Self::payment_by_rule(2)]].concat();
+                let names = vec![Name::Anchor(alice), Name::Anchor(carol), bobs];
+                let mut plan = self.plan(
+                    MALLORY,
+                    crate::stage::PUPPET,
+                    names,
+                    Effect::encode_list(&effects).into(),
+                );
+                plan.mean(0, User::Alice, 1, ETHER);
+                plan.mean(1, User::Carol, 2, 0);
+                plan.build()
+            }
         }
     }
+}
+
+/// A struct of a rule's, as it stands under a signature.
+pub(crate) fn sale(price: u8) -> Meaning {
+    let type_string = "Sale(uint8 price)";
+    let words = [keccak256(type_string), B256::with_last_byte(price)];
+    Meaning::of(type_string, keccak256(words.concat()))
 }
 
 /// A domain that is not the bridge's.

@@ -5,6 +5,7 @@
 mod cohorts;
 mod honest;
 mod keys;
+mod meanings;
 mod payments;
 #[path = "../stage/mod.rs"]
 mod stage;
@@ -70,7 +71,9 @@ impl Draft {
 
 /// All lies.
 fn lies() -> impl Iterator<Item = &'static Lie> {
-    payments::LIES.iter().chain(cohorts::LIES).chain(keys::LIES)
+    [payments::LIES, cohorts::LIES, keys::LIES, meanings::LIES]
+        .into_iter()
+        .flatten()
 }
 
 /// Posts the honest batch with a lie in it.
@@ -172,7 +175,7 @@ fn a_fork_between_posting_and_challenge_changes_no_verdict() {
 #[test]
 fn no_change_to_the_evidence_convicts_an_honest_batch() {
     let cast = Cast::new(SpecId::OSAKA);
-    for base in [Base::Payment, Base::Leased] {
+    for base in [Base::Payment, Base::Leased, Base::Meant] {
         let mut cast = cast.clone();
         let Honest { batch, proposer, .. } = cast.honest(base);
         let (_, id) = cast.stage.submit(proposer, &batch);
