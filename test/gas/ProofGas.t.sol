@@ -6,7 +6,7 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Measuring} from "../harness/Measuring.sol";
-import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
+import {Anchor, Call, Meaning, Signed, State, unleased} from "../harness/Shapes.sol";
 
 /// @notice The constants of docs/spec.md, section 7.1, against what evaluation costs at its dearest. A lie whose evaluation
 /// costs more than the bound × 4/3 could not be proven; so each shape must stay within the bound itself.
@@ -70,6 +70,15 @@ contract ProofGasTest is Measuring {
         _finish();
     }
 
+    function test_Meanings() public {
+        // What the kernel spends on meanings shows against the same calls without them.
+        _measure("15 signers, no meaning", trial(_meanings(1, 15, false)));
+        _measure("15 signers, 15 meanings", trial(_meanings(1, 15, true)));
+        _measure("16 calls, 8 signers, no meaning", trial(_meanings(16, 8, false)));
+        _measure("16 calls, 8 signers, 8 meanings", trial(_meanings(16, 8, true)));
+        _finish();
+    }
+
     function test_Opening() public {
         _measure("15 opened in one call", trial(_opens(15, 1)));
         _measure("15 opened, then 16 calls name them all", trial(_opens(15, 16)));
@@ -119,6 +128,22 @@ contract ProofGasTest is Measuring {
         }
         for (uint256 j = 0; j < fragments; j++) {
             d.fresh[j].state.nonce = 0;
+        }
+    }
+
+    /// @dev Each fragment signs in each call, and the rule says what.
+    function _meanings(uint256 calls, uint8 fragments, bool said) private view returns (Draft memory d) {
+        d = _calls(calls, fragments, 0, 0);
+        if (!said) return d;
+        Meaning memory meaning = Meaning(keccak256("type"), keccak256("struct"));
+        for (uint256 i = 0; i < calls; i++) {
+            Call memory c = d.calls[i];
+            for (uint8 j = 0; j < fragments; j++) {
+                c.extra = bytes.concat(c.extra, meaningEffect(j, meaning));
+                bytes32 digest_ = digest(c.signed[j], echo, fragmentId(d.fresh[j]), uint64(i), meaning);
+                c.signed[j] = signDigest(c.signed[j], digest_, keyOf[alice]);
+            }
+            c.maxEffects = uint16(c.extra.length);
         }
     }
 

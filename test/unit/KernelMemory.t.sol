@@ -4,13 +4,14 @@ pragma solidity ^0.8.37;
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
+import {Passkey, Passkeys} from "../harness/Passkeys.sol";
 import {Random} from "../harness/Random.sol";
-import {Anchor, Call, Signed, State, unleased} from "../harness/Shapes.sol";
-import {Trial, Trials} from "../harness/Trials.sol";
+import {Anchor, Call, Meaning, Signed, State, unleased} from "../harness/Shapes.sol";
+import {Trial} from "../harness/Trials.sol";
 
 /// @notice The kernel's memory, which it lays out by hand: what one call leaves behind is what the next call's rule sees, and what the
 /// roots say. A second account of the states is kept here, in plain Solidity.
-contract KernelMemoryTest is Trials {
+contract KernelMemoryTest is Passkeys {
     using Codec for *;
     using Random for Random.Rng;
 
@@ -68,6 +69,66 @@ contract KernelMemoryTest is Trials {
         assertTrue(verdict(t), "valid");
         t.step.opened[0] ^= bytes27(uint216(1) << uint216(rng.below(216)));
         assertFalse(verdict(t));
+    }
+
+    /// @dev What is to be signed waits in memory while the rule's input and output, of any length, come and go; and signatures that are
+    /// checked before the effects are applied leave these alone.
+    function testFuzz_WhatIsSignedAndWhatIsReturnedDoNotMix(uint256 seed) public view {
+        Random.Rng memory rng = Random.Rng(seed);
+        Draft memory d = draft(3, 0, 0, 0, 2);
+        (d.fresh[0], d.fresh[1], d.fresh[2]) = (a(), b(), c());
+        (d.fresh[2].state.kind, d.fresh[2].state.controller) = (2, passkey("dora").controller);
+        for (uint256 i; i < 3; i++) {
+            d.freshAfter[i] = d.fresh[i].state.copy();
+        }
+        for (uint256 i; i < 2; i++) {
+            d.calls[i] = Call(PUPPET, 1_000_000, 8192, ids(0, 1, 2), new Signed[](3), "");
+            for (uint8 j; j < 3; j++) {
+                _sign(rng, d.calls[i], j, d.fresh[j], d.freshAfter[j].nonce++);
+            }
+            for (uint8 j; j < 3; j++) {
+                State memory next = d.freshAfter[j];
+                next.data = rng.data(rng.below(rng.onceIn(2) ? 2048 : 20));
+                next.assets = plus(next.assets, issued(rules[0], 0), 1);
+                d.calls[i].extra = bytes.concat(d.calls[i].extra, write(j, next.data), mint(j, 0, 1));
+            }
+        }
+        assertValid(d, "as signed");
+        Signed memory bad = d.calls[rng.below(2)].signed[rng.below(3)];
+        bad.signature[rng.below(64)] ^= bytes1(uint8(2 ** rng.below(8)));
+        assertInvalid(d, "one bit of a signature");
+    }
+
+    /// @dev By any scheme, with any payload and outflows; every other time the rule says what it means.
+    function _sign(Random.Rng memory rng, Call memory call_, uint8 position, Anchor memory anchor, uint64 nonce)
+        private
+        view
+    {
+        Signed memory s = unsigned(position, rng.data(rng.below(rng.onceIn(2) ? 2000 : 40)), _outflows(rng));
+        Meaning memory m = s.plain();
+        if (rng.onceIn(2)) {
+            m = Meaning(bytes32(rng.next()), bytes32(rng.next()));
+            call_.extra = bytes.concat(call_.extra, meaningEffect(position, m));
+        }
+        call_.signed[position] = _by(rng, s, digest(s, rules[0], fragmentId(anchor), nonce, m), anchor.state);
+    }
+
+    function _by(Random.Rng memory rng, Signed memory s, bytes32 digest_, State memory state)
+        private
+        view
+        returns (Signed memory)
+    {
+        if (state.kind == 1) return signDigest(s, digest_, keyOf[state.controller]);
+        if (rng.onceIn(2)) return signP256(s, digest_, passkey("dora"));
+        bytes memory rest = rng.data(rng.below(500));
+        return signWebAuthn(s, digest_, passkey("dora"), authenticatorData(37 + rng.below(200)), rest);
+    }
+
+    function _outflows(Random.Rng memory rng) private pure returns (IRule.Asset[] memory list) {
+        list = new IRule.Asset[](rng.below(5));
+        for (uint256 i; i < list.length; i++) {
+            list[i] = IRule.Asset(bytes32(i), uint128(rng.below(100)));
+        }
     }
 
     function _expect(Draft memory d, State[3] memory mid, bytes memory extra) internal {

@@ -322,7 +322,7 @@ contract MeaningsTest is Passkeys {
     function _sweep(Draft memory d, string memory what) private {
         bytes memory input = evaluationInput(evidence(trial(d)));
         uint256[3] memory reached; // valid, need-gas for a precompile, burnt
-        for (uint256 given = 10_000; given < 100_000; given += 200) {
+        for (uint256 given = 5000; given < 80_000; given += 50) {
             uint256 used = gasleft();
             (bool done, bytes memory output) = address(verifier).staticcall{gas: given}(input);
             used -= gasleft();
@@ -343,7 +343,7 @@ contract MeaningsTest is Passkeys {
             }
         }
         for (uint256 i = 0; i < 3; i++) {
-            assertGt(reached[i], 5, string.concat(what, ": not reached"));
+            assertGt(reached[i], 20, string.concat(what, ": not reached"));
         }
     }
 
