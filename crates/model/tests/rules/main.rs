@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod amounts;
+mod bench;
+mod credit;
 mod pool;
 mod swap;
