@@ -7,7 +7,7 @@ use alloy_primitives::{
     aliases::{U24, U80},
 };
 
-use crate::{AssetId, FragmentId, Meaning, Trailing, Truncated, codec::Reader, rules::meaning_of};
+use crate::{AssetId, FragmentId, Meaning, Trailing, Truncated, codec::Reader, rules::Typed};
 
 /// Fees are in millionths.
 pub const FEE_UNIT: u32 = 1_000_000;
@@ -226,15 +226,20 @@ impl PoolOp {
 
     /// Its meaning, for a pool of these assets. One that creates a pool names its own.
     pub fn meaning(&self, assets: [AssetId; 2]) -> Meaning {
+        self.typed(assets).meaning()
+    }
+
+    /// The struct that its user signs, in the same way.
+    pub fn typed(&self, assets: [AssetId; 2]) -> Typed {
         let number = |pool: FragmentId| U80::from_be_bytes(pool.to_bytes());
         let [AssetId(asset0), AssetId(asset1)] = assets;
         match *self {
-            Self::Create(pair) => meaning_of(&pair.typed()),
+            Self::Create(pair) => Typed::new(&pair.typed()),
             Self::Add {
                 pool,
                 at_most: [at_most_0, at_most_1],
                 shares_at_least,
-            } => meaning_of(&meanings::PoolAdd {
+            } => Typed::new(&meanings::PoolAdd {
                 pool: number(pool),
                 asset0,
                 atMost0: at_most_0,
@@ -246,7 +251,7 @@ impl PoolOp {
                 pool,
                 shares,
                 at_least: [at_least_0, at_least_1],
-            } => meaning_of(&meanings::PoolRemove {
+            } => Typed::new(&meanings::PoolRemove {
                 pool: number(pool),
                 shares,
                 asset0,
@@ -259,7 +264,7 @@ impl PoolOp {
                 side,
                 amount,
                 at_least,
-            } => meaning_of(&meanings::PoolSell {
+            } => Typed::new(&meanings::PoolSell {
                 pool: number(pool),
                 sell: side.of(assets).0,
                 amount,
@@ -271,7 +276,7 @@ impl PoolOp {
                 side,
                 amount,
                 at_most,
-            } => meaning_of(&meanings::PoolBuy {
+            } => Typed::new(&meanings::PoolBuy {
                 pool: number(pool),
                 buy: side.of(assets).0,
                 amount,

@@ -11,7 +11,7 @@ use alloy_primitives::aliases::U80;
 use crate::{
     AssetId, FragmentId, Meaning, Outflow, Trailing, Truncated,
     codec::{Reader, count_u8},
-    rules::meaning_of,
+    rules::Typed,
 };
 
 pub use fill::{Fill, FillError, FillMove};
@@ -238,7 +238,7 @@ impl SwapIntent {
 
     /// Its meaning.
     pub fn meaning(&self) -> Meaning {
-        meaning_of(&self.typed())
+        Typed::new(&self.typed()).meaning()
     }
 
     /// The most that it lets go of each asset, for the signature: the gives at the end, and the rewards. What would exceed an

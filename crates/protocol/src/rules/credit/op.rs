@@ -1,7 +1,6 @@
 //! Payloads of the Credit rule.
 
 use alloy_primitives::aliases::{U24, U80};
-use alloy_sol_types::SolStruct;
 
 use super::{
     CreditError, Terms,
@@ -10,7 +9,7 @@ use super::{
         CreditRepay,
     },
 };
-use crate::{AssetId, FragmentId, Meaning, codec::Reader};
+use crate::{AssetId, FragmentId, Meaning, codec::Reader, rules::Typed};
 
 /// A payload of the Credit rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,10 +216,15 @@ impl CreditOp {
     /// What the payload means, in a market with these two assets. They are not looked at where the struct names none, or the
     /// operation says them itself.
     pub fn meaning(&self, collateral: AssetId, asset: AssetId) -> Meaning {
+        self.typed(collateral, asset).meaning()
+    }
+
+    /// The struct that its user signs, in the same way.
+    pub fn typed(&self, collateral: AssetId, asset: AssetId) -> Typed {
         let (collateral, asset) = (collateral.0, asset.0);
         let id = |market: &FragmentId| U80::from_be_bytes(market.to_bytes());
         match self {
-            Self::Create(terms) => of(&CreditCreate {
+            Self::Create(terms) => Typed::new(&CreditCreate {
                 depth: terms.depth,
                 collateral: terms.collateral.0,
                 asset: terms.asset.0,
@@ -236,7 +240,7 @@ impl CreditOp {
                 market,
                 amount,
                 shares_at_least,
-            } => of(&CreditLend {
+            } => Typed::new(&CreditLend {
                 market: id(market),
                 asset,
                 amount: *amount,
@@ -246,7 +250,7 @@ impl CreditOp {
                 market,
                 shares,
                 at_least,
-            } => of(&CreditRedeem {
+            } => Typed::new(&CreditRedeem {
                 market: id(market),
                 shares: *shares,
                 asset,
@@ -257,7 +261,7 @@ impl CreditOp {
                 serial,
                 added,
                 amount,
-            } => of(&CreditBorrow {
+            } => Typed::new(&CreditBorrow {
                 market: id(market),
                 serial: *serial,
                 collateral,
@@ -270,7 +274,7 @@ impl CreditOp {
                 serial,
                 at_most,
                 taken,
-            } => of(&CreditRepay {
+            } => Typed::new(&CreditRepay {
                 market: id(market),
                 serial: *serial,
                 asset,
@@ -282,7 +286,7 @@ impl CreditOp {
                 market,
                 serial,
                 fee_at_most,
-            } => of(&CreditCall {
+            } => Typed::new(&CreditCall {
                 market: id(market),
                 serial: *serial,
                 asset,
@@ -293,7 +297,7 @@ impl CreditOp {
                 serial,
                 at_most,
                 at_least,
-            } => of(&CreditBid {
+            } => Typed::new(&CreditBid {
                 market: id(market),
                 serial: *serial,
                 asset,
@@ -301,20 +305,16 @@ impl CreditOp {
                 collateral,
                 atLeast: *at_least,
             }),
-            Self::Add { market, serial, amount } => of(&CreditAdd {
+            Self::Add { market, serial, amount } => Typed::new(&CreditAdd {
                 market: id(market),
                 serial: *serial,
                 collateral,
                 amount: *amount,
             }),
-            Self::Close { market, serial } => of(&CreditClose {
+            Self::Close { market, serial } => Typed::new(&CreditClose {
                 market: id(market),
                 serial: *serial,
             }),
         }
     }
-}
-
-fn of<S: SolStruct>(intent: &S) -> Meaning {
-    Meaning::of(&S::eip712_encode_type(), intent.eip712_hash_struct())
 }
