@@ -126,7 +126,7 @@ impl Call<'_> {
         let fee = call_fee_up(&terms, debt, position.collateral)?;
         at_most("call fee", fee, U256::from(fee_at_most))?;
         let after = Position {
-            principal: narrow(sub(debt, fee)?)?,
+            principal: narrow(debt)?,
             since: self.clock,
             called: self.clock,
             ..position.data
@@ -168,10 +168,10 @@ impl Call<'_> {
         if data.principal != 0 {
             return Err(CreditFault::Indebted(data.principal));
         }
-        at_least("collateral", U256::from(collateral), U256::ONE)?;
         let mut effects = vec![self.meaning_alone(data.collateral)];
         effects.extend(transfer(0, self.user, data.collateral, collateral));
         effects.push(burn(self.user, title_tag(id, serial), 1));
+        effects.push(write(0, Vec::new()));
         Ok(effects)
     }
 
