@@ -301,6 +301,21 @@ fn both_positions_of_a_move_are_listed() {
         let position = from.max(to);
         fails(&pair(), &fill, SwapFailure::Position { position, fragments: 2 });
     }
+    // Of a move between others, too.
+    for (from, to) in [(2, 3), (3, 2)] {
+        let mut fill = exchange(10, 5);
+        fill.moves.push(FillMove {
+            from,
+            to,
+            asset: 0,
+            amount: 1,
+        });
+        let failure = SwapFailure::Position {
+            position: 3,
+            fragments: 3,
+        };
+        assert_eq!(swap_at(CLOCK, &pair(), 3, &fill.encode()), Err(failure.into()));
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub enum FillError {
 }
 
 impl Fill {
-    /// The fill with these moves (from, to, asset, amount), none of which is of more than 255 different assets.
+    /// The fill with these moves (from, to, asset, amount), of at most 255 different assets.
     pub fn new(filled: Vec<u128>, moves: &[(u8, u8, AssetId, u128)]) -> Self {
         let mut assets: Vec<AssetId> = moves.iter().map(|(_, _, asset, _)| *asset).collect();
         assets.sort_unstable();
