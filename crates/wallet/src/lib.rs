@@ -1,0 +1,18 @@
+//! What users ask of the rules, before anybody posts it.
+//!
+//! A [`Request`] is what one fragment wants of one rule. With the fragment, its nonce and a last block it is an [`Intent`]: that is
+//! shown to the user, as [EIP-712 data](typed_data) for a wallet or as [lines of text](Request::lines), and signed. Signed intents become
+//! calls, and calls a step, in a [`Plan`]; intents to swap are brought together by [`solver::clear`]. No I/O.
+
+pub mod intent;
+pub mod plan;
+pub mod request;
+pub mod solver;
+pub mod typed_data;
+
+mod text;
+
+pub use intent::{Intent, SignedIntent};
+pub use plan::Plan;
+pub use request::{Request, RuleBook};
+pub use typed_data::typed_data;
