@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.37;
+
+import {console} from "forge-std/console.sol";
+
+import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Swaps} from "../harness/Swaps.sol";
+
+/// @notice What the rule's own call costs when a step is proven, in swaps as they are common. Without a kernel around it.
+contract SwapGasTest is Swaps {
+    /// @dev Users in a ring: each gives one asset and gets `gets` others.
+    function ring(uint256 users, uint256 gets) internal returns (Deal memory d) {
+        d.listed = new uint256[](users);
+        d.wants = new Want[](users);
+        d.table = new bytes32[](users);
+        d.moves = new Move[](users * gets);
+        for (uint256 i = 0; i < users; i++) {
+            d.listed[i] = user(vm.toString(i));
+            d.table[i] = bytes32(0xa0 + i);
+            give(d.listed[i], d.table[i], uint128(10 * gets));
+        }
+        for (uint256 i = 0; i < users; i++) {
+            d.wants[i].give = leg(d.table[i], uint128(10 * gets));
+            d.wants[i].get = new Leg[](gets);
+            uint256 n;
+            for (uint256 j = 0; j < users; j++) {
+                uint256 ahead = (j + users - i) % users; // from whom user i gets
+                if (ahead == 0 || ahead > gets) continue;
+                d.wants[i].get[n] = Leg(d.table[j], 10, 10);
+                d.moves[i * gets + n++] = Move(uint8(j), uint8(i), uint8(j), 10);
+            }
+        }
+    }
+
+    function gasOf(Deal memory d) internal view returns (uint256 used) {
+        IRule.Fragment[] memory seen = new IRule.Fragment[](d.listed.length);
+        IRule.Authorisation[] memory signed = new IRule.Authorisation[](d.wants.length);
+        for (uint256 i = 0; i < seen.length; i++) {
+            seen[i] = shown(d.listed[i]);
+            signed[i] = IRule.Authorisation(uint8(i), payload(d.wants[i]));
+        }
+        bytes memory input =
+            abi.encodeCall(IRule.transition, (context, seen, signed, extra(d.table, d.wants, d.moves)));
+        address to = rule;
+        bool done;
+        // Once to warm the address.
+        assembly ("memory-safe") {
+            pop(staticcall(gas(), to, add(input, 32), mload(input), 0, 0))
+            used := gas()
+            done := staticcall(gas(), to, add(input, 32), mload(input), 0, 0)
+            used := sub(used, gas())
+        }
+        assertTrue(done);
+    }
+
+    function _check(string memory what, Deal memory d, uint256 most) private {
+        uint256 gas = gasOf(d);
+        console.log(what, gas);
+        assertLt(gas, most, what);
+        runDeal(d);
+    }
+
+    function test_ARingOfFour() public {
+        _check("ring of 4", ring(4, 1), 25_000);
+    }
+
+    function test_FourAmongOneAnother() public {
+        _check("4 among one another, 12 moves", ring(4, 3), 30_000);
+    }
+
+    function test_TwoAgainstEachOther() public {
+        _check("2 against each other", ring(2, 1), 15_000);
+    }
+
+    function test_ARingOfSixteen() public {
+        _check("ring of 16", ring(16, 1), 100_000);
+    }
+}
