@@ -166,8 +166,9 @@ abstract contract CreditBench is RuleBench {
     // ---------------------------------------------------------------- what stands where
 
     function number(bytes memory data, uint256 from, uint256 size) internal pure returns (uint256 value) {
-        for (uint256 i = from; i < from + size; i++) {
-            value = (value << 8) | uint8(data[i]);
+        assertLe(from + size, data.length);
+        assembly ("memory-safe") {
+            value := shr(sub(256, mul(8, size)), mload(add(add(data, 32), from)))
         }
     }
 
