@@ -27,6 +27,7 @@ contract!(bridge, Bridge, "../../abi/Bridge.json");
 contract!(fraud_verifier, FraudVerifier, "../../abi/FraudVerifier.json");
 contract!(rule_registry, RuleRegistry, "../../abi/RuleRegistry.json");
 contract!(account, Account, "../../abi/Account.json");
+contract!(swap, Swap, "../../abi/Swap.json");
 contract!(pool, Pool, "../../abi/Pool.json");
 contract!(credit, Credit, "../../abi/Credit.json");
 
