@@ -316,16 +316,27 @@ impl Rule for Pool {
         authorisations: &[AuthorisationView],
         extra: &[u8],
     ) -> Result<Vec<u8>, RuleFailure> {
-        let mut ops = Vec::new();
-        for AuthorisationView { fragment, payload } in authorisations {
-            let op = PoolOp::decode(payload).map_err(PoolFailure::Codec)?;
-            ops.push((*fragment, op));
-        }
-        let effects = match ops.as_slice() {
-            [(_, PoolOp::Create(pair))] => create(*pair, fragments.len(), extra)?,
-            ops => operate(fragments, ops, extra)?,
-        };
-        Ok(Effect::encode_list(&effects))
+        Ok(Effect::encode_list(&effects(fragments, authorisations, extra)?))
+    }
+}
+
+/// What a call of the rule does.
+///
+/// # Errors
+///
+/// If the rule fails: why.
+pub fn effects(
+    fragments: &[FragmentView],
+    authorisations: &[AuthorisationView],
+    extra: &[u8],
+) -> Result<Vec<Effect>, PoolFailure> {
+    let mut ops = Vec::new();
+    for AuthorisationView { fragment, payload } in authorisations {
+        ops.push((*fragment, PoolOp::decode(payload)?));
+    }
+    match ops.as_slice() {
+        [(_, PoolOp::Create(pair))] => create(*pair, fragments.len(), extra),
+        ops => operate(fragments, ops, extra),
     }
 }
 

@@ -276,36 +276,51 @@ impl Rule for Swap {
         authorisations: &[AuthorisationView],
         extra: &[u8],
     ) -> Result<Vec<u8>, RuleFailure> {
-        let mut intents = Vec::new();
-        for (number, AuthorisationView { fragment, payload }) in authorisations.iter().enumerate() {
-            let intent = SwapIntent::decode(payload);
-            let intent = intent.map_err(|error| SwapFailure::Intent { intent: number, error })?;
-            intents.push((*fragment, intent));
-        }
-        let partial = intents.iter().filter(|(_, intent)| intent.is_partial()).count();
-        let fill = Fill::decode(extra, partial).map_err(SwapFailure::Fill)?;
-        let ids: Vec<FragmentId> = fragments.iter().map(|fragment| fragment.id).collect();
-        check(context.clock, &ids, &intents, &fill)?;
-
-        // A call has at most 16 authorisations.
-        let mut effects: Vec<Effect> = (0..)
-            .zip(&intents)
-            .map(|(number, (_, intent))| Effect::meaning(number, intent.meaning()))
-            .collect();
-        for FillMove {
-            from,
-            to,
-            asset,
-            amount,
-        } in &fill.moves
-        {
-            effects.push(Effect::Move {
-                from: *from,
-                to: *to,
-                asset: asset_of(&fill, *asset).map_err(SwapFailure::Fill)?,
-                amount: *amount,
-            });
-        }
+        let effects = effects(context.clock, fragments, authorisations, extra)?;
         Ok(Effect::encode_list(&effects))
     }
+}
+
+/// What a call of the rule does at a clock.
+///
+/// # Errors
+///
+/// If the rule fails: why.
+pub fn effects(
+    clock: u64,
+    fragments: &[FragmentView],
+    authorisations: &[AuthorisationView],
+    extra: &[u8],
+) -> Result<Vec<Effect>, SwapFailure> {
+    let mut intents = Vec::new();
+    for (number, AuthorisationView { fragment, payload }) in authorisations.iter().enumerate() {
+        let intent = SwapIntent::decode(payload);
+        let intent = intent.map_err(|error| SwapFailure::Intent { intent: number, error })?;
+        intents.push((*fragment, intent));
+    }
+    let partial = intents.iter().filter(|(_, intent)| intent.is_partial()).count();
+    let fill = Fill::decode(extra, partial)?;
+    let ids: Vec<FragmentId> = fragments.iter().map(|fragment| fragment.id).collect();
+    check(clock, &ids, &intents, &fill)?;
+
+    // A call has at most 16 authorisations.
+    let mut effects: Vec<Effect> = (0..)
+        .zip(&intents)
+        .map(|(number, (_, intent))| Effect::meaning(number, intent.meaning()))
+        .collect();
+    for FillMove {
+        from,
+        to,
+        asset,
+        amount,
+    } in &fill.moves
+    {
+        effects.push(Effect::Move {
+            from: *from,
+            to: *to,
+            asset: asset_of(&fill, *asset)?,
+            amount: *amount,
+        });
+    }
+    Ok(effects)
 }
