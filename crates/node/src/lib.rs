@@ -10,10 +10,10 @@ pub mod devnet;
 pub mod error;
 pub mod follower;
 pub mod inputs;
-pub mod intent;
 pub mod l1;
 pub mod proposer;
 pub mod revert;
+pub mod rules;
 pub mod sender;
 pub mod watcher;
 

@@ -1,6 +1,8 @@
 //! Posts batches.
 
-use alloy::sol_types::SolCall;
+use std::borrow::Cow;
+
+use alloy::{primitives::Address, sol_types::SolCall};
 use nthroot_bindings::Bridge;
 use nthroot_model::{
     builder::{BatchBuilder, Posting, StepError, StepPlan},
@@ -39,12 +41,24 @@ pub struct Selected {
 /// One who posts batches.
 pub struct Proposer {
     sender: Sender,
+    rules: Vec<Address>,
 }
 
 impl Proposer {
     /// Sends with this key, under its own bond.
     pub const fn new(sender: Sender) -> Self {
-        Self { sender }
+        Self {
+            sender,
+            rules: Vec::new(),
+        }
+    }
+
+    /// With the rule table by which the calls of plans name rules, from 1. A batch has only those of it that its steps use,
+    /// since each costs gas.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Vec<Address>) -> Self {
+        self.rules = rules;
+        self
     }
 
     /// A batch of these steps on the states that follow from L1, judged at the follower's tip. Its ceiling is as low as its
@@ -55,7 +69,8 @@ impl Proposer {
     /// [`Error::Leased`] or [`Error::Step`] if a step would be a lie or be skipped, [`Error::Build`] if there is no batch
     /// for another reason: then nothing is built.
     pub fn build(&self, follower: &Follower, slot: Option<u16>, plans: &[StepPlan]) -> Result<Batch> {
-        let mut builder = self.builder(follower, slot)?;
+        let (rules, plans) = used_rules(&self.rules, plans);
+        let mut builder = self.builder(follower, slot)?.rule_table(rules);
         for (plan, step) in plans.iter().enumerate() {
             builder.step(step).map_err(|reason| refused(plan, reason))?;
         }
@@ -69,7 +84,8 @@ impl Proposer {
     ///
     /// [`Error::Build`] if there is no batch, as when nothing is left.
     pub fn select(&self, follower: &Follower, slot: Option<u16>, plans: &[StepPlan]) -> Result<Selected> {
-        let mut builder = self.builder(follower, slot)?;
+        let (rules, plans) = used_rules(&self.rules, plans);
+        let mut builder = self.builder(follower, slot)?.rule_table(rules);
         let mut left_out = Vec::new();
         for (plan, step) in plans.iter().enumerate() {
             if let Err(reason) = builder.step(step) {
@@ -120,6 +136,29 @@ impl Proposer {
         info!(%id, hash = %mined.hash(), gas = mined.gas(), "posted");
         Ok(Posted { id, skipped, mined })
     }
+}
+
+/// Those rules of a table that calls name, and the plans with the calls that name them by their places among those. A call
+/// of a rule that is not in the table stays as it is: the builder says so.
+fn used_rules<'a>(table: &[Address], plans: &'a [StepPlan]) -> (Vec<Address>, Cow<'a, [StepPlan]>) {
+    let calls = || plans.iter().flat_map(|plan| &plan.body.calls);
+    let used = |place: u8| calls().any(|call| call.rule == place);
+    let places: Vec<(u8, Address)> = (1..)
+        .zip(table.iter().copied())
+        .filter(|(place, _)| used(*place))
+        .collect();
+    let rules = places.iter().map(|(_, rule)| *rule).collect();
+    if places.len() == table.len() {
+        return (rules, Cow::Borrowed(plans));
+    }
+    let mut plans = plans.to_vec();
+    for call in plans.iter_mut().flat_map(|plan| &mut plan.body.calls) {
+        let among = (1..).zip(&places).find(|(_, (place, _))| *place == call.rule);
+        if let Some((place, _)) = among {
+            call.rule = place;
+        }
+    }
+    (rules, Cow::Owned(plans))
 }
 
 /// The batch, at the lowest ceiling.

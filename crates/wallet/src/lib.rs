@@ -4,6 +4,8 @@
 //! shown to the user, as [EIP-712 data](typed_data) for a wallet or as [lines of text](Request::lines), and signed. Signed intents become
 //! calls, and calls a step, in a [`Plan`]; intents to swap are brought together by [`solver::clear`]. No I/O.
 
+pub mod account;
+pub mod budget;
 pub mod intent;
 pub mod plan;
 pub mod request;
@@ -12,6 +14,8 @@ pub mod typed_data;
 
 mod text;
 
+pub use account::Consent;
+pub use budget::Budget;
 pub use intent::{Intent, SignedIntent};
 pub use plan::Plan;
 pub use request::{Request, RuleBook};

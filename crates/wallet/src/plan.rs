@@ -1,16 +1,18 @@
 //! Steps out of signed intents.
 
+use alloy_primitives::Address;
 use nthroot_model::builder::{Name, StepPlan};
 use nthroot_protocol::{
     AccountOp, Call, FragmentId,
     rules::{
+        account::AccountOpError,
         credit::{CreditError, CreditOp},
         pool::{PoolCodecError, PoolOp},
         swap::{Fill, SwapError, SwapIntent},
     },
 };
 
-use crate::{intent::SignedIntent, request::RuleBook};
+use crate::{account::Consent, budget::Budget, intent::SignedIntent, request::RuleBook};
 
 /// Why an intent does not fit into a step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum PlanError {
     Rule(FragmentId),
     /// Its payload is not one of its rule.
     #[error(transparent)]
+    Account(#[from] AccountOpError),
+    /// Its payload is not one of its rule.
+    #[error(transparent)]
     Pool(#[from] PoolCodecError),
     /// Its payload is not one of its rule.
     #[error(transparent)]
@@ -27,8 +32,8 @@ pub enum PlanError {
     /// Its payload is not one of its rule.
     #[error(transparent)]
     Swap(#[from] SwapError),
-    /// A fragment signs twice in one call.
-    #[error("fragment {0} signs twice in one call")]
+    /// A fragment takes part twice in one call.
+    #[error("fragment {0} takes part twice in one call: its second intent must wait for the next one")]
     Twice(FragmentId),
     /// An operation on a position, without the position's fragment.
     #[error("the operation needs the fragment of its position")]
@@ -39,72 +44,6 @@ pub enum PlanError {
     /// More fragments than a call can number.
     #[error("a step has at most 16 fragments")]
     TooMany,
-}
-
-/// What a call of a rule may take. It is twice what its longest use takes, measured, and costs nobody anything but room under
-/// the proof ceiling: whatever the fork does that comes next, the call has gas to spare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// Gas of the rule.
-    pub gas: u32,
-    /// Bytes of its effects.
-    pub effects: u16,
-}
-
-const MEANING: u16 = 66;
-const MOVE: u16 = 51;
-const SUPPLY: u16 = 50; // mint or burn
-const OPEN: u16 = 23;
-const POOL_DATA: u16 = 4 + 83;
-const MARKET_DATA: u16 = 4 + 201;
-const POSITION_DATA: u16 = 4 + 83;
-
-impl Budget {
-    /// Of one operation on a pool. Those of one call add up.
-    pub const fn pool(op: &PoolOp) -> Self {
-        let effects = match op {
-            PoolOp::Create(_) => OPEN + POOL_DATA,
-            PoolOp::Add { .. } | PoolOp::Remove { .. } => 2 * MOVE + SUPPLY + POOL_DATA,
-            PoolOp::Sell { .. } | PoolOp::Buy { .. } => 2 * MOVE,
-        };
-        Self {
-            gas: 60_000,
-            effects: MEANING + effects,
-        }
-    }
-
-    /// Of an operation on a market.
-    pub const fn credit(op: &CreditOp) -> Self {
-        let effects = match op {
-            CreditOp::Create(_) => OPEN + MARKET_DATA,
-            CreditOp::Lend { .. } | CreditOp::Redeem { .. } => MOVE + SUPPLY + MARKET_DATA,
-            CreditOp::Borrow { .. } => OPEN + 2 * MOVE + SUPPLY + POSITION_DATA + MARKET_DATA,
-            CreditOp::Repay { .. } => 2 * MOVE + SUPPLY + POSITION_DATA + MARKET_DATA,
-            CreditOp::Call { .. } => MOVE + POSITION_DATA + MARKET_DATA,
-            CreditOp::Bid { .. } => 2 * MOVE + POSITION_DATA + MARKET_DATA,
-            CreditOp::Add { .. } => MOVE,
-            CreditOp::Close { .. } => MOVE + SUPPLY + 4, // and no data
-        };
-        Self {
-            gas: 100_000,
-            effects: MEANING + effects,
-        }
-    }
-
-    /// Of a fill of intents with so many legs, rewards and counterparties in all.
-    pub fn swap(intents: usize, items: usize, moves: usize) -> Self {
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let gas = count(intents)
-            .saturating_mul(30_000)
-            .saturating_add(count(items).saturating_mul(4_000));
-        let effects = intents * usize::from(MEANING) + moves * usize::from(MOVE);
-        Self {
-            gas: gas
-                .saturating_add(count(moves).saturating_mul(4_000))
-                .saturating_add(20_000),
-            effects: u16::try_from(effects).unwrap_or(u16::MAX),
-        }
-    }
 }
 
 /// A step in the making: calls one after the other, on fragments that are listed as they are needed. Calls name rules by the
@@ -134,20 +73,31 @@ impl Plan {
         }
     }
 
-    /// A call of the Account rule in which one fragment acts on its own: opens others, withdraws, changes its key or its lease.
+    /// A call of the Account rule in which these take part, in this order. `leaves`: where the leaves are that they open, in order.
     ///
     /// # Errors
     ///
-    /// If an intent is for another rule, or its fragment signs twice.
-    pub fn account(&mut self, ops: &[AccountOp], signed: &SignedIntent) -> Result<(), PlanError> {
-        self.expect(signed, self.book.account)?;
-        let place = self.place(signed.fragment)?;
-        let opened = ops.iter().filter(|op| matches!(op, AccountOp::Open { .. })).count();
-        for _ in 0..opened {
-            self.fragments.push(Name::New);
+    /// As [`PlanError`] says.
+    pub fn account(&mut self, parties: &[Consent], leaves: &[FragmentId]) -> Result<(), PlanError> {
+        let mut listed = Vec::new();
+        let mut authorisations = Vec::new();
+        let mut ops = Vec::new();
+        for party in parties {
+            match party {
+                Consent::Credited(fragment) => {
+                    self.list(*fragment, &mut listed)?;
+                }
+                Consent::Signed(signed) => {
+                    self.expect(signed, self.book.account)?;
+                    ops.extend(AccountOp::decode_payload(&signed.payload)?);
+                    authorisations.push((self.list(signed.fragment, &mut listed)?, signed));
+                }
+            }
         }
-        let budget = account_budget(ops);
-        self.push(0, budget, vec![place], vec![(0, signed)], Vec::new())
+        let opened = ops.iter().filter(|op| matches!(op, AccountOp::Open { .. }));
+        self.fragments.extend(opened.map(|_| Name::New));
+        self.fragments.extend(leaves.iter().copied().map(name_of));
+        self.push(0, Budget::account(&ops), listed, authorisations, Vec::new())
     }
 
     /// A call of the Pool rule: these intents, in the order of their fragments' places in the call, all on one pool; or one that opens a pool.
@@ -157,15 +107,13 @@ impl Plan {
     /// As [`PlanError`] says.
     pub fn pool(&mut self, intents: &[SignedIntent]) -> Result<(), PlanError> {
         let rule = self.book.pool;
-        let mut budget = Budget { gas: 0, effects: 0 };
+        let mut budget = Budget::ZERO;
         let mut pool = None;
         let mut creates = false;
         for signed in intents {
             self.expect(signed, rule)?;
             let op = PoolOp::decode(&signed.payload)?;
-            let more = Budget::pool(&op);
-            budget.gas = budget.gas.saturating_add(more.gas);
-            budget.effects = budget.effects.saturating_add(more.effects);
+            budget = budget.and(Budget::pool(&op));
             creates |= matches!(op, PoolOp::Create(_));
             pool = pool.or(op.pool());
         }
@@ -177,7 +125,7 @@ impl Plan {
             .transpose()?
             .into_iter()
             .collect::<Vec<_>>();
-        let authorisations = self.list(intents, &mut listed)?;
+        let authorisations = self.list_all(intents, &mut listed)?;
         let extra = if creates {
             self.opening(Name::New, rule)
         } else {
@@ -215,7 +163,7 @@ impl Plan {
             }
             CreditOp::Add { .. } | CreditOp::Close { .. } => listed.push(self.place(needed?)?),
         }
-        let authorisations = self.list(std::slice::from_ref(signed), &mut listed)?;
+        let authorisations = self.list_all(std::slice::from_ref(signed), &mut listed)?;
         let mut extra = Vec::new();
         if let Some(name) = opens {
             let said = self.opening(name, rule);
@@ -239,12 +187,12 @@ impl Plan {
             items += intent.gives.len() + intent.gets.len() + intent.rewards.len() + intent.counterparties.len();
         }
         let mut listed = Vec::new();
-        let authorisations = self.list(intents, &mut listed)?;
+        let authorisations = self.list_all(intents, &mut listed)?;
         let budget = Budget::swap(intents.len(), items, fill.moves.len());
         self.push(1, budget, listed, authorisations, fill.encode())
     }
 
-    fn expect(&self, signed: &SignedIntent, rule: alloy_primitives::Address) -> Result<(), PlanError> {
+    fn expect(&self, signed: &SignedIntent, rule: Address) -> Result<(), PlanError> {
         if signed.rule == rule {
             Ok(())
         } else {
@@ -264,28 +212,29 @@ impl Plan {
     }
 
     /// Lists a fragment that the call opens; returns the extra of a call that opens under its own rule.
-    fn opening(&mut self, name: Name, rule: alloy_primitives::Address) -> Vec<u8> {
+    fn opening(&mut self, name: Name, rule: Address) -> Vec<u8> {
         self.fragments.push(name);
         rule.to_vec()
     }
 
-    /// Lists those who sign behind what is listed; returns their positions.
-    fn list<'a>(
+    /// Lists a fragment in a call, behind what is listed; returns its position.
+    fn list(&mut self, fragment: FragmentId, listed: &mut Vec<u8>) -> Result<u8, PlanError> {
+        let place = self.place(fragment)?;
+        if listed.contains(&place) {
+            return Err(PlanError::Twice(fragment));
+        }
+        listed.push(place);
+        u8::try_from(listed.len() - 1).map_err(|_| PlanError::TooMany)
+    }
+
+    /// Lists those who sign, behind what is listed; returns their positions.
+    fn list_all<'a>(
         &mut self,
         intents: &'a [SignedIntent],
         listed: &mut Vec<u8>,
     ) -> Result<Vec<(u8, &'a SignedIntent)>, PlanError> {
-        let mut authorisations = Vec::new();
-        for signed in intents {
-            let place = self.place(signed.fragment)?;
-            if listed.contains(&place) {
-                return Err(PlanError::Twice(signed.fragment));
-            }
-            let position = u8::try_from(listed.len()).map_err(|_| PlanError::TooMany)?;
-            listed.push(place);
-            authorisations.push((position, signed));
-        }
-        Ok(authorisations)
+        let position = |signed: &'a SignedIntent| Ok((self.list(signed.fragment, listed)?, signed));
+        intents.iter().map(position).collect()
     }
 
     fn push(
@@ -311,20 +260,6 @@ impl Plan {
             extra: extra.into(),
         });
         Ok(())
-    }
-}
-
-/// Of operations of the Account rule, in one call.
-fn account_budget(ops: &[AccountOp]) -> Budget {
-    let assets = |op: &AccountOp| match op {
-        AccountOp::Open { assets, .. } | AccountOp::OpenLeaf { assets, .. } => assets.len(),
-        _ => 0,
-    };
-    let effects: usize = ops.iter().map(|op| 80 + usize::from(MOVE) * assets(op)).sum();
-    let moves: usize = ops.iter().map(|op| 1 + assets(op)).sum();
-    Budget {
-        gas: u32::try_from(40_000 + 8_000 * moves).unwrap_or(u32::MAX),
-        effects: u16::try_from(effects).unwrap_or(u16::MAX),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use eyre::{Result, ensure};
 use nthroot_model::{builder::StepPlan, ledger::State};
-use nthroot_node::{Error, Proposer, intent::Party};
+use nthroot_node::{Error, Proposer};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Fragment, FragmentId, limits::MAX_LEASE};
+use nthroot_wallet::account::Party;
 
 use crate::{
     demo::{

@@ -4,8 +4,8 @@ use alloy::primitives::U256;
 use eyre::{Result, ensure};
 use nthroot_bindings::Bridge;
 use nthroot_model::invalid::Invalid;
-use nthroot_node::intent::Party;
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Key};
+use nthroot_wallet::account::Party;
 
 use crate::{
     demo::{

@@ -3,8 +3,8 @@
 use alloy::primitives::{Address, B256, U256, keccak256};
 use eyre::{Result, WrapErr};
 use nthroot_model::{authenticator::Authenticator, signing::Signer};
-use nthroot_node::intent::Party;
 use nthroot_protocol::{AccountOp, AnchorId, AssetId};
+use nthroot_wallet::account::Party;
 
 use crate::demo::{
     cast::Role,

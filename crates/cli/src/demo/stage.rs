@@ -16,12 +16,9 @@ use nthroot_model::{
     ledger::{Ledger, State},
     rule::Rules,
 };
-use nthroot_node::{
-    Call, Deployment, Follower, Mined, Parameters, Proposer, deploy,
-    intent::{self, Party, Terms},
-    proposer::Posted,
-};
+use nthroot_node::{Call, Deployment, Follower, Mined, Parameters, Proposer, deploy, proposer::Posted, rules};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Fragment, FragmentId, Head, Key};
+use nthroot_wallet::account::{self, Party, Terms};
 
 use crate::{
     demo::{
@@ -316,13 +313,17 @@ impl Stage {
     }
 
     /// The step in which these act.
+    ///
+    /// # Panics
+    ///
+    /// If somebody acts twice: the story is written so that nobody does.
     pub(crate) fn plan(&self, parties: &[Party<'_>]) -> StepPlan {
         let terms = Terms {
             domain: self.domain(),
-            account: self.deployment.account,
+            book: rules::book(&self.deployment),
             valid_until: self.follower.tip().number + VALIDITY,
         };
-        intent::plan(&terms, parties)
+        account::plan(&terms, parties).expect("nobody acts twice in a call")
     }
 
     /// Builds a batch of these steps, lets `tamper` change it, and posts it.

@@ -1,8 +1,9 @@
 //! Cohorts: followed, leased, lied about, reorganised.
 
 use nthroot_model::{builder::StepPlan, invalid::Invalid, ledger::State};
-use nthroot_node::{Error, Follower, Watcher, intent::Party, watcher::Deed};
+use nthroot_node::{Error, Follower, Watcher, watcher::Deed};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Body, Fragment, FragmentId, Status};
+use nthroot_wallet::account::Party;
 
 use crate::world::{Actor, ETHER, World, leaf_for, member, party, pay_to};
 

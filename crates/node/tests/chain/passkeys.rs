@@ -1,8 +1,9 @@
 //! Users whose keys are P-256: in software, or in an authenticator.
 
 use nthroot_model::{authenticator::Authenticator, ledger::State, signing::Signer};
-use nthroot_node::{Error, Watcher, intent::Party, watcher};
+use nthroot_node::{Error, Watcher, watcher};
 use nthroot_protocol::{AccountOp, AssetId, Body, Signature};
+use nthroot_wallet::account::Party;
 use p256::ecdsa::SigningKey;
 
 use crate::world::{ETHER, World, leaf_for, party, pay, withdraw};

@@ -13,12 +13,10 @@ use alloy::{
 use nthroot_bindings::Bridge;
 use nthroot_model::{builder::StepPlan, rule::Rules};
 use nthroot_node::{
-    Call, Deployment, Follower, Parameters, Proposer, Result, Sender, deploy,
-    devnet::Devnet,
-    intent::{self, Party, Terms},
-    proposer::Posted,
+    Call, Deployment, Follower, Parameters, Proposer, Result, Sender, deploy, devnet::Devnet, proposer::Posted, rules,
 };
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, FragmentId, Head, Key};
+use nthroot_wallet::account::{self, Party, Terms};
 
 /// 1 ether, in wei.
 pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -188,10 +186,10 @@ impl World {
                 chain_id: self.deployment.chain_id,
                 bridge: self.deployment.bridge,
             },
-            account: self.deployment.account,
+            book: rules::book(&self.deployment),
             valid_until: 1_000_000,
         };
-        intent::plan(&terms, parties)
+        account::plan(&terms, parties).unwrap()
     }
 
     /// Posts a batch of these steps, changed by `tamper`.

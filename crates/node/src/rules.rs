@@ -1,0 +1,74 @@
+//! The rules that come with the bridge (section 11): where they are, and their twins.
+
+use alloy::primitives::{Address, B256, Bytes, hex};
+use alloy::sol_types::SolCall;
+use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
+use nthroot_model::{rule::Rules, rules};
+use nthroot_wallet::RuleBook;
+use tracing::info;
+
+use crate::{
+    deploy::{Deployment, contract},
+    error::Result,
+    sender::{Call, Mined, Sender},
+};
+
+/// What the registry puts before a rule's code to create it (section 10): copies what follows to memory, and returns it.
+const INITCODE: [u8; 11] = hex!("600b380380600b5f395ff3");
+
+/// Where a registry puts a rule with this code, whether or not it is there.
+pub fn address_of(registry: Address, runtime: &[u8]) -> Address {
+    registry.create2_from_code(B256::ZERO, [&INITCODE, runtime].concat())
+}
+
+/// Where the rules of a deployment are.
+pub fn book(deployment: &Deployment) -> RuleBook {
+    let [swap, pool, credit] = codes().map(|(_, code)| address_of(deployment.registry, &code));
+    RuleBook {
+        account: deployment.account,
+        swap,
+        pool,
+        credit,
+    }
+}
+
+/// The twins that a follower needs to judge what they do.
+pub fn twins(book: &RuleBook) -> Rules {
+    Rules::default()
+        .with(book.swap, rules::swap::Swap)
+        .with(book.pool, rules::pool::Pool)
+        .with(book.credit, rules::credit::Credit)
+}
+
+/// Registers those that are not yet: anybody can. Returns their names and the transactions.
+///
+/// # Errors
+///
+/// If a transaction fails, or the L1 node does.
+pub async fn register(sender: &Sender, deployment: &Deployment) -> Result<Vec<(&'static str, Mined)>> {
+    let registry = RuleRegistry::new(deployment.registry, sender.l1().provider());
+    let mut sent = Vec::new();
+    for (name, runtime) in codes() {
+        let rule = address_of(deployment.registry, &runtime);
+        let registered = registry.registeredAt(rule).call().await.map_err(contract)?;
+        if !registered.is_zero() {
+            continue;
+        }
+        let register = RuleRegistry::registerCall { runtime };
+        let mined = sender
+            .send(Call::new(deployment.registry, register.abi_encode()))
+            .await?;
+        info!(name, %rule, block = mined.block(), "registered");
+        sent.push((name, mined));
+    }
+    Ok(sent)
+}
+
+/// Their names and code.
+fn codes() -> [(&'static str, Bytes); 3] {
+    [
+        ("Swap rule", Swap::DEPLOYED_BYTECODE.clone()),
+        ("Pool rule", Pool::DEPLOYED_BYTECODE.clone()),
+        ("Credit rule", Credit::DEPLOYED_BYTECODE.clone()),
+    ]
+}
