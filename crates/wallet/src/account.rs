@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consent {
     /// One who signed.
-    Signed(SignedIntent),
+    Signed(Box<SignedIntent>),
     /// One who is merely credited, which takes a lease of its anchor by the proposer.
     Credited(FragmentId),
 }
@@ -74,7 +74,7 @@ impl<'a> Party<'a> {
             nonce: self.nonce,
             valid_until: terms.valid_until,
         };
-        Consent::Signed(intent.sign(&terms.book, &terms.domain, signer))
+        Consent::Signed(Box::new(intent.sign(&terms.book, &terms.domain, signer)))
     }
 }
 

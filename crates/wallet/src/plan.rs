@@ -90,7 +90,7 @@ impl Plan {
                 Consent::Signed(signed) => {
                     self.expect(signed, self.book.account)?;
                     ops.extend(AccountOp::decode_payload(&signed.payload)?);
-                    authorisations.push((self.list(signed.fragment, &mut listed)?, signed));
+                    authorisations.push((self.list(signed.fragment, &mut listed)?, signed.as_ref()));
                 }
             }
         }
