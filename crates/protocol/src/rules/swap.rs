@@ -76,8 +76,8 @@ pub enum SwapError {
     /// A list of assets does not strictly increase.
     #[error("asset {0} is not greater than the one before it")]
     AssetOrder(AssetId),
-    /// The counterparties do not strictly increase.
-    #[error("counterparty {0} is not greater than the one before it")]
+    /// The counterparties do not strictly increase from above zero.
+    #[error("counterparty {0} is zero, or not greater than the one before it")]
     CounterpartyOrder(FragmentId),
     /// A give falls.
     #[error("the give of asset {0} falls")]
@@ -200,7 +200,8 @@ impl SwapIntent {
         check_order(self.gives.iter().map(|leg| leg.asset)).map_err(SwapError::AssetOrder)?;
         check_order(self.gets.iter().map(|leg| leg.asset)).map_err(SwapError::AssetOrder)?;
         check_order(self.rewards.iter().map(|reward| reward.asset)).map_err(SwapError::AssetOrder)?;
-        check_order(self.counterparties.iter().copied()).map_err(SwapError::CounterpartyOrder)?;
+        let from_zero = std::iter::once(FragmentId::ZERO).chain(self.counterparties.iter().copied());
+        check_order(from_zero).map_err(SwapError::CounterpartyOrder)?;
         if let Some(leg) = self.gives.iter().find(|leg| leg.start > leg.end) {
             return Err(SwapError::GiveFalls(leg.asset));
         }

@@ -134,6 +134,10 @@ fn what_breaks_a_line_of_the_page_is_no_intent() {
             |intent| intent.counterparties[1] = id(7),
             SwapError::CounterpartyOrder(id(7)),
         ),
+        (
+            |intent| intent.counterparties[0] = FragmentId::ZERO,
+            SwapError::CounterpartyOrder(FragmentId::ZERO),
+        ),
         (|intent| intent.gives[1].start = 8, SwapError::GiveFalls(asset(3))),
         (|intent| intent.gets[0].end = 6, SwapError::GetRises(asset(2))),
         (
