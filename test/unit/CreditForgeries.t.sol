@@ -120,13 +120,21 @@ contract CreditForgeriesTest is CreditBench {
         refused(places(forged), 0, lend(100, 0), abi.encodeWithSignature("MarketNotListed(uint80)", idOf(forged)));
     }
 
-    function test_DataOfAnotherSize() public {
+    function test_DataOfAnotherSizeOrTag() public {
         bytes memory data = dataOf(first);
         setData(first, abi.encodePacked(data, uint8(0)));
         refused(places(first, ann), 1, lend(100, 0), abi.encodeWithSignature("MarketNotListed(uint80)", idOf(first)));
         data = dataOf(loan);
         setData(loan, abi.encodePacked(data, uint8(0)));
         refused(places(loan, ben), 1, add(1, 5), _noPosition(1));
+        data[0] = 0x01;
+        setData(loan, data);
+        refused(places(loan, ben), 1, add(1, 5), _noPosition(1));
+        data = dataOf(second);
+        data[0] = 0x02;
+        setData(second, data);
+        market = second;
+        refused(places(second, ann), 1, lend(100, 0), abi.encodeWithSignature("MarketNotListed(uint80)", idOf(second)));
     }
 
     function test_AFragmentTwice() public {
