@@ -3,10 +3,14 @@
 
 mod attacks;
 mod auction;
+mod calls;
+mod clocks;
+mod collaterals;
 mod edges;
 mod format;
 mod histories;
 mod lenders;
+mod one_block;
 mod oracle;
 mod positions;
 mod words;

@@ -14,7 +14,7 @@ use super::{
     world::{RICHES, START, World, bid, close, gold, meaning, terms, transfer, usd, write},
 };
 
-/// User 2 owes 475 for 1,000 of collateral, called at [`START`].
+/// User 2 owes 500 for 1,000 of collateral, called at [`START`].
 fn called(terms: Terms) -> (World, FragmentId) {
     let (mut world, market) = World::lent(terms, 10_000);
     world.open(2, market, 1_000, 500);
@@ -29,14 +29,14 @@ fn first_the_collateral_rises_then_the_debt_falls() {
     let cases = [
         (0, None),
         (9, None),
-        (10, Some((0, 475))),
-        (11, Some((10, 475))),
-        (60, Some((500, 475))),
-        (109, Some((990, 475))),
-        (110, Some((1_000, 475))),
-        // 475 · 99 / 100 = 470.25
-        (111, Some((1_000, 471))),
-        (160, Some((1_000, 238))),
+        (10, Some((0, 500))),
+        (11, Some((10, 500))),
+        (60, Some((500, 500))),
+        (109, Some((990, 500))),
+        (110, Some((1_000, 500))),
+        // 500 · 99 / 100
+        (111, Some((1_000, 495))),
+        (160, Some((1_000, 250))),
         (209, Some((1_000, 5))),
         (210, Some((1_000, 0))),
         (211, Some((1_000, 0))),
@@ -88,9 +88,7 @@ fn first_the_collateral_rises_then_the_debt_falls() {
         }
         assert_eq!(world.act(4, bid).unwrap(), effects);
         assert_eq!(world.effects(4, super::world::bid(market, 1)), Err(CreditFault::NoDebt));
-        if offered < 1_000 {
-            world.act(2, close(market, 1)).unwrap();
-        }
+        world.act(2, close(market, 1)).unwrap();
         assert_eq!(world.held(2, gold()), RICHES - offered);
     }
 }
@@ -107,9 +105,9 @@ fn the_shortest_auction_has_a_block_for_each_part() {
         let effects = world.clone().bid(4, market, 1);
         (effects.0, effects.1)
     };
-    assert_eq!(lot(&world), (475, 0));
+    assert_eq!(lot(&world), (500, 0));
     world.pass(1);
-    assert_eq!(lot(&world), (475, 1_000));
+    assert_eq!(lot(&world), (500, 1_000));
     world.pass(1);
     assert_eq!(lot(&world), (0, 1_000));
 }
@@ -123,9 +121,9 @@ fn the_longest_auction_ends() {
         ..terms()
     });
     world.pass(u64::from(u32::MAX));
-    assert_eq!(world.clone().bid(4, market, 1), (475, 0));
+    assert_eq!(world.clone().bid(4, market, 1), (500, 0));
     world.pass(u64::from(u32::MAX));
-    assert_eq!(world.clone().bid(4, market, 1), (475, 1_000));
+    assert_eq!(world.clone().bid(4, market, 1), (500, 1_000));
     world.pass(u64::from(u32::MAX) - 1);
     assert_eq!(world.clone().bid(4, market, 1), (1, 1_000));
     world.pass(1);
@@ -147,14 +145,14 @@ fn lenders_lose_what_is_missing_and_each_the_same_part() {
     world.lend(4, market, 1_000);
     world.open(2, market, 5_000, 5_000);
     world.call(3, market, 1);
-    // 4,750 are called, of which 4/5 are asked for.
+    // 5,000 are called, of which 4/5 are asked for.
     world.pass(130);
     let before = Worth::of(&world, market);
-    assert_eq!(world.bid(5, market, 1), (3_800, 5_000));
+    assert_eq!(world.bid(5, market, 1), (4_000, 5_000));
     let after = Worth::of(&world, market);
-    assert_eq!((before.high, after.high), (wide(10_000_u32), wide(9_050_u32)));
+    assert_eq!((before.high, after.high), (wide(10_250_u32), wide(9_250_u32)));
     assert_eq!(after.low, after.high);
-    let redeemed = [(1, 5_430), (3, 2_715), (4, 905)];
+    let redeemed = [(1, 5_550), (3, 2_775), (4, 925)];
     for (user, amount) in redeemed {
         let shares = world.shares(user, market);
         assert_eq!(world.redeem(user, market, shares), amount);
@@ -167,22 +165,22 @@ fn during_a_call_who_leaves_is_paid_from_low_and_who_comes_pays_high() {
     world.lend(3, market, 5_000);
     world.open(2, market, 8_000, 8_000);
     world.call(4, market, 1);
-    // Idle 2,000 and a fee of 400; called 7,600.
+    // Idle 2,000 and a fee of 400; called 8,000.
     let shares = world.shares(3, market);
     let mut left = world.clone();
     // Half of low, not half of high; and no more if the debt is paid in the end.
     assert_eq!(left.redeem(3, market, shares), 1_200);
     left.pass(110);
-    assert_eq!(left.bid(5, market, 1), (7_600, 8_000));
+    assert_eq!(left.bid(5, market, 1), (8_000, 8_000));
     let shares_of_1 = left.shares(1, market);
-    assert_eq!(left.redeem(1, market, shares_of_1), 8_799);
+    assert_eq!(left.redeem(1, market, shares_of_1), 9_199);
 
     let bought = world.lend(5, market, 1_000);
-    for (blocks, asked, worth) in [(110, 7_600, 1_000), (210, 0, 309)] {
+    for (blocks, asked, worth) in [(110, 8_000, 999), (210, 0, 298)] {
         let mut world = world.clone();
         world.pass(blocks);
         assert_eq!(world.bid(5, market, 1), (asked, 8_000));
-        // It bought a part of the debt as well as of what is idle: 1,000 of 11,000.
+        // It bought a part of the debt as well as of what is idle: 1,000 of 11,400, rounded down.
         assert_eq!(world.redeem(5, market, bought), worth);
     }
 }

@@ -277,7 +277,7 @@ fn markets_of_a_title_or_of_shares_work_as_any() {
     let serial = world.open(1, market, 1_000_000_000, 500);
     world.call(3, market, serial);
     world.pass(60);
-    assert_eq!(world.bid(4, market, serial), (475, 500_000_000));
+    assert_eq!(world.bid(4, market, serial), (500, 500_000_000));
     assert_eq!(world.redeem(4, inner, 500_000_000), 501);
     assert_eq!(world.fragments[&market].kind, Kind::Rule);
     assert_eq!(world.market(market).terms.ratio, WAD);

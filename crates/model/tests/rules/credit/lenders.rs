@@ -129,16 +129,16 @@ fn lending_mints_shares_of_high_rounded_down() {
     ];
     assert_eq!(world.act(1, op).unwrap(), effects);
 
-    // 300 are lent, and called for a fee of 15 that pays some of the debt: what is called counts for whoever comes.
+    // 300 are lent, and called for a fee that the lenders have at once: what is called counts for whoever comes.
     world.open(2, market, 1_000, 300);
     world.pass(7);
     // Interest of 2.1, rounded up; 303 · 5 % rounded up is 16.
     world.call(3, market, 1);
-    assert_eq!(world.market(market).called, 287);
+    assert_eq!(world.market(market).called, 303);
     assert_eq!(world.low(market).to::<u128>(), 4_716);
-    assert_eq!(world.high(market).to::<u128>(), 5_003);
-    // 777 · 5,001,000,000 / 5,004
-    assert_eq!(world.lend(4, market, 777), 776_534_172);
+    assert_eq!(world.high(market).to::<u128>(), 5_019);
+    // 777 · 5,001,000,000 / 5,020
+    assert_eq!(world.lend(4, market, 777), 774059163);
 }
 
 #[test]
@@ -261,10 +261,10 @@ fn low_and_high_are_what_the_page_says() {
     world.call(4, market, first);
     let (after, debt) = (world.market(market), world.debt(market, first));
     // A fee of 152.25, rounded up, of a debt of 3,045.
-    assert_eq!((after.called, debt), (2_892, 2_892));
+    assert_eq!((after.called, debt), (3_045, 3_045));
     assert_eq!(after.moment, U192::from(2_000 * (START + 5)));
     assert_eq!(world.low(market).to::<u128>(), 5_153 + 2_020);
-    assert_eq!(world.high(market).to::<u128>(), 5_153 + 2_020 + 2_892);
+    assert_eq!(world.high(market).to::<u128>(), 5_153 + 2_020 + 3_045);
     world.act(3, repay(market, second, 1_020, 1_000)).unwrap();
     assert_eq!(world.market(market).principal, 1_000);
     assert_eq!(world.held(3, gold()), RICHES - 3_000);

@@ -39,7 +39,7 @@ pub(super) fn debt(terms: &Terms, position: &Position, clock: u64) -> U512 {
 /// The positions of a market that have a debt.
 pub(super) fn indebted(world: &World, market: FragmentId) -> Vec<Position> {
     let positions = world.positions.keys().filter(|(of, _)| *of == market);
-    let positions = positions.map(|(_, serial)| world.position(market, *serial));
+    let positions = positions.filter_map(|(_, serial)| world.find(market, *serial));
     positions.filter(|position| position.principal != 0).collect()
 }
 
@@ -89,8 +89,9 @@ pub(super) fn check(world: &World, id: FragmentId, alive: &BTreeMap<u64, bool>) 
         let holders = (1..=USERS).filter(|n| world.fragments[&user(*n)].balance(title) != 0);
         assert_eq!(holders.count(), usize::from(*alive));
         assert_eq!(world.supply(title), u128::from(*alive));
-        let position = world.position(id, *serial);
-        assert!(*alive || position.principal == 0 && world.collateral(id, *serial) == 0);
+        let position = world.find(id, *serial);
+        let is_empty = position.is_none_or(|position| position.principal == 0) && world.collateral(id, *serial) == 0;
+        assert!(if *alive { position.is_some() } else { is_empty });
     }
     assert_eq!(u64::try_from(alive.len()).unwrap(), market.serial);
 }

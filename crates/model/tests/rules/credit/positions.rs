@@ -3,12 +3,12 @@
 use nthroot_model::rules::credit::CreditFault;
 use nthroot_protocol::{
     Effect, FragmentId, Kind,
-    rules::credit::{CreditOp, Position, Terms, title_tag},
+    rules::credit::{CreditError, CreditOp, Position, Terms, title_tag},
 };
 
 use super::world::{
-    RICHES, RULE, START, WAD, World, add, bid, borrow, burn, call, close, gold, meaning, mint, repay, terms, title,
-    transfer, usd, write,
+    RICHES, RULE, START, WAD, World, add, bid, borrow, burn, call, close, gold, lend, meaning, mint, redeem, repay,
+    terms, title, transfer, usd, user, write,
 };
 
 fn too_little(quantity: &'static str) -> impl Fn(CreditFault) -> bool {
@@ -206,14 +206,14 @@ fn a_called_debt_is_repaid_in_full_or_not_at_all() {
     world.open(2, market, 1_000, 500);
     world.pass(10);
     world.call(3, market, 1);
-    // 505 less a fee of 25.25, rounded up.
-    assert_eq!(world.debt(market, 1), 479);
+    // A fee of 25.25, rounded up, lowers no debt.
+    assert_eq!(world.debt(market, 1), 505);
     world.pass(1_000);
-    assert_eq!(world.effects(2, repay(market, 1, 478, 0)), Err(CreditFault::Called));
+    assert_eq!(world.effects(2, repay(market, 1, 504, 0)), Err(CreditFault::Called));
     world.repay(2, market, 1);
     assert_eq!(world.market(market).called, 0);
     assert_eq!(world.position(market, 1).called, START + 10);
-    assert_eq!(world.idle(market), 10_005);
+    assert_eq!(world.idle(market), 10_031);
     assert_eq!(world.held(2, gold()), RICHES);
 }
 
@@ -223,12 +223,12 @@ fn a_called_debt_is_not_repaid_once_somebody_has_bid() {
     world.open(2, market, 1_000, 500);
     world.call(3, market, 1);
     world.pass(60);
-    assert_eq!(world.bid(4, market, 1), (475, 500));
-    assert_eq!(world.effects(2, repay(market, 1, 475, 0)), Err(CreditFault::NoDebt));
+    assert_eq!(world.bid(4, market, 1), (500, 500));
+    assert_eq!(world.effects(2, repay(market, 1, 500, 0)), Err(CreditFault::NoDebt));
 }
 
 #[test]
-fn whoever_calls_without_need_pays_some_of_the_debt() {
+fn whoever_calls_without_need_pays_the_lenders() {
     let (mut world, market) = World::lent(terms(), 10_000);
     world.open(2, market, 1_000, 501);
     world.pass(10);
@@ -240,10 +240,10 @@ fn whoever_calls_without_need_pays_some_of_the_debt() {
     };
     assert!(world.effects(3, op(25)).is_err_and(too_much("call fee")));
     let mut after = world.market(market);
-    (after.principal, after.moment, after.called) = (0, Default::default(), 481);
+    (after.principal, after.moment, after.called) = (0, Default::default(), 507);
     let position = Position {
         called: START + 10,
-        ..running(market, 1, 481, START + 10)
+        ..running(market, 1, 507, START + 10)
     };
     let effects = [
         meaning(op(26)),
@@ -307,42 +307,84 @@ fn closing_takes_what_an_auction_left_and_burns_the_title() {
         assert_eq!(world.effects(2, op), Err(CreditFault::Indebted(500)));
         world.call(3, market, 1);
         world.pass(60);
-        assert_eq!(world.effects(2, op), Err(CreditFault::Indebted(475)));
+        assert_eq!(world.effects(2, op), Err(CreditFault::Indebted(500)));
         world.bid(4, market, 1);
         assert!(matches!(world.effects(3, op), Err(CreditFault::NotOwner { .. })));
         let effects = [
             meaning(op),
             transfer(0, 1, gold(), 500),
             burn(1, title_tag(market, 1), 1),
+            write(0, vec![]),
         ];
         assert_eq!(world.act(2, op).unwrap(), effects);
-        assert!(matches!(world.effects(2, op), Err(CreditFault::NotOwner { .. })));
+        assert_eq!(world.held(2, gold()), RICHES - 500);
+        check_closed(&world, market);
     }
 }
 
 #[test]
-fn a_title_of_which_nothing_is_left_stays() {
-    let (mut world, market) = World::lent(terms(), 10_000);
-    world.open(2, market, 1_000, 500);
-    world.call(3, market, 1);
-    world.pass(110);
-    assert_eq!(world.bid(4, market, 1), (475, 1_000));
-    assert!(world.effects(2, close(market, 1)).is_err_and(too_little("collateral")));
-    assert_eq!(world.held(2, title(market, 1)), 1);
+fn a_position_of_which_an_auction_left_nothing_is_closed_too() {
+    for (depth, blocks, asked) in [(0, 110, 500), (3, 210, 0)] {
+        let (mut world, market) = World::lent(Terms { depth, ..terms() }, 10_000);
+        world.open(2, market, 1_000, 500);
+        world.call(3, market, 1);
+        world.pass(blocks);
+        assert_eq!(world.bid(4, market, 1), (asked, 1_000));
+        let op = close(market, 1);
+        let effects = [meaning(op), burn(1, title_tag(market, 1), 1), write(0, vec![])];
+        assert_eq!(world.act(2, op).unwrap(), effects);
+        check_closed(&world, market);
+    }
+}
+
+/// Neither title nor data are left of position 1, and nobody can do anything with it, even if the title came back.
+fn check_closed(world: &World, market: FragmentId) {
+    assert_eq!(world.supply(title(market, 1)), 0);
+    let left = &world.fragments[&world.positions[&(market, 1)]];
+    assert!(left.data.is_empty() && left.assets.is_empty());
+    let mut world = world.clone();
+    let revived = world.fragments.get_mut(&user(2)).unwrap();
+    revived.assets.insert(title(market, 1), 1);
+    for blocks in [0, 1, 1_000] {
+        world.pass(blocks);
+        for op in [
+            borrow(market, 1, 1_000, 500),
+            repay(market, 1, 500, 0),
+            call(market, 1),
+            bid(market, 1),
+            add(market, 1, 5),
+            close(market, 1),
+        ] {
+            let answer = world.effects(2, op);
+            assert!(
+                matches!(answer, Err(CreditFault::Format(CreditError::Truncated(_)))),
+                "{op:?}"
+            );
+        }
+        // Nor does it pass for a market.
+        let closed = world.positions[&(market, 1)];
+        for op in [lend(closed, 5), redeem(closed, 5), borrow(closed, 0, 1_000, 500)] {
+            let mut request = world.request(2, op);
+            request.listed[0] = closed;
+            let answer = world.ask(&request);
+            assert!(matches!(answer, Err(CreditFault::Format(CreditError::Truncated(_)))));
+        }
+    }
 }
 
 #[test]
-fn a_call_fee_that_pays_a_whole_debt_leaves_a_position_to_be_closed() {
+fn a_call_fee_as_large_as_the_debt_leaves_the_debt() {
     let (mut world, market) = World::lent(Terms { minimum: 1, ..terms() }, 10_000);
     world.open(2, market, 7, 1);
+    // 5 % of a unit, rounded up.
     world.call(3, market, 1);
-    assert_eq!(world.debt(market, 1), 0);
-    assert_eq!((world.market(market).principal, world.market(market).called), (0, 0));
-    world.pass(1_000);
-    assert_eq!(world.effects(4, bid(market, 1)), Err(CreditFault::NoDebt));
-    assert_eq!(world.effects(2, repay(market, 1, 1, 0)), Err(CreditFault::NoDebt));
-    world.act(2, close(market, 1)).unwrap();
+    assert_eq!(world.held(3, usd()), RICHES - 1);
+    assert_eq!(world.debt(market, 1), 1);
+    assert_eq!((world.market(market).principal, world.market(market).called), (0, 1));
+    assert_eq!(world.effects(2, close(market, 1)), Err(CreditFault::Indebted(1)));
+    world.repay(2, market, 1);
     assert_eq!(world.held(2, gold()), RICHES);
+    assert_eq!(world.idle(market), 10_001);
 }
 
 #[test]

@@ -149,7 +149,13 @@ impl World {
     }
 
     pub(super) fn position(&self, market: FragmentId, serial: u64) -> Position {
-        Position::decode(&self.fragments[&self.positions[&(market, serial)]].data).unwrap()
+        self.find(market, serial).unwrap()
+    }
+
+    /// The position, unless it is closed.
+    pub(super) fn find(&self, market: FragmentId, serial: u64) -> Option<Position> {
+        let data = &self.fragments[&self.positions[&(market, serial)]].data;
+        (!data.is_empty()).then(|| Position::decode(data).unwrap())
     }
 
     /// C.
