@@ -5,6 +5,7 @@ mod attacks;
 mod auction;
 mod calls;
 mod clocks;
+mod closing;
 mod collaterals;
 mod edges;
 mod format;

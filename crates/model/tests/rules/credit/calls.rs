@@ -4,7 +4,7 @@ use nthroot_protocol::{FragmentId, rules::credit::Terms};
 
 use super::{
     oracle::{Worth, wide},
-    world::{RICHES, World, call, gold, lend, repay, terms, usd},
+    world::{RICHES, World, call, gold, lend, redeem, repay, terms, usd},
 };
 
 /// A fee of 5 %, interest of so many millionths of the principal in a block.
@@ -199,5 +199,32 @@ fn what_is_paid_after_all_shares_are_gone_is_nobodys() {
         }
         assert_eq!(redeem_all(&mut world, 4, market), 4_999);
         assert_eq!((world.market(market).shares, world.idle(market)), (0, 1_001));
+    }
+}
+
+#[test]
+fn fees_do_not_make_a_share_dear_for_the_next_lender() {
+    // Who lends little first, and gives the market much by calling itself, loses what the shares that nobody has get.
+    let (mut world, market) = World::with(Terms {
+        call_fee: 100_000,
+        minimum: 1,
+        ..rate(0)
+    });
+    world.lend(5, market, 1);
+    let first = world.shares(5, market);
+    world.lend(5, market, 10_000);
+    for serial in 1..=50 {
+        world.open(5, market, 20_000, 10_000);
+        world.call(5, market, serial);
+        world.repay(5, market, serial);
+    }
+    let all = world.shares(5, market);
+    world.act(5, redeem(market, all - first)).unwrap();
+    for amount in [2, 7, 1_000, 1_000_000] {
+        let mut world = world.clone();
+        let shares = world.lend(1, market, amount);
+        assert!(world.redeem(1, market, shares) >= amount - 1);
+        redeem_all(&mut world, 5, market);
+        assert!(spent(&world, 5) > 0);
     }
 }
