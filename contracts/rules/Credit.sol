@@ -16,7 +16,7 @@ import {Position, PositionLib} from "./credit/Position.sol";
 ///
 /// Warning: nobody looks at the price of anything. Lenders answer for the terms on which they lend.
 ///
-/// Warning: interest can take a debt above what its collateral covers. From then on calling it costs nothing.
+/// Warning: interest can take a debt above what its collateral covers. Somebody has to call it then: lending goes on meanwhile.
 contract Credit is IRule {
     using Amounts for IRule.Fragment;
     using Calldata for bytes;
@@ -34,7 +34,7 @@ contract Credit is IRule {
     error SameAsset(bytes32 asset);
     /// @notice The term at this offset of the payload is out of its bounds.
     error BadTerm(uint256 offset, uint256 value);
-    /// @notice Nothing would be lent, redeemed, borrowed, repaid, added or given back.
+    /// @notice Nothing would be lent, redeemed, borrowed, repaid or added.
     error Nothing();
     /// @notice Less than what was asked for at least.
     error TooLittle(uint256 atLeast, uint256 actual);
@@ -294,11 +294,11 @@ contract Credit is IRule {
         Position memory position = PositionLib.read(fragments, 0, _market(payload), _serial(payload));
         _requireOwner(call, fragments, position);
         if (position.principal != 0) revert NotPaid(position.principal);
-        if (position.held == 0) revert Nothing();
         bytes32 meaning = keccak256(abi.encode(Meanings.CLOSE, position.market, position.serial));
         call.effects.meaning(0, Meanings.SIGNED_CLOSE, meaning);
-        call.effects.move(0, call.user, position.collateral, position.held);
+        if (position.held != 0) call.effects.move(0, call.user, position.collateral, position.held);
         call.effects.burn(call.user, position.titleTag(), 1);
+        call.effects.write(0, ""); // no position any more
     }
 
     // ---------------------------------------------------------------- anybody
@@ -310,13 +310,13 @@ contract Credit is IRule {
         uint128 feeAtMost = _amount(payload, 19);
         _requireRunning(position);
         uint256 debt = position.debt(market.rate, call.clock);
-        uint256 fee;
-        if (debt <= market.covered(position.held)) {
-            fee = Amounts.mulDivUp(debt, MarketLib.callFee(fragments[0]), 1e6);
-        }
+        uint256 covered = market.covered(position.held);
+        uint256 bare = debt > covered ? debt - covered : 0;
+        uint256 fee = Amounts.mulDivUp(debt, MarketLib.callFee(fragments[0]), 1e6);
+        fee = fee > bare ? fee - bare : 0;
         if (fee > feeAtMost) revert TooMuch(feeAtMost, fee);
         market.exclude(position);
-        position.principal = debt - fee;
+        position.principal = debt;
         position.since = call.clock;
         position.called = call.clock;
         market.include(position);

@@ -86,16 +86,15 @@ pub fn cover_down(terms: &Terms, collateral: U256) -> Result<U256, AmountError> 
     mul_div_down(collateral, U256::from(terms.ratio), U256::from(WAD))
 }
 
-/// What it costs to call a debt secured by so much collateral: nothing, if that does not cover it.
+/// What it costs to call a debt secured by so much collateral: less what that does not cover.
 ///
 /// # Errors
 ///
 /// If there is no such number.
 pub fn call_fee_up(terms: &Terms, debt: U256, collateral: u128) -> Result<U256, AmountError> {
-    if debt > cover_down(terms, U256::from(collateral))? {
-        return Ok(U256::ZERO);
-    }
-    mul_div_up(debt, U256::from(terms.call_fee), U256::from(MILLION))
+    let bare = debt.saturating_sub(cover_down(terms, U256::from(collateral))?);
+    let fee = mul_div_up(debt, U256::from(terms.call_fee), U256::from(MILLION))?;
+    Ok(fee.saturating_sub(bare))
 }
 
 /// What an auction offers, and asks for it.
