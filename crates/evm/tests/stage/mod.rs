@@ -54,10 +54,18 @@ pub(crate) struct Challenged {
 }
 
 impl Stage {
-    /// A bridge with rules and no deposits, of which Mallory is a proposer.
+    /// A bridge with test rules and no deposits, of which Mallory is a proposer.
     pub(crate) fn new(spec: SpecId) -> Self {
+        Self::with_rules(spec, |_, rules| (Vec::new(), rules))
+    }
+
+    /// The same with more rules, which `register` puts on the chain: their addresses, and the twins with theirs.
+    pub(crate) fn with_rules(
+        spec: SpecId,
+        register: impl FnOnce(&mut Deployed, Rules) -> (Vec<Address>, Rules),
+    ) -> Self {
         let mut l1 = Deployed::new(spec, Parameters::default()).expect("it deploys");
-        let table: Vec<Address> = [
+        let mut table: Vec<Address> = [
             &mocks::Puppet::DEPLOYED_BYTECODE,
             &mocks::RawReturn::DEPLOYED_BYTECODE,
             &mocks::Reverter::DEPLOYED_BYTECODE,
@@ -81,6 +89,9 @@ impl Stage {
                 table[4],
                 |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Ok(Vec::new()),
             );
+        let (more, rules) = register(&mut l1, rules);
+        table.extend(more);
+        let registered = l1.chain.number() - 1; // the last of them
         let params = Params {
             chain_id: l1.chain.chain_id(),
             deployment_block: l1.deployment_block,
@@ -96,7 +107,7 @@ impl Stage {
         };
         let mut ledger = Ledger::new(params, env);
         for rule in &table {
-            ledger.register_rule(*rule, l1.deployment_block + 1);
+            ledger.register_rule(*rule, registered);
         }
         let mut stage = Self { l1, ledger, table };
         stage.enter_block();

@@ -1,0 +1,341 @@
+//! A bridge on which the three rules are at work: users, a pool, two credit markets, loans in every state.
+
+use alloy::primitives::{Address, B256};
+use k256::ecdsa::SigningKey;
+use nthroot_bindings::{Credit, Pool, Swap};
+use nthroot_evm::SpecId;
+use nthroot_model::{
+    builder::{BatchBuilder, Name, StepPlan},
+    rules::{
+        self,
+        credit::quotes,
+        pool::Liquidity,
+    },
+    signing::{Signer, authorise},
+};
+use nthroot_protocol::{
+    AccountOp, AnchorId, AssetId, BatchId, Call, Effect, Fragment, FragmentId,
+    rules::{
+        credit::{CreditOp, Market, Position, Terms, WAD, title_tag},
+        pool::{Pair, PoolOp},
+    },
+};
+use nthroot_wallet::RuleBook;
+
+use crate::{
+    deeds::{Deed, Scribe},
+    stage::{ETHER, MALLORY, PUPPET, Stage},
+};
+
+/// Places of users. The first of them, up to the number that a step can touch, exchange tokens.
+pub(crate) const USERS: usize = 16;
+/// Has neither ether nor a loan.
+pub(crate) const POOR: usize = 9;
+/// Provides liquidity.
+pub(crate) const PROVIDER: usize = 10;
+pub(crate) const LENDER: usize = 11;
+pub(crate) const BORROWER: usize = 12;
+/// Has a loan, and no ether.
+pub(crate) const DEBTOR: usize = 13;
+pub(crate) const BIDDER: usize = 14;
+
+/// Tokens of which each user has as much as of any other.
+pub(crate) const TOKENS: u8 = 8;
+/// The token that secures loans, and is traded for ether in the pool.
+pub(crate) const GOLD: u8 = 1;
+
+/// Fee of the pool, in millionths.
+pub(crate) const FEE: u32 = 3_000;
+/// Leaf of the loan in the market that is a cohort.
+const INSIDE: u32 = 3;
+
+/// A loan of a market.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loan {
+    pub(crate) market: FragmentId,
+    pub(crate) serial: u64,
+    pub(crate) at: FragmentId,
+}
+
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) stage: Stage,
+    pub(crate) book: RuleBook,
+    pub(crate) homes: Vec<FragmentId>,
+    /// Ether for gold.
+    pub(crate) pool: FragmentId,
+    /// Ether against gold, loans by themselves.
+    pub(crate) market: FragmentId,
+    /// The same, loans as leaves of its cohort.
+    pub(crate) club: FragmentId,
+    /// The borrower's, covered.
+    pub(crate) running: Loan,
+    /// The borrower's, covered no more.
+    pub(crate) weak: Loan,
+    /// The borrower's, in auction.
+    pub(crate) called: Loan,
+    /// The borrower's, bid for, with some collateral left.
+    pub(crate) sold: Loan,
+    /// The borrower's, in the cohort.
+    pub(crate) inside: Loan,
+    /// Of the debtor, covered.
+    pub(crate) poor: Loan,
+}
+
+pub(crate) fn key(user: usize) -> SigningKey {
+    let byte = u8::try_from(user + 1).expect("few");
+    SigningKey::from_slice(&[byte; 32]).expect("below the order")
+}
+
+pub(crate) fn address(user: usize) -> Address {
+    key(user).key().controller()
+}
+
+/// Terms under which ether is lent against gold.
+pub(crate) fn terms(world: &World, depth: u8) -> Terms {
+    Terms {
+        depth,
+        collateral: world.token(GOLD),
+        asset: AssetId::ETH,
+        ratio: u128::from(WAD) / 2,
+        rate: WAD / 1_000,
+        minimum: ETHER,
+        call_fee: 10_000,
+        grace: 4,
+        rise: 12,
+        fall: 12,
+    }
+}
+
+impl World {
+    pub(crate) fn new(spec: SpecId) -> Self {
+        let mut addresses = Vec::new();
+        let mut stage = Stage::with_rules(spec, |l1, twins| {
+            let codes = [
+                &Swap::DEPLOYED_BYTECODE,
+                &Pool::DEPLOYED_BYTECODE,
+                &Credit::DEPLOYED_BYTECODE,
+            ];
+            addresses.extend(codes.map(|code| l1.register(code.clone()).expect("it registers")));
+            let twins = twins
+                .with(addresses[0], rules::swap::Swap)
+                .with(addresses[1], rules::pool::Pool)
+                .with(addresses[2], rules::credit::Credit);
+            (addresses.clone(), twins)
+        });
+        let book = RuleBook {
+            account: stage.l1.account,
+            swap: addresses[0],
+            pool: addresses[1],
+            credit: addresses[2],
+        };
+        let homes = (0..USERS).map(|user| stage.deposit(key(user).key(), 400 * ETHER).fragment());
+        let homes: Vec<FragmentId> = homes.collect();
+        stage.mine(1);
+        let (at, market) = (FragmentId::ZERO, FragmentId::ZERO);
+        let none = Loan { market, serial: 0, at };
+        let mut world = Self {
+            stage,
+            book,
+            homes,
+            pool: at,
+            market,
+            club: market,
+            running: none,
+            weak: none,
+            called: none,
+            sold: none,
+            inside: none,
+            poor: none,
+        };
+        world.mint();
+        world.found();
+        world
+    }
+
+    /// Gives each user each token.
+    fn mint(&mut self) {
+        let puppet = self.stage.table[usize::from(PUPPET) - 1];
+        let effects = (1..=TOKENS).map(|n| Effect::Mint {
+            to: 0,
+            tag: B256::with_last_byte(n),
+            amount: 10_000 * ETHER,
+        });
+        let extra = Effect::encode_list(&effects.collect::<Vec<_>>());
+        let domain = self.stage.domain();
+        let plans: Vec<StepPlan> = (0..USERS)
+            .map(|user| {
+                let home = self.homes[user];
+                let message = self.stage.message((home.anchor(), 0), puppet, &[], 0);
+                let call = Call {
+                    rule: PUPPET,
+                    gas: 100_000,
+                    max_effects: u16::try_from(extra.len()).expect("short"),
+                    fragments: vec![0],
+                    authorisations: vec![authorise(&key(user), &domain, &message, Default::default(), 0)],
+                    extra: extra.clone().into(),
+                };
+                StepPlan {
+                    fragments: vec![Name::Anchor(home.anchor())],
+                    body: vec![call].into(),
+                }
+            })
+            .collect();
+        let mut builder = self.stage.builder(MALLORY);
+        for plan in &plans {
+            builder.step(plan).expect("honest");
+        }
+        let batch = builder.build().expect("complete");
+        self.stage.post(MALLORY, &batch);
+    }
+
+    /// The pool, the markets and the loans.
+    fn found(&mut self) {
+        let create = PoolOp::Create(self.pair());
+        self.pool = self.opened(Deed::Pool(vec![(PROVIDER, create)]));
+        let add = PoolOp::Add {
+            pool: self.pool,
+            at_most: [300 * ETHER, 600 * ETHER],
+            shares_at_least: ETHER,
+        };
+        self.happens(&[Deed::Pool(vec![(PROVIDER, add)])]);
+
+        self.market = self.opened(Deed::Credit(LENDER, CreditOp::Create(terms(self, 0)), None));
+        self.club = self.opened(Deed::Credit(LENDER, CreditOp::Create(terms(self, 4)), None));
+        for market in [self.market, self.club] {
+            let lend = CreditOp::Lend {
+                market,
+                amount: 150 * ETHER,
+                shares_at_least: 1,
+            };
+            self.happens(&[Deed::Credit(LENDER, lend, None)]);
+        }
+        self.sold = self.borrowed(BORROWER, self.market, 1, None, [100, 20]);
+        self.called = self.borrowed(BORROWER, self.market, 2, None, [100, 20]);
+        for loan in [self.sold, self.called] {
+            let call = CreditOp::Call {
+                market: loan.market,
+                serial: loan.serial,
+                fee_at_most: ETHER,
+            };
+            self.happens(&[Deed::Credit(LENDER, call, Some(loan.at))]);
+        }
+        self.running = self.borrowed(BORROWER, self.market, 3, None, [100, 20]);
+        self.weak = self.borrowed(BORROWER, self.market, 4, None, [40, 20]);
+        self.poor = self.borrowed(DEBTOR, self.market, 5, None, [100, 20]);
+        let inside = self.club.anchor().leaf(INSIDE);
+        self.inside = self.borrowed(BORROWER, self.club, 1, inside, [100, 20]);
+        for user in [POOR, DEBTOR] {
+            let withdraw = AccountOp::Withdraw {
+                recipient: address(user),
+                token: Address::ZERO,
+                amount: self.home(user).balance(AssetId::ETH),
+            };
+            self.happens(&[Deed::Account(user, vec![withdraw])]);
+        }
+        // Its auction has begun: something of the collateral is left.
+        let bid = CreditOp::Bid {
+            market: self.market,
+            serial: self.sold.serial,
+            at_most: 30 * ETHER,
+            at_least: 1,
+        };
+        self.happens(&[Deed::Credit(BIDDER, bid, Some(self.sold.at))]);
+    }
+
+    /// Opens a pool or a market.
+    fn opened(&mut self, deed: Deed) -> FragmentId {
+        // The founder's touch is the first entry.
+        AnchorId::new(self.happens(&[deed]), 1).fragment()
+    }
+
+    /// Borrows ether on a new position: collateral added and amount, in whole units.
+    fn borrowed(
+        &mut self,
+        user: usize,
+        market: FragmentId,
+        serial: u64,
+        leaf: Option<FragmentId>,
+        [added, amount]: [u128; 2],
+    ) -> Loan {
+        let borrow = CreditOp::Borrow {
+            market,
+            serial: 0,
+            added: added * ETHER,
+            amount: amount * ETHER,
+        };
+        let id = self.happens(&[Deed::Credit(user, borrow, leaf)]);
+        // Market and borrower are the first two entries.
+        let at = leaf.unwrap_or_else(|| AnchorId::new(id, 2).fragment());
+        Loan { market, serial, at }
+    }
+
+    /// Posts an honest batch of one step, and goes on to the next block.
+    pub(crate) fn happens(&mut self, deeds: &[Deed]) -> BatchId {
+        let (plan, _) = Scribe::new(self).step(deeds);
+        let mut builder = self.builder();
+        builder.step(&plan).expect("honest");
+        let batch = builder.build().expect("complete");
+        self.stage.post(MALLORY, &batch)
+    }
+
+    /// A builder of a batch of now, whose rules are the three.
+    pub(crate) fn builder(&mut self) -> BatchBuilder<'_> {
+        let posting = self.stage.posting(MALLORY);
+        BatchBuilder::new(&self.stage.ledger, posting).rule_table(self.book.table())
+    }
+
+    /// The clock of a batch of now.
+    pub(crate) const fn clock(&self) -> u64 {
+        self.stage.l1.chain.number() - 1
+    }
+
+    pub(crate) fn token(&self, n: u8) -> AssetId {
+        AssetId::issued(self.stage.table[usize::from(PUPPET) - 1], B256::with_last_byte(n))
+    }
+
+    pub(crate) fn pair(&self) -> Pair {
+        Pair {
+            assets: [AssetId::ETH, self.token(GOLD)],
+            fee: FEE,
+        }
+    }
+
+    pub(crate) fn fragment(&self, id: FragmentId) -> &Fragment {
+        self.stage.fragment(id.anchor(), id.leaf())
+    }
+
+    pub(crate) fn home(&self, user: usize) -> &Fragment {
+        self.fragment(self.homes[user])
+    }
+
+    /// The pool as it is.
+    pub(crate) fn liquidity(&self) -> Liquidity {
+        let pool = self.fragment(self.pool);
+        let assets: Vec<(AssetId, u128)> = pool.assets.iter().map(|(asset, amount)| (*asset, *amount)).collect();
+        Liquidity::of(&pool.data, &assets).expect("a pool")
+    }
+
+    pub(crate) fn market_data(&self, market: FragmentId) -> Market {
+        Market::decode(&self.fragment(market).data).expect("a market")
+    }
+
+    pub(crate) fn position(&self, loan: Loan) -> Position {
+        Position::decode(&self.fragment(loan.at).data).expect("a position")
+    }
+
+    pub(crate) fn title(&self, loan: Loan) -> AssetId {
+        AssetId::issued(self.book.credit, title_tag(loan.market, loan.serial))
+    }
+
+    /// What is owed on a loan now.
+    pub(crate) fn debt(&self, loan: Loan) -> u128 {
+        let debt = quotes::debt_up(&self.market_data(loan.market).terms, &self.position(loan), self.clock());
+        u128::try_from(debt.expect("a number")).expect("128 bits")
+    }
+
+    /// The interest in it.
+    pub(crate) fn interest(&self, loan: Loan) -> u128 {
+        self.debt(loan) - self.position(loan).principal
+    }
+}
