@@ -43,6 +43,11 @@ impl Style {
     }
 }
 
+/// Prints a document for a program.
+pub(crate) fn print_json(document: &serde_json::Value) {
+    println!("{document:#}");
+}
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -54,6 +59,25 @@ pub(crate) fn thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A quotient with six decimals at most, rounded down; a dash, if there is none.
+pub(crate) fn decimal(number: u128, by: u128) -> String {
+    if by == 0 {
+        return "-".to_owned();
+    }
+    let (whole, mut rest) = (number / by, number % by);
+    let mut decimals = String::new();
+    for _ in 0..6 {
+        let ten = U256::from(rest) * U256::from(10);
+        let (digit, left) = ten.div_rem(U256::from(by));
+        decimals.push_str(&digit.to_string());
+        rest = left.to();
+    }
+    match decimals.trim_end_matches('0') {
+        "" => whole.to_string(),
+        decimals => format!("{whole}.{decimals}"),
+    }
 }
 
 /// Wei as ether, with six decimals at most.
@@ -110,6 +134,19 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(thousands(number), text);
+        }
+    }
+
+    #[test]
+    fn quotients_have_six_decimals() {
+        for (number, by, text) in [
+            (1, 3, "0.333333"),
+            (6, 3, "2"),
+            (5, 2, "2.5"),
+            (u128::MAX, u128::MAX, "1"),
+            (1, 0, "-"),
+        ] {
+            assert_eq!(decimal(number, by), text);
         }
     }
 

@@ -35,8 +35,17 @@ impl Devnet {
     ///
     /// If there is none, or it does not start.
     pub async fn start() -> Result<Self> {
+        Self::start_on(0).await
+    }
+
+    /// The same on a port; 0 is a free one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`], or if the port is taken.
+    pub async fn start_on(port: u16) -> Result<Self> {
         let program = std::env::var_os("ANVIL").unwrap_or_else(|| "anvil".into());
-        Self::start_program(&program).await
+        Self::spawn(&program, port).await
     }
 
     /// Starts this anvil.
@@ -45,10 +54,14 @@ impl Devnet {
     ///
     /// If it does not start.
     pub async fn start_program(program: &std::ffi::OsStr) -> Result<Self> {
+        Self::spawn(program, 0).await
+    }
+
+    async fn spawn(program: &std::ffi::OsStr, port: u16) -> Result<Self> {
         let mut child = Command::new(program)
             .args([
                 "--port",
-                "0",
+                &port.to_string(),
                 "--hardfork",
                 "osaka",
                 "--enable-tx-gas-limit",
@@ -110,6 +123,15 @@ impl Devnet {
     /// If anvil does not answer.
     pub async fn mine(&self, blocks: u64) -> Result<()> {
         self.request("anvil_mine", (blocks, SLOT)).await
+    }
+
+    /// From now on mines a block every so many seconds, instead of one for each transaction.
+    ///
+    /// # Errors
+    ///
+    /// If anvil does not answer.
+    pub async fn mine_every(&self, seconds: u64) -> Result<()> {
+        self.request("evm_setIntervalMining", (seconds,)).await
     }
 
     /// Drops the last `depth` blocks and mines as many others, empty ones.

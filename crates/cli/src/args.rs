@@ -1,0 +1,151 @@
+//! Options that several commands have.
+
+use std::path::PathBuf;
+
+use alloy::{primitives::hex, signers::local::PrivateKeySigner};
+use eyre::{OptionExt, Result, WrapErr, bail};
+use nthroot_node::Deployment;
+use nthroot_protocol::FragmentId;
+use nthroot_wallet::RuleBook;
+use serde::{Deserialize, Serialize};
+
+/// The environment variable that holds the key. It is no option, so that it stands in no history and no list of processes.
+const KEY: &str = "NTHROOT_KEY";
+
+/// A deployment, and where its rules are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) deployment: Deployment,
+    pub(crate) rules: RuleBook,
+}
+
+/// Which bridge, and how to print.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Chain {
+    /// The L1 node
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NTHROOT_RPC_URL",
+        default_value = "http://127.0.0.1:8545"
+    )]
+    pub(crate) rpc_url: String,
+
+    /// The manifest of the deployment, as `nthroot devnet` writes it
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NTHROOT_DEPLOYMENT",
+        default_value = "deployment.json"
+    )]
+    pub(crate) deployment: PathBuf,
+
+    /// Print JSON; amounts in it are base units
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Chain {
+    pub(crate) fn manifest(&self) -> Result<Manifest> {
+        let path = self.deployment.display();
+        let text = std::fs::read_to_string(&self.deployment).wrap_err_with(|| {
+            format!(
+                "no manifest at {path}: name one with --deployment or NTHROOT_DEPLOYMENT; `nthroot devnet` writes one"
+            )
+        })?;
+        serde_json::from_str(&text).wrap_err_with(|| format!("{path} is not the manifest of a deployment"))
+    }
+}
+
+/// Whose key.
+#[derive(clap::Args, Clone)]
+pub(crate) struct KeyArgs {
+    /// A file with the private key (hexadecimal); without it the key is taken from the environment variable NTHROOT_KEY
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// The key, if there is one.
+    pub(crate) fn find(&self) -> Result<Option<PrivateKeySigner>> {
+        let text = match &self.key_file {
+            Some(path) => std::fs::read_to_string(path).wrap_err_with(|| format!("no key at {}", path.display()))?,
+            None => match std::env::var(KEY) {
+                Ok(text) => text,
+                Err(_) => return Ok(None),
+            },
+        };
+        // What is wrong with it is not said: it would be shown.
+        let bytes = hex::decode(text.trim()).ok();
+        let key = bytes.and_then(|bytes| PrivateKeySigner::from_slice(&bytes).ok());
+        Ok(Some(key.ok_or_eyre("the key is not 32 bytes in hexadecimal")?))
+    }
+
+    pub(crate) fn require(&self) -> Result<PrivateKeySigner> {
+        self.find()?
+            .ok_or_eyre("no key: set NTHROOT_KEY, or name a file with --key-file")
+    }
+}
+
+/// How something is signed.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Signing {
+    #[command(flatten)]
+    pub(crate) chain: Chain,
+
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// The fragment that signs; by default the only one under the key that holds enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) fragment: Option<FragmentId>,
+
+    /// For how many blocks the signature holds
+    #[arg(long, value_name = "BLOCKS", default_value_t = 50, conflicts_with = "valid_until")]
+    pub(crate) valid_for: u64,
+
+    /// Last block at which the signature holds, instead of --valid-for
+    #[arg(long, value_name = "BLOCK")]
+    pub(crate) valid_until: Option<u64>,
+
+    /// Do not ask before signing
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    /// Print what is to be signed as EIP-712 JSON, for an outside wallet, and stop
+    #[arg(long)]
+    pub(crate) typed_data: bool,
+
+    /// The outside wallet's signature (65 bytes) of what --typed-data printed: repeat that command, with --fragment,
+    /// --valid-until and the limits as they were
+    #[arg(
+        long,
+        value_name = "HEX",
+        requires = "fragment",
+        requires = "valid_until",
+        conflicts_with = "typed_data"
+    )]
+    pub(crate) signature: Option<String>,
+}
+
+impl Signing {
+    /// Last block at which the signature holds, signed at this one.
+    pub(crate) fn until(&self, now: u64) -> Result<u64> {
+        match self.valid_until {
+            Some(block) if block < now => bail!("--valid-until {block} is over: the chain is at block {now}"),
+            Some(block) => Ok(block),
+            None => Ok(now.saturating_add(self.valid_for)),
+        }
+    }
+}
+
+/// How something is signed and posted.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Posting {
+    #[command(flatten)]
+    pub(crate) signing: Signing,
+
+    /// Print the signed intent as JSON for whoever posts it (`nthroot post`), and stop
+    #[arg(long, conflicts_with = "typed_data")]
+    pub(crate) sign_only: bool,
+}

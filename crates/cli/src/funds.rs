@@ -1,0 +1,289 @@
+//! What one has: fragments, deposits, bonds.
+
+use alloy::{
+    primitives::{Address, U256},
+    providers::Provider as _,
+    sol,
+    sol_types::SolCall,
+};
+use clap::Subcommand;
+use eyre::{Result, ensure};
+use nthroot_bindings::Bridge;
+use nthroot_node::{Call, Mined, Sender};
+use nthroot_protocol::{AccountOp, AnchorId, AssetId, BatchId, FragmentId, Key};
+use nthroot_wallet::{
+    Intent, Request,
+    account::{self, Party, Terms},
+};
+use serde_json::json;
+
+use crate::{
+    amount::{parse_amount, parse_asset},
+    args::{Chain, KeyArgs, Signing},
+    client::{Client, fragment_json},
+    post::post,
+    sign::{consent, show},
+    text::{ether, print_json, thousands},
+};
+
+sol! {
+    /// What a deposit needs of a token.
+    #[sol(rpc)]
+    interface Erc20 {
+        function approve(address spender, uint256 value) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+    }
+}
+
+/// List the fragments under a key, with what they hold
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  nthroot fragments --address 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")]
+pub(crate) struct FragmentsArgs {
+    #[command(flatten)]
+    chain: Chain,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// Whose, instead of the key's
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<Address>,
+}
+
+pub(crate) async fn fragments(args: FragmentsArgs) -> Result<()> {
+    let address = match args.address {
+        Some(address) => address,
+        None => args.key.require()?.address(),
+    };
+    let client = Client::connect(&args.chain).await?;
+    let (own, names) = (client.own(Key::Secp256k1(address)), client.names());
+    if args.chain.json {
+        let own = own
+            .into_iter()
+            .map(|(id, fragment)| fragment_json(id, fragment, &names));
+        print_json(&own.collect());
+        return Ok(());
+    }
+    if own.is_empty() {
+        println!("No fragments under {address}: `nthroot deposit` opens one.");
+    }
+    for (id, fragment) in own {
+        println!("{id}  (nonce {})", fragment.nonce);
+        for (asset, amount) in &fragment.assets {
+            println!("  {}", names.amount(*asset, *amount));
+            if asset.as_token().is_none() {
+                println!("    asset {asset}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deposit ether or a token from L1: opens a fragment under the key
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  nthroot deposit --amount 1.5ether\n  nthroot deposit --token 0x5FbDB2315678afecb367f032d93F642f64180aa3 --amount 100e18"
+)]
+pub(crate) struct DepositArgs {
+    #[command(flatten)]
+    chain: Chain,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// What: ETH, or a token's address. The bridge's allowance is raised if need be
+    #[arg(long, value_name = "ASSET", default_value = "ETH", value_parser = parse_asset)]
+    token: AssetId,
+
+    /// How much, in base units
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
+    amount: u128,
+}
+
+pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
+    let client = Client::connect(&args.chain).await?;
+    let key = args.key.require()?;
+    let owner = Key::Secp256k1(key.address());
+    let sender = Sender::new(client.l1.clone(), key);
+    let amount = U256::from(args.amount);
+    let token = args.token.as_token();
+    let token = token.ok_or_else(|| eyre::eyre!("{} is issued by a rule: nobody has it on L1", args.token))?;
+    let mined = if token.is_zero() {
+        let call = Bridge::depositCall {
+            key: owner.to_bytes().into(),
+        };
+        send(&client, &sender, &call, amount).await?
+    } else {
+        let erc20 = Erc20::new(token, client.l1.provider());
+        let allowance = erc20.allowance(sender.address(), client.bridge()).call().await?;
+        if allowance < amount {
+            let approve = Erc20::approveCall {
+                spender: client.bridge(),
+                value: amount,
+            };
+            sender.send(Call::new(token, approve.abi_encode())).await?;
+        }
+        let call = Bridge::depositTokenCall {
+            token,
+            amount,
+            key: owner.to_bytes().into(),
+        };
+        send(&client, &sender, &call, U256::ZERO).await?
+    };
+    let event: Bridge::Deposited = mined.event(client.bridge())?;
+    let id = BatchId::from_u64(event.id.to()).unwrap_or_default();
+    let fragment = AnchorId::new(id, 0).fragment();
+    if args.chain.json {
+        print_json(&json!({ "fragment": fragment, "transaction": mined.hash(), "gas": mined.gas() }));
+    } else {
+        let names = client.names();
+        // What arrived, which a token may make less than what was sent.
+        println!(
+            "Fragment {fragment} holds {}, for {} gas",
+            names.amount(args.token, event.amount),
+            thousands(mined.gas())
+        );
+    }
+    Ok(())
+}
+
+async fn send(client: &Client, sender: &Sender, call: &impl SolCall, value: U256) -> Result<Mined> {
+    let call = Call::new(client.bridge(), call.abi_encode()).value(value);
+    Ok(sender.send(call).await?)
+}
+
+/// Bonds: what a key must lock to post batches
+#[derive(Subcommand)]
+pub(crate) enum BondCommand {
+    Fund(FundArgs),
+    Show(BondArgs),
+}
+
+/// Add ether to a bond
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  nthroot bond fund --amount 5ether")]
+pub(crate) struct FundArgs {
+    #[command(flatten)]
+    bond: BondArgs,
+
+    /// How much, in wei
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
+    amount: u128,
+}
+
+/// Show a bond: all of it, and what is free
+#[derive(clap::Args)]
+pub(crate) struct BondArgs {
+    #[command(flatten)]
+    chain: Chain,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// Whose, instead of the key's
+    #[arg(long, value_name = "ADDRESS")]
+    proposer: Option<Address>,
+}
+
+pub(crate) async fn bond(command: BondCommand) -> Result<()> {
+    let (args, amount) = match command {
+        BondCommand::Fund(args) => (args.bond, Some(args.amount)),
+        BondCommand::Show(args) => (args, None),
+    };
+    let mut client = Client::connect(&args.chain).await?;
+    let proposer = match args.proposer {
+        Some(proposer) => proposer,
+        None => args.key.require()?.address(),
+    };
+    if let Some(amount) = amount {
+        let sender = Sender::new(client.l1.clone(), args.key.require()?);
+        let balance = client.l1.provider().get_balance(sender.address()).await?;
+        ensure!(
+            balance > U256::from(amount),
+            "{} has {} ETH on L1",
+            sender.address(),
+            ether(balance)
+        );
+        send(&client, &sender, &Bridge::fundBondCall { proposer }, U256::from(amount)).await?;
+        client.follower.sync().await?;
+    }
+    let wei = |gwei: u64| U256::from(gwei) * U256::from(1_000_000_000);
+    let (all, free) = (
+        wei(client.ledger().bond(proposer).balance),
+        wei(client.ledger().free_bond(proposer)),
+    );
+    if args.chain.json {
+        print_json(&json!({ "proposer": proposer, "balance": all.to_string(), "free": free.to_string() }));
+    } else {
+        println!(
+            "{proposer} has a bond of {} ETH, {} ETH of it free",
+            ether(all),
+            ether(free)
+        );
+    }
+    Ok(())
+}
+
+/// Make one fragment of many: what all others hold goes to the first
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  nthroot merge\n  nthroot merge 12.1/0#0 13.1/0#0")]
+pub(crate) struct MergeArgs {
+    #[command(flatten)]
+    signing: Signing,
+
+    /// Which ones; by default all under the key
+    #[arg(value_name = "ID")]
+    fragments: Vec<FragmentId>,
+}
+
+pub(crate) async fn merge(args: MergeArgs) -> Result<()> {
+    let signing = &args.signing;
+    ensure!(
+        !signing.typed_data && signing.signature.is_none(),
+        "several fragments sign to be merged: this takes the key itself"
+    );
+    let client = Client::connect(&signing.chain).await?;
+    let key = signing.key.require()?;
+    let mut ids = args.fragments;
+    if ids.is_empty() {
+        ids = client
+            .own(Key::Secp256k1(key.address()))
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
+    }
+    ensure!(ids.len() > 1, "there is nothing to merge");
+    let terms = Terms {
+        domain: client.domain(),
+        book: client.book,
+        valid_until: signing.until(client.clock())?,
+    };
+    let into = ids[0];
+    let mut parties = Vec::new();
+    let mut lines = Vec::new();
+    for id in &ids {
+        let state = client.fragment(*id)?;
+        let pay = |(asset, amount): (&AssetId, &u128)| AccountOp::Pay {
+            to: into,
+            asset: *asset,
+            amount: *amount,
+        };
+        let ops: Vec<AccountOp> = if *id == into {
+            Vec::new()
+        } else {
+            state.assets.iter().map(pay).collect()
+        };
+        let intent = Intent {
+            request: Request::Account(ops.clone()),
+            fragment: *id,
+            nonce: state.nonce,
+            valid_until: terms.valid_until,
+        };
+        lines.extend(intent.lines(&client.book));
+        parties.push(Party::signing(key.credential(), *id, state.nonce, ops));
+    }
+    show(signing, &lines);
+    consent(signing.yes)?;
+    let plan = account::plan(&terms, &parties)?;
+    post(client, &signing.chain, key.clone(), plan, &[into]).await
+}

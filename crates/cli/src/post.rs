@@ -1,0 +1,255 @@
+//! From signed intents to a batch: planned, posted under the own bond, reported.
+
+use std::path::{Path, PathBuf};
+
+use alloy::{primitives::U256, signers::local::PrivateKeySigner};
+use eyre::{Result, WrapErr, bail, ensure};
+use nthroot_model::builder::StepPlan;
+use nthroot_node::{Proposer, Sender};
+use nthroot_protocol::{
+    AccountOp, FragmentId, Key,
+    rules::{credit::CreditOp, pool::PoolOp, swap::SwapIntent},
+};
+use nthroot_wallet::{Consent, Plan, Request, SignedIntent};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Chain, KeyArgs, Posting},
+    client::{Client, fragment_json},
+    sign::{Wanted, sign},
+    text::{ether, print_json, thousands},
+};
+
+/// Why a step that was posted did not happen.
+#[derive(Debug)]
+pub(crate) struct Skipped;
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("somebody else's batch was first, and the step was skipped: nothing has changed, try again")
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+/// Signs what is wanted, and posts it or prints it, as the options say.
+pub(crate) async fn carry_out(client: Client, posting: &Posting, wanted: Wanted) -> Result<()> {
+    let signing = &posting.signing;
+    let Some(signed) = sign(&client, signing, wanted)? else {
+        return Ok(());
+    };
+    if posting.sign_only {
+        print_json(&serde_json::to_value(&signed)?);
+        return Ok(());
+    }
+    let plan = plan_of(&client, &signed)?;
+    post(client, &signing.chain, signing.key.require()?, plan, &[signed.fragment]).await
+}
+
+/// Post signed intents of others
+///
+/// Each file holds what `--sign-only` printed: one intent, which becomes a step of its own in one batch. Intents to swap need
+/// counterparties: `nthroot swap fill` brings them together.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  nthroot credit lend 5.1/0#0 --amount 100ether --sign-only --yes > intent.json\n  nthroot post intent.json"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    chain: Chain,
+
+    #[command(flatten)]
+    key: KeyArgs,
+
+    /// Files with signed intents
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let client = Client::connect(&args.chain).await?;
+    let key = args.key.require()?;
+    let mut plans = Vec::new();
+    let mut watched = Vec::new();
+    for file in &args.files {
+        let signed = read_intent(file)?;
+        check(&client, &signed).wrap_err_with(|| file.display().to_string())?;
+        watched.push(signed.fragment);
+        plans.push(plan_of(&client, &signed)?);
+    }
+    post_all(client, &args.chain, key, &plans, &watched).await
+}
+
+/// A signed intent from a file.
+pub(crate) fn read_intent(file: &Path) -> Result<SignedIntent> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file).wrap_err_with(|| format!("no signed intent at {path}"))?;
+    serde_json::from_str(&text).wrap_err_with(|| format!("{path} is not a signed intent, as --sign-only prints it"))
+}
+
+/// What a signed intent asks for.
+pub(crate) fn request_of(client: &Client, signed: &SignedIntent) -> Result<Request> {
+    let book = &client.book;
+    Ok(if signed.rule == book.account {
+        Request::Account(AccountOp::decode_payload(&signed.payload)?)
+    } else if signed.rule == book.swap {
+        Request::Swap(SwapIntent::decode(&signed.payload)?)
+    } else if signed.rule == book.pool {
+        let op = PoolOp::decode(&signed.payload)?;
+        let assets = match op {
+            PoolOp::Create(pair) => pair.assets,
+            _ => client.pool(op.pool().unwrap_or_default())?.state.pair.assets,
+        };
+        Request::Pool { op, assets }
+    } else if signed.rule == book.credit {
+        let op = CreditOp::decode(&signed.payload)?;
+        let terms = match op {
+            CreditOp::Create(terms) => terms,
+            CreditOp::Lend { market, .. }
+            | CreditOp::Redeem { market, .. }
+            | CreditOp::Borrow { market, .. }
+            | CreditOp::Repay { market, .. }
+            | CreditOp::Call { market, .. }
+            | CreditOp::Bid { market, .. }
+            | CreditOp::Add { market, .. }
+            | CreditOp::Close { market, .. } => client.market(market)?.data.terms,
+        };
+        let (collateral, asset) = (terms.collateral, terms.asset);
+        Request::Credit { op, collateral, asset }
+    } else {
+        bail!("rule {} is none of those that come with the bridge", signed.rule);
+    })
+}
+
+/// Whether a signed intent can still be used. Returns what it asks for.
+pub(crate) fn check(client: &Client, signed: &SignedIntent) -> Result<Request> {
+    let request = request_of(client, signed)?;
+    let fragment = client.fragment(signed.fragment)?;
+    let clock = client.clock();
+    ensure!(
+        clock <= signed.valid_until,
+        "it was valid until block {}, and the chain is at {clock}",
+        signed.valid_until
+    );
+    ensure!(
+        fragment.nonce == signed.nonce,
+        "fragment {} has the nonce {} and the intent {}: it was used or cancelled",
+        signed.fragment,
+        fragment.nonce,
+        signed.nonce
+    );
+    let key = Key::new(fragment.kind.to_u8(), fragment.controller)?;
+    let checked = signed.check(&request, &client.domain(), key);
+    checked.wrap_err_with(|| format!("the intent of fragment {} is not signed by its key", signed.fragment))?;
+    Ok(request)
+}
+
+/// The step that carries out an intent alone.
+fn plan_of(client: &Client, signed: &SignedIntent) -> Result<StepPlan> {
+    let mut plan = Plan::new(client.book);
+    match request_of(client, signed)? {
+        Request::Account(_) => plan.account(&[Consent::Signed(Box::new(signed.clone()))], &[])?,
+        Request::Swap(_) => bail!("an intent to swap needs others: `nthroot swap fill` brings them together"),
+        Request::Pool { .. } => plan.pool(std::slice::from_ref(signed))?,
+        Request::Credit { op, .. } => plan.credit(signed, position_of(client, &op)?)?,
+    }
+    Ok(plan.finish())
+}
+
+/// The fragment of the position that an operation works on, or opens in a cohort.
+fn position_of(client: &Client, op: &CreditOp) -> Result<Option<FragmentId>> {
+    match *op {
+        CreditOp::Create(_) | CreditOp::Lend { .. } | CreditOp::Redeem { .. } => Ok(None),
+        CreditOp::Borrow { market, serial: 0, .. } => client.free_leaf(&client.market(market)?),
+        CreditOp::Borrow { market, serial, .. }
+        | CreditOp::Repay { market, serial, .. }
+        | CreditOp::Call { market, serial, .. }
+        | CreditOp::Bid { market, serial, .. }
+        | CreditOp::Add { market, serial, .. }
+        | CreditOp::Close { market, serial } => Ok(Some(client.position(market, serial)?.id)),
+    }
+}
+
+/// Posts one step, and prints what came of it.
+pub(crate) async fn post(
+    client: Client,
+    chain: &Chain,
+    key: PrivateKeySigner,
+    plan: StepPlan,
+    watched: &[FragmentId],
+) -> Result<()> {
+    post_all(client, chain, key, &[plan], watched).await
+}
+
+async fn post_all(
+    mut client: Client,
+    chain: &Chain,
+    key: PrivateKeySigner,
+    plans: &[StepPlan],
+    watched: &[FragmentId],
+) -> Result<()> {
+    let address = key.address();
+    let proposer = Proposer::new(Sender::new(client.l1.clone(), key)).with_rules(client.book.table());
+    let batch = proposer.build(&client.follower, None, plans)?;
+    let ledger = client.ledger();
+    let lock = ledger.params().lock(batch.header.ceiling, batch.header.entry_count);
+    let free = ledger.free_bond(address);
+    if free < lock {
+        let gwei = |gwei: u64| ether(U256::from(gwei) * U256::from(1_000_000_000));
+        bail!(
+            "the batch locks a bond of {} ETH, and {address} has {} ETH free: `nthroot bond fund --amount {}gwei` adds what is missing (`--sign-only` leaves posting to somebody else)",
+            gwei(lock),
+            gwei(free),
+            lock - free
+        );
+    }
+    let posted = proposer.post(&client.follower, &batch).await?;
+    client.follower.sync().await?;
+    // Steps that name the same anchor go together: one of them skipped is as good as all.
+    if !posted.skipped.is_empty() {
+        return Err(Skipped.into());
+    }
+
+    let names = client.names();
+    let opened: Vec<FragmentId> = client
+        .fragments()
+        .map(|(id, _)| id)
+        .filter(|id| id.anchor().batch() == posted.id)
+        .collect();
+    let final_at = client.ledger().final_at(posted.id);
+    let mut fragments: Vec<FragmentId> = watched.to_vec();
+    fragments.sort_unstable();
+    fragments.dedup();
+    if chain.json {
+        let fragments = fragments
+            .into_iter()
+            .map(|id| Ok(fragment_json(id, client.fragment(id)?, &names)));
+        print_json(&json!({
+            "batch": posted.id,
+            "transaction": posted.mined.hash(),
+            "block": posted.mined.block(),
+            "gas": posted.mined.gas(),
+            "finalAt": final_at,
+            "opened": opened,
+            "fragments": fragments.collect::<Result<Vec<Value>>>()?,
+        }));
+        return Ok(());
+    }
+    println!(
+        "\nPosted as batch {} in block {} for {} gas{}",
+        posted.id,
+        posted.mined.block(),
+        thousands(posted.mined.gas()),
+        final_at.map_or(String::new(), |block| format!("; final at block {block}"))
+    );
+    for id in opened {
+        println!("  opened {id}");
+    }
+    for id in fragments {
+        println!("  fragment {id} now holds:");
+        for (asset, amount) in &client.fragment(id)?.assets {
+            println!("    {}", names.amount(*asset, *amount));
+        }
+    }
+    Ok(())
+}
