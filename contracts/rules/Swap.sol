@@ -2,8 +2,6 @@
 pragma solidity ^0.8.37;
 
 import {IRule} from "../interfaces/IRule.sol";
-import {Amounts} from "../libraries/Amounts.sol";
-import {Calldata} from "../libraries/Calldata.sol";
 import {Effects} from "../libraries/Effects.sol";
 
 /// @title The Swap rule
@@ -13,7 +11,6 @@ import {Effects} from "../libraries/Effects.sol";
 ///
 /// Each intent grants what moves may take from its fragment, and demands what they must bring it. Moves use up both.
 contract Swap is IRule {
-    using Calldata for bytes;
     using Effects for Effects.List;
 
     /// @notice The payload of this authorisation is no intent: cut off, too long, out of order or out of range at this offset.
@@ -50,30 +47,31 @@ contract Swap is IRule {
     uint256 private constant ID_SIZE = 10;
     uint256 private constant MEANING_SIZE = 66; // of the effect
 
-    /// @dev What is left of all that the call's intents grant and demand. Both tables have a row for each listed fragment, and in it
-    /// an amount for each asset of the fill.
+    /// @dev What is left of all that the call's intents grant and demand, by listed fragment and asset of the fill.
     struct Book {
-        uint256 assets; // how many the fill names
-        uint256[] grants; // what moves may still take
-        uint256[] demands; // what they must still bring
+        uint256 pos; // calldata: where the fill has been read to
+        uint256 end; // calldata: where it ends
+        uint256 table; // calldata: where its assets start
+        uint256 tableEnd; // calldata: where they end
+        uint256 cells; // memory: for each listed fragment, and in it for each asset, two words: granted, demanded
+        uint256 rowSize; // bytes of a fragment's cells
         uint256 unmet; // how many demands are not zero
-        uint256[] strangers; // for each listed fragment, the set of those that it does not deal with
-        uint256 signed; // the set of those that have an intent
-        uint256 pos; // where `extra` has been read to
+        uint256 signed; // the set of fragments that have an intent
+        uint256[] strangers; // for each listed fragment, the set of those that it does not deal with; empty if no intent says
     }
 
     /// @dev An intent, while it is read.
     struct Intent {
         uint256 number; // of its authorisation
-        uint256 row; // where that of its fragment starts in the book
-        uint256 pos; // where the payload has been read to
-        uint256 listsEnd; // where its lists must end
+        uint256 start; // calldata: where its payload starts
+        uint256 listsEnd; // calldata: where its lists must end
         uint256 legSize;
+        uint256 cells; // memory: those of its fragment
         uint256 elapsed; // elapsed / duration, 0 to 1: how far amounts have come from start to end
         uint256 duration;
         uint256 filled; // filled / whole, up to 1: how much of these amounts counts
         uint256 whole;
-        bytes32[8] words; // the struct `Swap`, encoded for its hash
+        uint256[8] words; // the struct `Swap`, encoded
     }
 
     /// @inheritdoc IRule
@@ -86,268 +84,375 @@ contract Swap is IRule {
         // The effect of a move is less than three times as long as the move.
         Effects.List memory effects = Effects.list(MEANING_SIZE * authorisations.length + 3 * extra.length);
         Book memory book = _open(fragments.length, extra);
+        Intent memory intent;
         for (uint256 i; i < authorisations.length; ++i) {
-            bytes32 structHash = _enter(book, context.blockNumber, fragments, i, authorisations[i], extra);
+            intent.number = i;
+            bytes32 structHash = _enter(book, intent, context.blockNumber, fragments, authorisations[i]);
             effects.meaning(uint8(i), MEANING_TYPEHASH, structHash);
         }
-        _moveAll(book, fragments.length, extra, effects);
-        if (book.unmet != 0) _revertUnmet(book, extra);
+        _moveAll(book, fragments.length, effects);
+        if (book.unmet != 0) _revertUnmet(book);
         return effects.finish();
     }
+
+    // Arithmetic below is unchecked. Amounts and blocks are below 2^128: products of two fit, as do sums of a few. Counts and positions
+    // are bytes, and places within calldata or memory. What is subtracted is compared first.
 
     // ---------------------------------------------------------------- intents
 
     /// @dev Enters in the book what an intent grants and demands; returns its hash.
     function _enter(
         Book memory book,
+        Intent memory intent,
         uint256 clock,
         Fragment[] calldata fragments,
-        uint256 number,
-        Authorisation calldata authorisation,
-        bytes calldata extra
+        Authorisation calldata authorisation
     ) private pure returns (bytes32) {
-        bytes calldata payload = authorisation.payload;
-        uint256 position = authorisation.fragment;
-        Intent memory intent;
-        intent.number = number;
-        intent.row = position * book.assets;
-        intent.pos = 1;
-        book.signed |= 1 << position;
+        unchecked {
+            uint256 position = authorisation.fragment;
+            intent.cells = book.cells + position * book.rowSize;
+            book.signed |= 1 << position;
 
-        uint256 form = payload.number(0, 1);
-        if (payload.length == 0 || form > CURVE + PARTIAL) revert BadPayload(number, 0);
-        // Behind the lists. Read first, for the amounts depend on it.
-        uint256 tail = (form & CURVE == 0 ? 0 : 16) + (form & PARTIAL == 0 ? 0 : 16);
-        intent.legSize = form & CURVE == 0 ? 48 : 64;
-        if (payload.length < 2 + intent.legSize + tail) revert BadPayload(number, payload.length);
-        intent.listsEnd = payload.length - tail;
-        _readCurve(intent, clock, payload, form & CURVE != 0);
-        _readFill(book, intent, payload, form & PARTIAL != 0, extra);
+            (uint256 start, uint256 end) = _bounds(authorisation.payload);
+            intent.start = start;
+            uint256 form = _read(start, 1);
+            if (form > CURVE + PARTIAL) _revertBad(intent, start);
+            uint256 legSize = form & CURVE == 0 ? 48 : 64;
+            intent.legSize = legSize;
+            // Behind the lists stand fields which are read first: amounts depend on them.
+            if (form & PARTIAL != 0) end -= 16;
+            uint256 least = end;
+            if (form & CURVE != 0) end -= 16;
+            if (start + 2 + legSize > end) _revertBad(intent, start);
+            intent.listsEnd = end;
 
-        intent.words[0] = SWAP_TYPEHASH;
-        intent.words[1] = _readLegs(book, intent, payload, true, extra);
-        intent.words[2] = _readLegs(book, intent, payload, false, extra);
-        intent.words[3] = _readRewards(book, intent, payload, extra);
-        intent.words[4] = _readCounterparties(book, intent, payload, position, fragments);
-        if (intent.pos != intent.listsEnd) revert BadPayload(number, intent.pos);
-        return keccak256(abi.encode(intent.words));
-    }
-
-    /// @dev How far the curve has come at the clock. Without a curve it starts where it ends.
-    function _readCurve(Intent memory intent, uint256 clock, bytes calldata payload, bool curve) private pure {
-        intent.duration = 1;
-        if (!curve) return;
-        uint256 first = payload.number(intent.listsEnd, 8);
-        uint256 last = payload.number(intent.listsEnd + 8, 8);
-        if (first > last) revert BadPayload(intent.number, intent.listsEnd);
-        (intent.words[5], intent.words[6]) = (bytes32(first), bytes32(last));
-        if (clock <= first) return;
-        (intent.elapsed, intent.duration) = clock < last ? (clock - first, last - first) : (1, 1);
-    }
-
-    /// @dev How much of the intent is filled: all, or what `extra` says next.
-    function _readFill(Book memory book, Intent memory intent, bytes calldata payload, bool partly, bytes calldata extra)
-        private
-        pure
-    {
-        uint256 whole = payload.number(2 + intent.legSize - 16, 16); // the first give's amount at the end
-        if (whole == 0) revert BadPayload(intent.number, 2);
-        (uint256 least, uint256 filled) = (whole, whole);
-        if (partly) {
-            least = payload.number(payload.length - 16, 16);
-            filled = extra.number(book.pos, 16);
-            book.pos += 16;
-            if (book.pos > extra.length) revert BadExtra(book.pos);
-            if (filled < least || filled > whole || filled == 0) revert BadFill(intent.number, least, whole, filled);
+            uint256[8] memory words = intent.words;
+            words[0] = uint256(SWAP_TYPEHASH);
+            uint256 whole = _read(start + legSize - 14, 16); // the first give's amount at the end
+            if (whole == 0) _revertBad(intent, start + 2);
+            intent.whole = whole;
+            intent.filled = whole;
+            words[7] = whole;
+            if (form & PARTIAL != 0) words[7] = _readFill(book, intent, _read(least, 16));
+            (words[5], words[6]) = form & CURVE == 0 ? (0, 0) : _readCurve(intent, clock);
+            uint256 pos = start + 1;
+            (words[1], pos) = _readLegs(book, intent, pos, true);
+            (words[2], pos) = _readLegs(book, intent, pos, false);
+            (words[3], pos) = _readRewards(book, intent, pos);
+            (words[4], pos) = _readCounterparties(book, intent, pos, position, fragments);
+            if (pos != end) _revertBad(intent, pos);
+            return _hashStruct(words);
         }
-        (intent.whole, intent.filled, intent.words[7]) = (whole, filled, bytes32(least));
     }
 
-    /// @dev Starts a list at its number of elements; returns where they end.
-    function _startList(Intent memory intent, bytes calldata payload, uint256 size)
-        private
-        pure
-        returns (uint256 count, uint256 end)
-    {
-        count = payload.number(intent.pos, 1);
-        end = intent.pos + 1 + count * size;
-        if (end > intent.listsEnd) revert BadPayload(intent.number, intent.pos);
-        ++intent.pos;
+    /// @dev How far the curve has come at the clock.
+    function _readCurve(Intent memory intent, uint256 clock) private pure returns (uint256 first, uint256 last) {
+        unchecked {
+            first = _read(intent.listsEnd, 8);
+            last = _read(intent.listsEnd + 8, 8);
+            if (first > last) _revertBad(intent, intent.listsEnd);
+            bool within = first < clock && clock < last;
+            intent.elapsed = within ? clock - first : clock <= first ? 0 : 1;
+            intent.duration = within ? last - first : 1;
+        }
     }
 
-    /// @dev The list of gives, or that of gets. Amounts at the clock are rounded in the user's favour, and what is filled of them once more.
-    function _readLegs(Book memory book, Intent memory intent, bytes calldata payload, bool giving, bytes calldata extra)
-        private
-        pure
-        returns (bytes32)
-    {
-        (uint256 count,) = _startList(intent, payload, intent.legSize);
-        if (count == 0) revert BadPayload(intent.number, intent.pos - 1);
-        bytes32[] memory hashes = new bytes32[](count);
-        uint256 previous;
-        for (uint256 i; i < count; ++i) {
-            uint256 pos = intent.pos;
-            uint256 asset = payload.number(pos, 32);
-            uint256 atStart = payload.number(pos + 32, 16);
-            uint256 atEnd = payload.number(pos + intent.legSize - 16, 16);
-            if (i != 0 && asset <= previous) revert BadPayload(intent.number, pos);
-            if (giving ? atStart > atEnd : atStart < atEnd) revert BadPayload(intent.number, pos + 32);
-            hashes[i] = keccak256(abi.encode(LEG_TYPEHASH, asset, atStart, atEnd));
-            if (giving) {
-                uint256 risen = Amounts.mulDivDown(atEnd - atStart, intent.elapsed, intent.duration);
-                _grant(book, intent, asset, atStart + risen, extra);
-            } else {
-                uint256 fallen = Amounts.mulDivDown(atStart - atEnd, intent.elapsed, intent.duration);
-                _demand(book, intent, asset, atStart - fallen, extra);
+    /// @dev How much of an intent is filled that may be filled in part: the fill says it next.
+    function _readFill(Book memory book, Intent memory intent, uint256 least) private pure returns (uint256) {
+        unchecked {
+            uint256 filled = _read(book.pos, 16);
+            if (book.pos + 16 > book.end) _revertExtra(book, book.pos);
+            if (filled < least || filled > intent.whole || filled == 0) {
+                revert BadFill(intent.number, least, intent.whole, filled);
             }
-            previous = asset;
-            intent.pos += intent.legSize;
+            book.pos += 16;
+            intent.filled = filled;
+            return least;
         }
-        return keccak256(abi.encodePacked(hashes));
     }
 
-    function _readRewards(Book memory book, Intent memory intent, bytes calldata payload, bytes calldata extra)
+    /// @dev Reads the gives or the gets at `pos`; returns their hash, and where they end. The curve's quotient is rounded down, which is
+    /// in the user's favour both ways.
+    function _readLegs(Book memory book, Intent memory intent, uint256 pos, bool giving)
         private
         pure
-        returns (bytes32)
+        returns (uint256, uint256)
     {
-        (uint256 count,) = _startList(intent, payload, OUTFLOW_SIZE);
-        bytes32[] memory hashes = new bytes32[](count);
-        uint256 previous;
-        for (uint256 i; i < count; ++i) {
-            uint256 asset = payload.number(intent.pos, 32);
-            uint256 amount = payload.number(intent.pos + 32, 16);
-            if (i != 0 && asset <= previous) revert BadPayload(intent.number, intent.pos);
-            hashes[i] = keccak256(abi.encode(OUTFLOW_TYPEHASH, asset, amount));
-            _grant(book, intent, asset, amount, extra);
-            previous = asset;
-            intent.pos += OUTFLOW_SIZE;
+        unchecked {
+            uint256 size = intent.legSize;
+            uint256 end = pos + 1 + size * _read(pos, 1);
+            if (end > intent.listsEnd || end == pos + 1) _revertBad(intent, pos);
+            uint256 hashes = _scratch();
+            uint256 hash = hashes;
+            uint256 table = book.table;
+            uint256 previous;
+            for (pos += 1; pos < end; pos += size) {
+                uint256 asset = _read(pos, 32);
+                if (asset <= previous && hash != hashes) _revertBad(intent, pos);
+                uint256 from = _read(pos + 32, 16);
+                uint256 to = _read(pos + size - 16, 16);
+                uint256 amount = from;
+                if (from != to) {
+                    if (giving != from < to) _revertBad(intent, pos + 32);
+                    if (giving) amount += (to - from) * intent.elapsed / intent.duration;
+                    else amount -= (from - to) * intent.elapsed / intent.duration;
+                }
+                table = _find(book, table, asset);
+                if (giving) _grant(book, intent, table, asset, amount);
+                else _demand(book, intent, table, asset, amount);
+                _hashLeg(hash, asset, from, to);
+                hash += 32;
+                previous = asset;
+            }
+            return (_hash(hashes, hash), end);
         }
-        return keccak256(abi.encodePacked(hashes));
     }
 
-    /// @dev Whoever names counterparties has strangers: all listed fragments that it does not name.
+    /// @dev Reads the rewards at `pos`; returns their hash, and where they end.
+    function _readRewards(Book memory book, Intent memory intent, uint256 pos) private pure returns (uint256, uint256) {
+        unchecked {
+            uint256 end = pos + 1 + OUTFLOW_SIZE * _read(pos, 1);
+            if (end > intent.listsEnd) _revertBad(intent, pos);
+            uint256 hashes = _scratch();
+            uint256 hash = hashes;
+            uint256 table = book.table;
+            uint256 previous;
+            for (pos += 1; pos < end; pos += OUTFLOW_SIZE) {
+                uint256 asset = _read(pos, 32);
+                if (asset <= previous && hash != hashes) _revertBad(intent, pos);
+                uint256 amount = _read(pos + 32, 16);
+                table = _find(book, table, asset);
+                _grant(book, intent, table, asset, amount);
+                _hashOutflow(hash, asset, amount);
+                hash += 32;
+                previous = asset;
+            }
+            return (_hash(hashes, hash), end);
+        }
+    }
+
+    /// @dev Reads the counterparties at `pos`; returns their hash, and where they end. If there are any, all listed fragments that are not
+    /// among them are strangers.
     function _readCounterparties(
         Book memory book,
         Intent memory intent,
-        bytes calldata payload,
+        uint256 pos,
         uint256 position,
         Fragment[] calldata fragments
-    ) private pure returns (bytes32) {
-        (uint256 count, uint256 end) = _startList(intent, payload, ID_SIZE);
-        uint256[] memory ids = new uint256[](count);
-        for (uint256 i; i < count; ++i) {
-            ids[i] = payload.number(intent.pos + i * ID_SIZE, ID_SIZE);
-            if (i != 0 && ids[i] <= ids[i - 1]) revert BadPayload(intent.number, intent.pos + i * ID_SIZE);
-        }
-        if (count != 0) {
+    ) private pure returns (uint256, uint256) {
+        unchecked {
+            uint256 start = pos + 1;
+            uint256 end = start + ID_SIZE * _read(pos, 1);
+            if (end > intent.listsEnd) _revertBad(intent, pos);
+            if (start == end) return (uint256(keccak256("")), end);
+            if (book.strangers.length == 0) book.strangers = new uint256[](fragments.length);
             uint256 strangers;
             for (uint256 i; i < fragments.length; ++i) {
-                if (_find(payload, intent.pos, count, ID_SIZE, fragments[i].id) == count) strangers |= 1 << i;
+                if (!_contains(start, end, fragments[i].id)) strangers |= 1 << i;
             }
             book.strangers[position] = strangers;
+            uint256 ids = _scratch();
+            uint256 to = ids;
+            uint256 previous;
+            for (pos = start; pos < end; pos += ID_SIZE) {
+                uint256 id = _read(pos, ID_SIZE);
+                if (id <= previous && pos != start) _revertBad(intent, pos);
+                _write(to, id);
+                to += 32;
+                previous = id;
+            }
+            return (_hash(ids, to), end);
         }
-        intent.pos = end;
-        return keccak256(abi.encodePacked(ids));
+    }
+
+    /// @dev Whether the sorted ids between `start` and `end` of calldata contain this one.
+    function _contains(uint256 start, uint256 end, uint256 id) private pure returns (bool) {
+        unchecked {
+            uint256 low;
+            uint256 high = (end - start) / ID_SIZE;
+            while (low < high) {
+                uint256 middle = (low + high) >> 1;
+                uint256 found = _read(start + middle * ID_SIZE, ID_SIZE);
+                if (found == id) return true;
+                if (found < id) low = middle + 1;
+                else high = middle;
+            }
+            return false;
+        }
+    }
+
+    /// @dev Where the fill's assets, from `table` on, have the first that is not below this one.
+    function _find(Book memory book, uint256 table, uint256 asset) private pure returns (uint256) {
+        unchecked {
+            uint256 end = book.tableEnd;
+            while (table < end && _read(table, 32) < asset) table += 32;
+            return table;
+        }
     }
 
     /// @dev Moves may take what is filled of the amount, rounded down. What the fill does not name, they cannot.
-    function _grant(Book memory book, Intent memory intent, uint256 asset, uint256 amount, bytes calldata extra)
-        private
-        pure
-    {
-        uint256 number = _find(extra, 1, book.assets, 32, asset);
-        if (number == book.assets) return;
-        book.grants[intent.row + number] += Amounts.mulDivDown(amount, intent.filled, intent.whole);
+    function _grant(Book memory book, Intent memory intent, uint256 table, uint256 asset, uint256 amount) private pure {
+        unchecked {
+            if (table == book.tableEnd || _read(table, 32) != asset) return;
+            uint256 cell = intent.cells + 2 * (table - book.table);
+            _write(cell, _load(cell) + amount * intent.filled / intent.whole);
+        }
     }
 
     /// @dev Moves must bring what is filled of the amount, rounded up.
-    function _demand(Book memory book, Intent memory intent, uint256 asset, uint256 amount, bytes calldata extra)
-        private
-        pure
-    {
-        uint256 demanded = Amounts.mulDivUp(amount, intent.filled, intent.whole);
-        if (demanded == 0) return;
-        uint256 number = _find(extra, 1, book.assets, 32, asset);
-        if (number == book.assets) revert NotInTable(intent.number, bytes32(asset));
-        book.demands[intent.row + number] = demanded;
-        ++book.unmet;
+    function _demand(Book memory book, Intent memory intent, uint256 table, uint256 asset, uint256 amount) private pure {
+        unchecked {
+            if (amount == 0) return;
+            if (table == book.tableEnd || _read(table, 32) != asset) revert NotInTable(intent.number, bytes32(asset));
+            uint256 cell = intent.cells + 2 * (table - book.table);
+            _write(cell + 32, (amount * intent.filled - 1) / intent.whole + 1);
+            ++book.unmet;
+        }
+    }
+
+    function _revertBad(Intent memory intent, uint256 pos) private pure {
+        revert BadPayload(intent.number, pos - intent.start);
     }
 
     // ---------------------------------------------------------------- the fill
 
     /// @dev A book for the assets of the fill, which strictly increase.
     function _open(uint256 listed, bytes calldata extra) private pure returns (Book memory book) {
-        uint256 assets = extra.number(0, 1);
-        book.assets = assets;
-        book.pos = 1 + 32 * assets;
-        if (book.pos > extra.length) revert BadExtra(0);
-        for (uint256 i = 1; i < assets; ++i) {
-            if (_asset(extra, i) <= _asset(extra, i - 1)) revert BadExtra(1 + 32 * i);
+        unchecked {
+            (uint256 start, uint256 end) = _bounds(extra);
+            book.rowSize = 64 * _read(start, 1);
+            book.table = start + 1;
+            book.tableEnd = book.table + book.rowSize / 2;
+            book.pos = book.tableEnd;
+            book.end = end;
+            if (book.pos > end) revert BadExtra(0);
+            for (uint256 pos = book.table + 32; pos < book.tableEnd; pos += 32) {
+                if (_read(pos, 32) <= _read(pos - 32, 32)) _revertExtra(book, pos);
+            }
+            bytes memory cells = new bytes(listed * book.rowSize);
+            assembly ("memory-safe") {
+                mstore(add(book, 0x80), add(cells, 32))
+            }
         }
-        book.grants = new uint256[](listed * assets);
-        book.demands = new uint256[](listed * assets);
-        book.strangers = new uint256[](listed);
     }
 
     /// @dev Makes effects of the moves, and takes their amounts from what is granted and demanded.
-    function _moveAll(Book memory book, uint256 listed, bytes calldata extra, Effects.List memory effects) private pure {
-        for (uint256 pos = book.pos; pos < extra.length; pos += MOVE_SIZE) {
-            uint256 move = extra.number(pos, MOVE_SIZE);
-            (uint256 from, uint256 to, uint256 number) = (move >> 144, uint8(move >> 136), uint8(move >> 128));
-            uint128 amount = uint128(move);
-            if (pos + MOVE_SIZE > extra.length || from >= listed || to >= listed || number >= book.assets) {
-                revert BadExtra(pos);
+    function _moveAll(Book memory book, uint256 listed, Effects.List memory effects) private pure {
+        unchecked {
+            uint256 end = book.end;
+            for (uint256 pos = book.pos; pos < end; pos += MOVE_SIZE) {
+                uint256 from = _read(pos, 1);
+                uint256 to = _read(pos + 1, 1);
+                uint256 number = _read(pos + 2, 1);
+                uint256 amount = _read(pos + 3, 16);
+                if (pos + MOVE_SIZE > end || from >= listed || to >= listed || 64 * number >= book.rowSize) {
+                    _revertExtra(book, pos);
+                }
+                if (book.strangers.length != 0) _requireAcquainted(book, from, to);
+                uint256 asset = _read(book.table + 32 * number, 32);
+                uint256 cell = book.cells + from * book.rowSize + 64 * number;
+                uint256 granted = _load(cell);
+                if (amount <= granted) {
+                    _write(cell, granted - amount);
+                } else if (book.signed >> from & 1 == 1) {
+                    // From whoever did not sign the kernel lets nothing be taken.
+                    revert TakesTooMuch(from, bytes32(asset), granted, amount);
+                }
+                cell = book.cells + to * book.rowSize + 64 * number + 32;
+                uint256 demanded = _load(cell);
+                if (demanded > amount) {
+                    _write(cell, demanded - amount);
+                } else if (demanded != 0) {
+                    _write(cell, 0);
+                    --book.unmet;
+                }
+                effects.move(uint8(from), uint8(to), bytes32(asset), uint128(amount));
             }
-            if ((book.strangers[from] >> to | book.strangers[to] >> from) & 1 == 1) revert NotACounterparty(from, to);
-            bytes32 asset = bytes32(_asset(extra, number));
-            uint256 place = from * book.assets + number;
-            uint256 granted = book.grants[place];
-            if (amount <= granted) {
-                book.grants[place] = granted - amount;
-            } else if (book.signed >> from & 1 == 1) {
-                // From whoever did not sign the kernel lets nothing be taken.
-                revert TakesTooMuch(from, asset, granted, amount);
-            }
-            place = to * book.assets + number;
-            uint256 demanded = book.demands[place];
-            if (demanded > amount) {
-                book.demands[place] = demanded - amount;
-            } else if (demanded != 0) {
-                book.demands[place] = 0;
-                --book.unmet;
-            }
-            effects.move(uint8(from), uint8(to), asset, amount);
         }
+    }
+
+    function _requireAcquainted(Book memory book, uint256 from, uint256 to) private pure {
+        if ((book.strangers[from] >> to | book.strangers[to] >> from) & 1 == 1) revert NotACounterparty(from, to);
     }
 
     /// @dev Says which demand is not met.
-    function _revertUnmet(Book memory book, bytes calldata extra) private pure {
-        uint256 place;
-        while (book.demands[place] == 0) ++place;
-        bytes32 asset = bytes32(_asset(extra, place % book.assets));
-        revert BringsTooLittle(place / book.assets, asset, book.demands[place]);
+    function _revertUnmet(Book memory book) private pure {
+        uint256 cell = book.cells;
+        while (_load(cell + 32) == 0) cell += 64;
+        uint256 position = (cell - book.cells) / book.rowSize;
+        uint256 number = (cell - book.cells) % book.rowSize / 64;
+        revert BringsTooLittle(position, bytes32(_read(book.table + 32 * number, 32)), _load(cell + 32));
     }
 
-    function _asset(bytes calldata extra, uint256 number) private pure returns (uint256) {
-        return extra.number(1 + 32 * number, 32);
+    function _revertExtra(Book memory book, uint256 pos) private pure {
+        revert BadExtra(pos - book.table + 1);
     }
 
-    /// @dev Number of the element `wanted` in the list at `pos` of `data`, whose elements strictly increase; `count` if it is not there.
-    function _find(bytes calldata data, uint256 pos, uint256 count, uint256 size, uint256 wanted)
-        private
-        pure
-        returns (uint256)
-    {
-        uint256 low;
-        uint256 high = count;
-        while (low < high) {
-            uint256 middle = (low + high) / 2;
-            uint256 found = data.number(pos + middle * size, size);
-            if (found == wanted) return middle;
-            if (found < wanted) low = middle + 1;
-            else high = middle;
+    // ---------------------------------------------------------------- calldata and memory
+
+    function _bounds(bytes calldata data) private pure returns (uint256 start, uint256 end) {
+        assembly ("memory-safe") {
+            start := data.offset
+            end := add(start, data.length)
         }
-        return count;
+    }
+
+    /// @dev The `size` bytes of calldata at `pos`, as a number.
+    function _read(uint256 pos, uint256 size) private pure returns (uint256 value) {
+        assembly ("memory-safe") {
+            value := shr(sub(256, shl(3, size)), calldataload(pos))
+        }
+    }
+
+    /// @dev Memory that nobody uses; for as long as nothing is allocated.
+    function _scratch() private pure returns (uint256 place) {
+        assembly ("memory-safe") {
+            place := mload(0x40)
+        }
+    }
+
+    function _load(uint256 place) private pure returns (uint256 word) {
+        assembly ("memory-safe") {
+            word := mload(place)
+        }
+    }
+
+    function _write(uint256 place, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(place, word)
+        }
+    }
+
+    function _hash(uint256 start, uint256 end) private pure returns (uint256 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(start, sub(end, start))
+        }
+    }
+
+    function _hashStruct(uint256[8] memory words) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            hash := keccak256(words, 256)
+        }
+    }
+
+    function _hashLeg(uint256 place, uint256 asset, uint256 start, uint256 end) private pure {
+        bytes32 typeHash = LEG_TYPEHASH;
+        assembly ("memory-safe") {
+            mstore(place, typeHash)
+            mstore(add(place, 32), asset)
+            mstore(add(place, 64), start)
+            mstore(add(place, 96), end)
+            mstore(place, keccak256(place, 128))
+        }
+    }
+
+    function _hashOutflow(uint256 place, uint256 asset, uint256 amount) private pure {
+        bytes32 typeHash = OUTFLOW_TYPEHASH;
+        assembly ("memory-safe") {
+            mstore(place, typeHash)
+            mstore(add(place, 32), asset)
+            mstore(add(place, 64), amount)
+            mstore(place, keccak256(place, 96))
+        }
     }
 }
