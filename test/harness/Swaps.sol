@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {RuleBench} from "./RuleBench.sol";
 
 /// @notice Intents and fills of the Swap rule, and when a fill satisfies them: docs/rules/swap.md once more, plain and slow.
@@ -55,9 +56,21 @@ abstract contract Swaps is RuleBench {
     string internal constant OUTFLOW = "Outflow(bytes32 asset,uint128 amount)";
 
     address internal rule;
+    uint256[4] internal users; // each has 1000 of each of the four assets
 
     function setUp() public virtual {
         rule = registered("Swap.sol:Swap");
+        for (uint256 i = 0; i < 4; i++) {
+            users[i] = user(vm.toString(i));
+            for (uint256 j = 0; j < 4; j++) {
+                give(users[i], table4()[j], 1000);
+            }
+        }
+    }
+
+    function table4() internal pure returns (bytes32[] memory table) {
+        table = new bytes32[](4);
+        (table[0], table[1], table[2], table[3]) = (A, B, C, D);
     }
 
     // ---------------------------------------------------------------- intents
@@ -163,6 +176,57 @@ abstract contract Swaps is RuleBench {
         }
     }
 
+    function mv(uint8 from, uint8 to, uint8 number, uint128 amount) internal pure returns (Move memory) {
+        return Move(from, to, number, amount);
+    }
+
+    function list(Move memory x) internal pure returns (Move[] memory moves) {
+        moves = new Move[](1);
+        moves[0] = x;
+    }
+
+    function list(Move memory x, Move memory y) internal pure returns (Move[] memory moves) {
+        moves = new Move[](2);
+        (moves[0], moves[1]) = (x, y);
+    }
+
+    function list(Move memory x, Move memory y, Move memory z) internal pure returns (Move[] memory moves) {
+        moves = new Move[](3);
+        (moves[0], moves[1], moves[2]) = (x, y, z);
+    }
+
+    /// @dev The first users with these intents; the table is A, B, C, D.
+    function deal2(Want memory x, Want memory y, Move[] memory moves) internal view returns (Deal memory d) {
+        d.listed = places(users[0], users[1]);
+        d.wants = new Want[](2);
+        (d.wants[0], d.wants[1]) = (x, y);
+        (d.table, d.moves) = (table4(), moves);
+    }
+
+    function deal3(Want memory x, Want memory y, Want memory z, Move[] memory moves)
+        internal
+        view
+        returns (Deal memory d)
+    {
+        d.listed = places(users[0], users[1], users[2]);
+        d.wants = new Want[](3);
+        (d.wants[0], d.wants[1], d.wants[2]) = (x, y, z);
+        (d.table, d.moves) = (table4(), moves);
+    }
+
+    /// @dev The call as a kernel makes it.
+    function input(Deal memory d) internal view returns (bytes memory) {
+        IRule.Fragment[] memory seen = new IRule.Fragment[](d.listed.length);
+        IRule.Authorisation[] memory signed = new IRule.Authorisation[](d.wants.length);
+        for (uint256 i = 0; i < seen.length; i++) {
+            seen[i] = shown(d.listed[i]);
+        }
+        for (uint256 i = 0; i < signed.length; i++) {
+            signed[i] = IRule.Authorisation(uint8(i), payload(d.wants[i]));
+        }
+        return abi.encodeCall(IRule.transition, (context, seen, signed, extra(d.table, d.wants, d.moves)));
+    }
+
     function consentsOf(Want[] memory wants) internal pure returns (Consent[] memory consents) {
         consents = new Consent[](wants.length);
         for (uint256 i = 0; i < wants.length; i++) {
@@ -199,6 +263,7 @@ abstract contract Swaps is RuleBench {
     }
 
     function _inOrder(Want memory w) private pure returns (bool) {
+        if (w.counterparties.length > 0 && w.counterparties[0] == 0) return false;
         uint256 whole = w.give[0].end;
         uint256 filled = w.partly ? w.filled : whole;
         if (whole == 0 || filled == 0 || filled > whole || filled < (w.partly ? w.least : whole)) return false;

@@ -3,7 +3,6 @@ pragma solidity ^0.8.37;
 
 import {console} from "forge-std/console.sol";
 
-import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Swaps} from "../harness/Swaps.sol";
 
 /// @notice What the rule's own call costs when a step is proven, in swaps as they are common. Without a kernel around it.
@@ -33,21 +32,14 @@ contract SwapGasTest is Swaps {
     }
 
     function gasOf(Deal memory d) internal view returns (uint256 used) {
-        IRule.Fragment[] memory seen = new IRule.Fragment[](d.listed.length);
-        IRule.Authorisation[] memory signed = new IRule.Authorisation[](d.wants.length);
-        for (uint256 i = 0; i < seen.length; i++) {
-            seen[i] = shown(d.listed[i]);
-            signed[i] = IRule.Authorisation(uint8(i), payload(d.wants[i]));
-        }
-        bytes memory input =
-            abi.encodeCall(IRule.transition, (context, seen, signed, extra(d.table, d.wants, d.moves)));
+        bytes memory call_ = input(d);
         address to = rule;
         bool done;
         // Once to warm the address.
         assembly ("memory-safe") {
-            pop(staticcall(gas(), to, add(input, 32), mload(input), 0, 0))
+            pop(staticcall(gas(), to, add(call_, 32), mload(call_), 0, 0))
             used := gas()
-            done := staticcall(gas(), to, add(input, 32), mload(input), 0, 0)
+            done := staticcall(gas(), to, add(call_, 32), mload(call_), 0, 0)
             used := sub(used, gas())
         }
         assertTrue(done);
@@ -61,11 +53,11 @@ contract SwapGasTest is Swaps {
     }
 
     function test_ARingOfFour() public {
-        _check("ring of 4", ring(4, 1), 25_000);
+        _check("ring of 4", ring(4, 1), 28_000);
     }
 
     function test_FourAmongOneAnother() public {
-        _check("4 among one another, 12 moves", ring(4, 3), 30_000);
+        _check("4 among one another, 12 moves", ring(4, 3), 43_000);
     }
 
     function test_TwoAgainstEachOther() public {
@@ -73,6 +65,6 @@ contract SwapGasTest is Swaps {
     }
 
     function test_ARingOfSixteen() public {
-        _check("ring of 16", ring(16, 1), 100_000);
+        _check("ring of 16", ring(16, 1), 120_000);
     }
 }
