@@ -14,6 +14,7 @@ contract CreditHandler is CreditBench {
         uint64 called;
         uint256 held;
         bool ended; // the title is burnt
+        bool closed; // and nothing is left of the position
     }
 
     /// @dev What stood before an operation.
@@ -143,7 +144,7 @@ contract CreditHandler is CreditBench {
             bytes memory expected = abi.encodePacked(
                 uint8(2), idOf(market), uint64(i + 1), COLLATERAL, uint128(item.principal), item.since, item.called
             );
-            assertEq(dataOf(item.place), expected, "the position's data");
+            assertEq(dataOf(item.place), item.closed ? bytes("") : expected, "the position's data");
             assertEq(holding(item.place, COLLATERAL), item.held, "held");
         }
     }
@@ -206,7 +207,7 @@ contract CreditHandler is CreditBench {
         Before memory b = _try("open", signer, NONE, borrow(0, collateral, amount), valid);
         if (!valid) return;
         nextBatch();
-        _loans.push(Item(opened[0], signer, amount, context.blockNumber, 0, collateral, false));
+        _loans.push(Item(opened[0], signer, amount, context.blockNumber, 0, collateral, false, false));
         _idle -= amount;
         _checkStep(b, signer, _loans.length - 1);
     }
@@ -263,9 +264,11 @@ contract CreditHandler is CreditBench {
             _try(fee > 0 ? bytes32("call") : bytes32("call for free"), signer, _serial(which) - 1, payload, valid);
         if (!valid) return;
         _idle += fee;
-        (loan.principal, loan.since, loan.called) = (debt - fee, context.blockNumber, context.blockNumber);
-        assertLe(b.low - low(), debt - fee, "low falls by what is called, at most");
+        (loan.principal, loan.since, loan.called) = (debt, context.blockNumber, context.blockNumber);
+        assertLe(b.low - low(), debt - fee, "low falls by what is called less the fee, at most");
         assertGe(b.low - low() + 1, debt - fee, "and not by less");
+        assertGe(high(), b.high + fee, "high rises by the fee");
+        assertLe(high(), b.high + fee + 1, "and not by more");
         b.low = low();
         _checkStep(b, signer, which % _loans.length);
     }
@@ -317,10 +320,10 @@ contract CreditHandler is CreditBench {
     function close(uint256 which) external {
         if (_loans.length == 0) return;
         Item storage loan = _loans[which % _loans.length];
-        bool valid = !loan.ended && loan.principal == 0 && loan.held > 0;
+        bool valid = !loan.ended && loan.principal == 0;
         Before memory b = _try("close", loan.owner, which % _loans.length, close(_serial(which)), valid);
         if (!valid) return;
-        (loan.held, loan.ended) = (0, true);
+        (loan.held, loan.ended, loan.closed) = (0, true, true);
         _checkStep(b, loan.owner, which % _loans.length);
     }
 

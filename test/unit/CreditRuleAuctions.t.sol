@@ -36,10 +36,10 @@ contract CreditRuleAuctionsTest is CreditBench {
         return meaning("CreditCall", CALL_TYPE, abi.encode(idOf(market), 1, ASSET, feeAtMost));
     }
 
-    function test_WhoCallsWithoutNeedPaysSomeOfTheDebt() public {
+    function test_WhoCallsWithoutNeedPaysTheLenders() public {
         later(7); // debt 500,036.00007, rounded up; of it 5 % are 25,001.85
         bytes memory expected =
-            bytes.concat(_called(25_002), move(2, 0, ASSET, 25_002), _loan(475_035, 1007, 1007), _books(475_035));
+            bytes.concat(_called(25_002), move(2, 0, ASSET, 25_002), _loan(500_037, 1007, 1007), _books(500_037));
         refused(_at(), 2, callIn(1, 25_001), why("TooMuch(uint256,uint256)", 25_001, 25_002));
         check(_at(), 2, callIn(1, 25_002), expected);
     }
@@ -78,20 +78,12 @@ contract CreditRuleAuctionsTest is CreditBench {
         assertEq(loanAt(loan).called, 1000);
     }
 
-    function test_AFeeCanPayAWholeDebt() public {
-        Terms memory t = terms();
-        t.minimum = 1;
-        market = newMarket(t);
-        doLend(ann, 10);
-        loan = doOpen(ben, 2, 1);
-        doAt(loan, cat, callIn(1, 1));
-        assertEq(loanAt(loan).principal, 0);
-        assertEq(books().called, 0);
-        later(100);
-        refused(_at(), 2, bid(1, 1, 0), why("NoDebt()"));
-        this.run(rule, places(loan, ben), one(1, close(1)), "");
-        assertEq(holding(ben, COLLATERAL), PURSE - 2_000_003);
-        assertEq(titles(ben, 1), 0);
+    function test_TheFeeIsTheLendersAndLowersNoDebt() public {
+        uint256 expected = high() + 25_001;
+        doAt(loan, cat, callIn(1, 25_001));
+        assertEq(high(), expected);
+        assertEq(low(), expected - 500_001);
+        assertEq(loanAt(loan).principal, 500_001);
     }
 
     function test_WithoutACallFeeNothingIsMoved() public {
@@ -105,10 +97,10 @@ contract CreditRuleAuctionsTest is CreditBench {
 
     // ---------------------------------------------------------------- bid
 
-    /// @dev A debt of 475,000 since block 1000; the auction starts at 1010, rises until 1030 and falls until 1070.
+    /// @dev A debt of 500,001 since block 1000; the auction starts at 1010, rises until 1030 and falls until 1070.
     function _auction() private {
         doAt(loan, cat, callIn(1, 25_001));
-        assertEq(loanAt(loan).principal, 475_000);
+        assertEq(loanAt(loan).principal, 500_001);
     }
 
     function test_OnlyACalledLoanIsAuctioned() public {
@@ -118,19 +110,19 @@ contract CreditRuleAuctionsTest is CreditBench {
     function test_TheAuctionWaitsForTheGrace() public {
         _auction();
         later(9);
-        refused(_at(), 2, bid(1, 500_000, 0), why("NotYet(uint256,uint256)", 1010, 1009));
+        refused(_at(), 2, bid(1, 500_001, 0), why("NotYet(uint256,uint256)", 1010, 1009));
         later(1);
-        doAt(loan, cat, bid(1, 500_000, 0));
+        doAt(loan, cat, bid(1, 500_001, 0));
     }
 
     function test_FirstTheOfferRisesThenThePriceFalls() public {
         _auction();
-        _checkBid(10, 0, 475_000);
-        _checkBid(11, 100_000, 475_000); // 2,000,003 / 20 = 100,000.15
-        _checkBid(29, 1_900_002, 475_000); // 2,000,003 · 19 / 20 = 1,900,002.85
-        _checkBid(30, 2_000_003, 475_000);
-        _checkBid(31, 2_000_003, 463_125); // 475,000 · 39 / 40
-        _checkBid(69, 2_000_003, 11_875);
+        _checkBid(10, 0, 500_001);
+        _checkBid(11, 100_000, 500_001); // 2,000,003 / 20 = 100,000.15
+        _checkBid(29, 1_900_002, 500_001); // 2,000,003 · 19 / 20 = 1,900,002.85
+        _checkBid(30, 2_000_003, 500_001);
+        _checkBid(31, 2_000_003, 487_501); // 500,001 · 39 / 40 = 487,500.98
+        _checkBid(69, 2_000_003, 12_501);
         _checkBid(70, 2_000_003, 0);
         _checkBid(71, 2_000_003, 0);
         _checkBid(1 << 62, 2_000_003, 0);
@@ -178,11 +170,12 @@ contract CreditRuleAuctionsTest is CreditBench {
 
     function test_ALossIsTheLendersAndABidEndsIt() public {
         _auction();
-        assertEq(high(), LENT);
-        assertEq(low(), LENT - 475_000);
+        uint256 all = LENT + 25_001;
+        assertEq(high(), all);
+        assertEq(low(), all - 500_001);
         later(50); // half of the price is left
-        doAt(loan, cat, bid(1, 237_500, 2_000_003));
-        assertEq(high(), LENT - 237_500);
+        doAt(loan, cat, bid(1, 250_001, 2_000_003));
+        assertEq(high(), all - 250_000);
         assertEq(low(), high());
         assertEq(books().called, 0);
     }
@@ -199,6 +192,6 @@ contract CreditRuleAuctionsTest is CreditBench {
         later(1);
         _auction();
         context.blockNumber -= 1;
-        refused(_at(), 2, bid(1, 500_000, 0), why("NotYet(uint256,uint256)", 1010, 999));
+        refused(_at(), 2, bid(1, 500_001, 0), why("NotYet(uint256,uint256)", 1010, 999));
     }
 }

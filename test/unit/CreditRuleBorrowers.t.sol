@@ -135,7 +135,6 @@ contract CreditRuleBorrowersTest is CreditBench {
         refused(_at(loan), 2, borrow(1, 5, 100), why("NoDebt()"));
         refused(_at(loan), 2, repay(1, 100, 0), why("NoDebt()"));
         refused(places(loan, ben), 1, add(1, 5), why("NoDebt()"));
-        refused(places(loan, ben), 1, close(1), why("Nothing()"));
     }
 
     function _giveTitle(uint64 serial) private {
@@ -206,16 +205,16 @@ contract CreditRuleBorrowersTest is CreditBench {
     function test_ACalledLoanIsPaidAsAWhole() public {
         doAt(loan, cat, callIn(1, 25_000));
         later(10_000);
-        refused(_at(loan), 2, repay(1, 474_999, 0), why("IsCalled(uint256)", 1000));
+        refused(_at(loan), 2, repay(1, 499_999, 0), why("IsCalled(uint256)", 1000));
         bytes memory expected = bytes.concat(
-            _meaning("CreditRepay", REPAY_TYPE, 1, 475_000, 0),
-            move(2, 0, ASSET, 475_000),
+            _meaning("CreditRepay", REPAY_TYPE, 1, 500_000, 0),
+            move(2, 0, ASSET, 500_000),
             move(1, 2, COLLATERAL, 2_000_000),
             burn(2, titleTag(1), 1),
             writeLoan(1, _loan(1, 0, 11_000, 1000)),
             writeBooks(Books(1, uint128(LENT * 1e6), 0, 0, 0))
         );
-        check(_at(loan), 2, repay(1, 475_000, 0), expected);
+        check(_at(loan), 2, repay(1, 500_000, 0), expected);
     }
 
     function testFuzz_DebtIsRoundedUpAndAllOfItIsPaid(uint128 amount, uint64 blocks) public {
@@ -249,16 +248,39 @@ contract CreditRuleBorrowersTest is CreditBench {
     function test_ClosingFetchesWhatAnAuctionLeft() public {
         refused(places(loan, ben), 1, close(1), why("NotPaid(uint256)", 500_000));
         doAt(loan, cat, callIn(1, 25_000));
-        refused(places(loan, ben), 1, close(1), why("NotPaid(uint256)", 475_000));
+        refused(places(loan, ben), 1, close(1), why("NotPaid(uint256)", 500_000));
         later(15); // 5 of 20 blocks: a quarter
-        doAt(loan, cat, bid(1, 475_000, 500_000));
+        doAt(loan, cat, bid(1, 500_000, 500_000));
         bytes memory expected = bytes.concat(
             meaning("CreditClose", CLOSE_TYPE, abi.encode(idOf(market), 1)),
             move(0, 1, COLLATERAL, 1_500_000),
-            burn(1, titleTag(1), 1)
+            burn(1, titleTag(1), 1),
+            write(0, "")
         );
         check(places(loan, ben), 1, close(1), expected);
         assertEq(holding(ben, COLLATERAL), PURSE - 500_000);
+    }
+
+    function test_WhatAnAuctionLeftNothingOfIsClosedToo() public {
+        doAt(loan, cat, callIn(1, 25_000));
+        later(30);
+        doAt(loan, cat, bid(1, 500_000, 2_000_000));
+        bytes memory expected = bytes.concat(
+            meaning("CreditClose", CLOSE_TYPE, abi.encode(idOf(market), 1)), burn(1, titleTag(1), 1), write(0, "")
+        );
+        check(places(loan, ben), 1, close(1), expected);
+        assertEq(supply[issued(rule, titleTag(1))], 0);
+    }
+
+    function test_WhatIsClosedIsNoPositionAnyMore() public {
+        doAt(loan, cat, callIn(1, 25_000));
+        later(20);
+        doAt(loan, cat, bid(1, 500_000, 0));
+        this.run(rule, places(loan, ben), one(1, close(1)), "");
+        _giveTitle(1);
+        bytes memory reason = abi.encodeWithSignature("PositionNotListed(uint80,uint64)", idOf(market), 1);
+        refused(places(loan, ben), 1, close(1), reason);
+        refused(_at(loan), 2, borrow(1, 5, 100), reason);
     }
 
     // ---------------------------------------------------------------- whose it is
