@@ -257,7 +257,9 @@ contract CreditHandler is CreditBench {
         Item storage loan = _loans[which % _loans.length];
         uint256 signer = _pick(who);
         uint256 debt = _debt(loan);
-        uint256 fee = debt <= loan.held / 2 ? quotientUp(debt, 10) : 0;
+        uint256 fee = quotientUp(debt, 10);
+        uint256 bare = debt > loan.held / 2 ? debt - loan.held / 2 : 0;
+        fee -= bare < fee ? bare : fee;
         bool valid = loan.called == 0 && loan.principal > 0;
         bytes memory payload = callIn(_serial(which), uint128(fee));
         Before memory b =

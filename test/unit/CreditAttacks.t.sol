@@ -351,12 +351,16 @@ contract CreditAttacksTest is CreditBench {
         assertGe(doRedeem(ann, sharesOf(ann)), LENT + 9999);
     }
 
-    function test_ALoanUpToItsRatioIsCalledForNothingInTheNextBlock() public {
+    /// @dev A debt that is a little above what is covered is no gift to whoever wants to end it.
+    function test_ALoanUpToItsRatioIsNotCalledForNothing() public {
         doLend(ann, LENT);
         uint256 loan = doOpen(ben, 2_000_000, 1_000_000);
-        refused(places(market, loan, cat), 2, callIn(1, 49_999), why("TooMuch(uint256,uint256)", 49_999, 50_000));
-        later(1);
-        doAt(loan, cat, callIn(1, 0));
-        assertEq(_gain(cat), 0);
+        later(1); // 10 units of interest, and half a unit more of a fee
+        uint256 fee = 50_001 - 10;
+        refused(
+            places(market, loan, cat), 2, callIn(1, uint128(fee - 1)), why("TooMuch(uint256,uint256)", fee - 1, fee)
+        );
+        doAt(loan, cat, callIn(1, uint128(fee)));
+        assertEq(_gain(cat), -int256(fee));
     }
 }

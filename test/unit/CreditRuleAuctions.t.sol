@@ -44,21 +44,30 @@ contract CreditRuleAuctionsTest is CreditBench {
         check(_at(), 2, callIn(1, 25_002), expected);
     }
 
-    function test_CallingADebtThatOutgrewItsCollateralIsFree() public {
-        later(100_001); // 1,000,001 are covered
-        bytes memory expected = bytes.concat(_called(0), _loan(1_000_008, 101_001, 101_001), _books(1_000_008));
-        assertEq(debtOf(loan), 1_000_008);
-        check(_at(), 2, callIn(1, 0), expected);
+    /// @dev 1,000,001 are covered. The debt grows by 5 a block.
+    function test_OfTheFeeIsTakenWhatIsNotCovered() public {
+        _checkFee(99_999, 999_997, 50_000); // 49,999.85
+        _checkFee(100_000, 1_000_002, 50_001 - 1);
+        _checkFee(100_001, 1_000_008, 50_001 - 7); // 50,000.4
+        _checkFee(110_525, 1_052_628, 52_632 - 52_627);
+        _checkFee(110_526, 1_052_633, 0); // 52,631.65
+        _checkFee(110_527, 1_052_638, 0);
+        _checkFee(1_000_000, 5_500_011, 0);
     }
 
-    function test_ADebtThatIsJustCoveredHasItsFee() public {
-        later(99_999);
-        assertEq(debtOf(loan), 999_997);
-        refused(_at(), 2, callIn(1, 49_999), why("TooMuch(uint256,uint256)", 49_999, 50_000));
-        doAt(loan, ben, borrow(1, 0, 4)); // 1,000,001 now, and covered
-        refused(_at(), 2, callIn(1, 0), why("TooMuch(uint256,uint256)", 0, 50_001));
-        later(1);
-        doAt(loan, cat, callIn(1, 0));
+    function _checkFee(uint64 blocks, uint128 debt, uint128 fee) private {
+        uint256 here = vm.snapshotState();
+        later(blocks);
+        assertEq(debtOf(loan), debt);
+        if (fee > 0) refused(_at(), 2, callIn(1, fee - 1), why("TooMuch(uint256,uint256)", fee - 1, fee));
+        bytes memory expected = bytes.concat(
+            _called(fee),
+            fee > 0 ? move(2, 0, ASSET, fee) : bytes(""),
+            _loan(debt, 1000 + blocks, 1000 + blocks),
+            _books(debt)
+        );
+        check(_at(), 2, callIn(1, fee), expected);
+        vm.revertToState(here);
     }
 
     function test_ALoanIsCalledOnce() public {
