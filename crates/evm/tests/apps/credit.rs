@@ -37,16 +37,30 @@ pub(crate) fn lies(base: Base) -> &'static [Lie] {
 }
 
 const CREATE: &[Lie] = &[
-    lie("a larger ratio", "Root {", |_, _, draft| draft.market(|market| market.terms.ratio *= 2)),
-    lie("another depth in the data", "Root {", |_, _, draft| draft.market(|market| market.terms.depth += 1)),
-    lie("shares from the start", "Root {", |_, _, draft| draft.market(|market| market.shares = 1)),
-    lie("a debt from the start", "Root {", |_, _, draft| draft.market(|market| market.principal = ETHER)),
+    lie("a larger ratio", "Root {", |_, _, draft| {
+        draft.market(|market| market.terms.ratio *= 2)
+    }),
+    lie("another depth in the data", "Root {", |_, _, draft| {
+        draft.market(|market| market.terms.depth += 1)
+    }),
+    lie("shares from the start", "Root {", |_, _, draft| {
+        draft.market(|market| market.shares = 1)
+    }),
+    lie("a debt from the start", "Root {", |_, _, draft| {
+        draft.market(|market| market.principal = ETHER)
+    }),
     lie("a market in somebody's hands", "Root {", |_, _, draft| {
-        draft.edit(Who::Market, |market| (market.kind, market.controller) = (Kind::Secp256k1, address(0)));
+        draft.edit(Who::Market, |market| {
+            (market.kind, market.controller) = (Kind::Secp256k1, address(0))
+        });
     }),
-    lie("opened under another rule", "OpenUnderOtherRule {", |world, _, draft| {
-        draft.body.calls[0].extra = world.book.pool.to_vec().into();
-    }),
+    lie(
+        "opened under another rule",
+        "OpenUnderOtherRule {",
+        |world, _, draft| {
+            draft.body.calls[0].extra = world.book.pool.to_vec().into();
+        },
+    ),
     lie("an asset lent against itself", "Rule(", |world, _, draft| {
         change(world, draft, |op| match op {
             CreditOp::Create(terms) => terms.collateral = AssetId::ETH,
@@ -90,15 +104,19 @@ const REDEEM: &[Lie] = &[
     lie("rounded in the user's favour", "Root {", |_, _, draft| {
         draft.shift(AssetId::ETH, Who::Market, Who::User(LENDER), 1);
     }),
-    lie("called loans counted as if they were paid", "Root {", |world, _, draft| {
-        let market = world.market_data(world.market);
-        let idle = world.fragment(world.market).balance(AssetId::ETH);
-        let high = quotes::high(&market, idle, world.clock()).expect("a number") + U256::ONE;
-        let all = U256::from(market.shares) + U256::from(VIRTUAL_SHARES);
-        let dear = u128::try_from(U256::from(5_000_000 * ETHER) * high / all).expect("an amount");
-        let got = draft.state(Who::User(LENDER)).balance(AssetId::ETH) - world.home(LENDER).balance(AssetId::ETH);
-        draft.shift(AssetId::ETH, Who::Market, Who::User(LENDER), dear - got);
-    }),
+    lie(
+        "called loans counted as if they were paid",
+        "Root {",
+        |world, _, draft| {
+            let market = world.market_data(world.market);
+            let idle = world.fragment(world.market).balance(AssetId::ETH);
+            let high = quotes::high(&market, idle, world.clock()).expect("a number") + U256::ONE;
+            let all = U256::from(market.shares) + U256::from(VIRTUAL_SHARES);
+            let dear = u128::try_from(U256::from(5_000_000 * ETHER) * high / all).expect("an amount");
+            let got = draft.state(Who::User(LENDER)).balance(AssetId::ETH) - world.home(LENDER).balance(AssetId::ETH);
+            draft.shift(AssetId::ETH, Who::Market, Who::User(LENDER), dear - got);
+        },
+    ),
     lie("shares not burnt", "Root {", |world, _, draft| {
         draft.gain(Who::User(LENDER), shares(world), 5_000_000 * ETHER);
         draft.market(|market| market.shares += 5_000_000 * ETHER);
@@ -128,16 +146,28 @@ const BORROW: &[Lie] = &[
         let title = new_title(world, draft);
         draft.shift(title, Who::User(0), Who::Market, 1);
     }),
-    lie("debt forgotten", "Root {", |world, _, draft| owes_less(world, draft, 2 * ETHER)),
-    lie("a unit less owed", "Root {", |world, _, draft| owes_less(world, draft, 1)),
+    lie("debt forgotten", "Root {", |world, _, draft| {
+        owes_less(world, draft, 2 * ETHER)
+    }),
+    lie("a unit less owed", "Root {", |world, _, draft| {
+        owes_less(world, draft, 1)
+    }),
     lie("a unit more lent", "Root {", |_, _, draft| {
         draft.shift(AssetId::ETH, Who::Market, Who::User(0), 1);
     }),
-    lie("owed from the next block on", "Root {", |_, _, draft| draft.position(|position| position.since += 1)),
-    lie("serial not counted", "Root {", |_, _, draft| draft.market(|market| market.serial -= 1)),
-    lie("a position of another serial", "Root {", |_, _, draft| draft.position(|position| position.serial += 1)),
+    lie("owed from the next block on", "Root {", |_, _, draft| {
+        draft.position(|position| position.since += 1)
+    }),
+    lie("serial not counted", "Root {", |_, _, draft| {
+        draft.market(|market| market.serial -= 1)
+    }),
+    lie("a position of another serial", "Root {", |_, _, draft| {
+        draft.position(|position| position.serial += 1)
+    }),
     lie("a position in somebody's hands", "Root {", |_, _, draft| {
-        draft.edit(Who::Position, |own| (own.kind, own.controller) = (Kind::Secp256k1, address(7)));
+        draft.edit(Who::Position, |own| {
+            (own.kind, own.controller) = (Kind::Secp256k1, address(7))
+        });
     }),
     lie("beyond what the collateral covers", "Rule(", |world, _, draft| {
         change(world, draft, |op| match op {
@@ -170,7 +200,9 @@ const MORE: &[Lie] = &[
     lie("interest left out", "Root {", |world, base, draft| {
         owes_less(world, draft, world.interest(base.loan(world)));
     }),
-    lie("debt forgotten", "Root {", |world, _, draft| owes_less(world, draft, ETHER)),
+    lie("debt forgotten", "Root {", |world, _, draft| {
+        owes_less(world, draft, ETHER)
+    }),
     lie("no collateral added", "Root {", |world, _, draft| {
         draft.shift(gold(world), Who::Position, Who::User(BORROWER), ETHER);
     }),
@@ -241,7 +273,9 @@ const PART: &[Lie] = &[
 ];
 
 const REPAY_CALLED: &[Lie] = &[
-    lie("as if never called", "Root {", |_, _, draft| draft.position(|position| position.called = 0)),
+    lie("as if never called", "Root {", |_, _, draft| {
+        draft.position(|position| position.called = 0)
+    }),
     lie("still counted as called", "Root {", |world, base, draft| {
         let debt = world.debt(base.loan(world));
         draft.market(|market| market.called += debt);
@@ -263,8 +297,12 @@ const CALL: &[Lie] = &[
         draft.position(|position| position.principal -= interest);
         draft.market(|market| market.called -= interest);
     }),
-    lie("called a block ago", "Root {", |_, _, draft| draft.position(|position| position.called -= 1)),
-    lie("not called", "Root {", |_, _, draft| draft.position(|position| position.called = 0)),
+    lie("called a block ago", "Root {", |_, _, draft| {
+        draft.position(|position| position.called -= 1)
+    }),
+    lie("not called", "Root {", |_, _, draft| {
+        draft.position(|position| position.called = 0)
+    }),
     lie("not counted as called", "Root {", |world, base, draft| {
         let debt = world.debt(base.loan(world));
         draft.market(|market| market.called -= debt);
@@ -279,9 +317,13 @@ const CALL: &[Lie] = &[
 ];
 
 const CALL_WEAK: &[Lie] = &[
-    lie("a fee for calling what is not covered", "Root {", |world, base, draft| {
-        draft.shift(AssetId::ETH, Who::User(0), Who::Market, fee(world, base));
-    }),
+    lie(
+        "a fee for calling what is not covered",
+        "Root {",
+        |world, base, draft| {
+            draft.shift(AssetId::ETH, Who::User(0), Who::Market, fee(world, base));
+        },
+    ),
     lie("interest left out", "Root {", |world, base, draft| {
         let interest = world.interest(base.loan(world));
         draft.position(|position| position.principal -= interest);
@@ -345,7 +387,9 @@ const ADD: &[Lie] = &[
     lie("collateral added for nothing", "Root {", |world, _, draft| {
         draft.gain(Who::User(BORROWER), gold(world), 3 * ETHER);
     }),
-    lie("debt forgotten", "Root {", |_, _, draft| draft.position(|position| position.principal -= ETHER)),
+    lie("debt forgotten", "Root {", |_, _, draft| {
+        draft.position(|position| position.principal -= ETHER)
+    }),
     lie("closed with a debt", "Rule(", |world, base, draft| {
         let loan = base.loan(world);
         let title = world.title(loan);
@@ -393,13 +437,19 @@ fn other_position(world: &World, _: Base, draft: &mut Draft) {
     let Loan { market, serial, .. } = world.poor;
     change(world, draft, |op| match op {
         CreditOp::Borrow {
-            market: of, serial: number, ..
+            market: of,
+            serial: number,
+            ..
         }
         | CreditOp::Repay {
-            market: of, serial: number, ..
+            market: of,
+            serial: number,
+            ..
         }
         | CreditOp::Add {
-            market: of, serial: number, ..
+            market: of,
+            serial: number,
+            ..
         } => (*of, *number) = (market, serial),
         _ => unreachable!("the owner's"),
     });

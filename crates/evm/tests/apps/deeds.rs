@@ -61,10 +61,8 @@ impl<'a> Scribe<'a> {
                 Deed::Pool(_) => plan.pool(&intents),
                 Deed::Credit(_, _, position) => plan.credit(&intents[0], *position),
                 Deed::Account(..) => {
-                    {
                     let consent = |intent| Consent::Signed(Box::new(intent));
                     plan.account(&intents.into_iter().map(consent).collect::<Vec<_>>(), &[])
-                }
                 }
             }
             .expect("it fits");

@@ -58,11 +58,21 @@ impl Draft {
         let fresh = step.fresh.iter().map(|touch| touch.anchor);
         let opened = (step.fresh.len()..).take(step.opened.len());
         let opened = opened.map(|entry| AnchorId::new(id, u16::try_from(entry).expect("few")));
-        let state = |anchor| ledger.state(anchor).and_then(|state| state.known()).expect("known").clone();
+        let state = |anchor| {
+            ledger
+                .state(anchor)
+                .and_then(|state| state.known())
+                .expect("known")
+                .clone()
+        };
         let after: Vec<AnchorState> = fresh.chain(opened).map(state).collect();
         let table = LeafTable::of(step);
         let leaves = (0..after.len()).map(|touch| {
-            let further = if touch < step.fresh.len() { table.further(touch) } else { &[] };
+            let further = if touch < step.fresh.len() {
+                table.further(touch)
+            } else {
+                &[]
+            };
             std::iter::once(0).chain(further.iter().copied()).collect()
         });
         Self {
@@ -97,7 +107,9 @@ impl Draft {
     /// Takes over what another step says that it leads to, and withdraws.
     pub(crate) fn claim(&mut self, other: &Self) {
         self.after.clone_from(&other.after);
-        self.batch.steps[0].withdrawals.clone_from(&other.batch.steps[0].withdrawals);
+        self.batch.steps[0]
+            .withdrawals
+            .clone_from(&other.batch.steps[0].withdrawals);
     }
 
     fn is(&self, who: Who, fragment: &Fragment) -> bool {
@@ -205,6 +217,12 @@ impl Draft {
         let authorisation = &mut self.body.calls[call].authorisations[place];
         let message = &self.signed[call][place].1;
         let payload = authorisation.payload.clone();
-        *authorisation = authorise(&key(user), &world.stage.domain(), message, payload, authorisation.position);
+        *authorisation = authorise(
+            &key(user),
+            &world.stage.domain(),
+            message,
+            payload,
+            authorisation.position,
+        );
     }
 }

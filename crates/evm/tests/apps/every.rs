@@ -1,7 +1,8 @@
 //! Lies that can be told about any step of one call.
 
+use alloy::primitives::Address;
 use nthroot_protocol::{
-    AssetId, Meaning,
+    AssetId, Meaning, Outflow, SignedMessage,
     rules::{credit::CreditOp, pool::PoolOp, swap::SwapIntent},
 };
 
@@ -10,7 +11,6 @@ use crate::{
     bases::Base,
     draft::{Draft, Who},
     lie,
-    world::World,
 };
 
 pub(crate) const LIES: &[Lie] = &[
@@ -69,23 +69,22 @@ pub(crate) const LIES: &[Lie] = &[
         draft.sign_other(world, (0, last(draft)), |message| message.rule = account);
     }),
     lie(OUTFLOW, "Outflow {", |world, _, draft| {
-        let place = last(draft);
-        let (user, message) = &draft.signed[0][place];
-        let (before, after) = (world.home(*user), draft.state(Who::User(*user)));
-        let paid = |asset| before.balance(asset).saturating_sub(after.balance(asset));
-        let (number, paid) = message
-            .outflows
-            .iter()
-            .map(|outflow| paid(outflow.asset))
-            .enumerate()
-            .find(|(_, paid)| *paid > 0)
-            .expect("it pays something");
+        // The last who pays something, and what it pays.
+        let paid = |(place, (user, message)): (usize, &(usize, SignedMessage))| {
+            let (before, after) = (world.home(*user), draft.state(Who::User(*user)));
+            let of = |asset| before.balance(asset).saturating_sub(after.balance(asset));
+            let paid = message.outflows.iter().map(|outflow| of(outflow.asset));
+            let first = paid.enumerate().find(|(_, paid)| *paid > 0);
+            first.map(|(number, paid)| (place, number, paid))
+        };
+        let paid = draft.signed[0].iter().enumerate().rev().find_map(paid);
+        let (place, number, paid) = paid.expect("somebody pays");
         draft.sign_other(world, (0, place), |message| message.outflows[number].amount = paid - 1);
     }),
     lie("more let go than signed", "Signer {", |_, _, draft| {
         let place = last(draft);
-        let asset = AssetId::token(alloy::primitives::Address::repeat_byte(1));
-        let outflow = nthroot_protocol::Outflow { asset, amount: 1 };
+        let asset = AssetId::token(Address::repeat_byte(1));
+        let outflow = Outflow { asset, amount: 1 };
         draft.body.calls[0].authorisations[place].outflows = vec![outflow];
     }),
     lie("easier terms than signed", "Signer {", |_, _, draft| {
@@ -97,11 +96,15 @@ pub(crate) const LIES: &[Lie] = &[
         let authorisation = &mut draft.body.calls[0].authorisations[0];
         authorisation.payload = [authorisation.payload.as_ref(), &[0]].concat().into();
     }),
-    lie("the payload's bytes are signed, not its meaning", "Signer {", |world, _, draft| {
-        let place = last(draft);
-        let meaning = Meaning::opaque(&draft.body.calls[0].authorisations[place].payload);
-        draft.sign_other(world, (0, place), |message| message.meaning = meaning);
-    }),
+    lie(
+        "the payload's bytes are signed, not its meaning",
+        "Signer {",
+        |world, _, draft| {
+            let place = last(draft);
+            let meaning = Meaning::opaque(&draft.body.calls[0].authorisations[place].payload);
+            draft.sign_other(world, (0, place), |message| message.meaning = meaning);
+        },
+    ),
     lie("extra goes on", "Rule(", |_, _, draft| {
         let call = &mut draft.body.calls[0];
         call.extra = [call.extra.as_ref(), &[0]].concat().into();

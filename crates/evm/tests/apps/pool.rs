@@ -29,17 +29,27 @@ pub(crate) fn lies(base: Base) -> &'static [Lie] {
 }
 
 const CREATE: &[Lie] = &[
-    lie("shares from the start", "Root {", |_, _, draft| draft.pool(|pool| pool.shares = 1)),
-    lie("another fee", "Root {", |_, _, draft| draft.pool(|pool| pool.pair.fee += 1)),
+    lie("shares from the start", "Root {", |_, _, draft| {
+        draft.pool(|pool| pool.shares = 1)
+    }),
+    lie("another fee", "Root {", |_, _, draft| {
+        draft.pool(|pool| pool.pair.fee += 1)
+    }),
     lie("a pool in somebody's hands", "Root {", |_, _, draft| {
-        draft.edit(Who::Pool, |pool| (pool.kind, pool.controller) = (Kind::Secp256k1, address(0)));
+        draft.edit(Who::Pool, |pool| {
+            (pool.kind, pool.controller) = (Kind::Secp256k1, address(0))
+        });
     }),
     lie("a pool under another rule", "Root {", |world, _, draft| {
         draft.edit(Who::Pool, |pool| pool.controller = world.book.swap);
     }),
-    lie("opened under another rule", "OpenUnderOtherRule {", |world, _, draft| {
-        draft.body.calls[0].extra = world.book.swap.to_vec().into();
-    }),
+    lie(
+        "opened under another rule",
+        "OpenUnderOtherRule {",
+        |world, _, draft| {
+            draft.body.calls[0].extra = world.book.swap.to_vec().into();
+        },
+    ),
     lie("a fee above the largest", "Rule(", |world, _, draft| {
         let mut pair = world.pair();
         pair.fee = 100_001;
@@ -137,11 +147,17 @@ const SELL: &[Lie] = &[
         draft.shift(AssetId::ETH, Who::Pool, Who::User(0), 5 * ETHER + 1);
     }),
     lie("sold for nothing", "Root {", |world, _, draft| {
-        let bought = world.liquidity().quote_sell(Side::Zero, 5 * ETHER + 1).expect("a price");
+        let bought = world
+            .liquidity()
+            .quote_sell(Side::Zero, 5 * ETHER + 1)
+            .expect("a price");
         draft.shift(gold(world), Who::User(0), Who::Pool, bought);
     }),
     lie("less than asked for", "Rule(", |world, _, draft| {
-        let bought = world.liquidity().quote_sell(Side::Zero, 5 * ETHER + 1).expect("a price");
+        let bought = world
+            .liquidity()
+            .quote_sell(Side::Zero, 5 * ETHER + 1)
+            .expect("a price");
         change(world, draft, |op| match op {
             PoolOp::Sell { at_least, .. } => *at_least = bought + 1,
             _ => unreachable!("it sells"),

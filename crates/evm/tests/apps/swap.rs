@@ -68,6 +68,7 @@ const RING: &[Lie] = &[
     }),
     lie("a move of nothing", "ZeroAmount", |_, _, draft| {
         moved(draft, |moves| moves.push(FillMove { amount: 0, ..moves[0] }));
+        draft.body.calls[0].max_effects += 51;
     }),
     lie("a move to nobody", "Rule(", |_, _, draft| {
         moved(draft, |moves| moves[0].to = 9);
@@ -138,21 +139,19 @@ const REWARD: &[Lie] = &[
     }),
 ];
 
-const NAMED: &[Lie] = &[
-    lie("filled with others than it names", "Rule(", |_, _, draft| {
-        // Everybody has in the end what they have in the honest step.
-        // Users 0 and 3 give token 1 to 1 and 2; those give them token 2.
-        moved(draft, |moves| {
-            for own in moves {
-                match (own.from, own.to) {
-                    (0, 1) => own.to = 2,
-                    (3, 2) => own.to = 1,
-                    _ => {}
-                }
+const NAMED: &[Lie] = &[lie("filled with others than it names", "Rule(", |_, _, draft| {
+    // Everybody has in the end what they have in the honest step.
+    // Users 0 and 3 give token 1 to 1 and 2; those give them token 2.
+    moved(draft, |moves| {
+        for own in moves {
+            match (own.from, own.to) {
+                (0, 1) => own.to = 2,
+                (3, 2) => own.to = 1,
+                _ => {}
             }
-        });
-    }),
-];
+        }
+    });
+})];
 
 /// The move of token 1.
 fn first(moves: &mut [FillMove]) -> &mut FillMove {

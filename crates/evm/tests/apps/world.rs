@@ -1,16 +1,15 @@
 //! A bridge on which the three rules are at work: users, a pool, two credit markets, loans in every state.
 
-use alloy::primitives::{Address, B256};
+use alloy::{
+    primitives::{Address, B256, Bytes},
+    sol_types::SolCall,
+};
 use k256::ecdsa::SigningKey;
-use nthroot_bindings::{Credit, Pool, Swap};
-use nthroot_evm::SpecId;
+use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
+use nthroot_evm::{Deployed, SpecId};
 use nthroot_model::{
     builder::{BatchBuilder, Name, StepPlan},
-    rules::{
-        self,
-        credit::quotes,
-        pool::Liquidity,
-    },
+    rules::{self, credit::quotes, pool::Liquidity},
     signing::{Signer, authorise},
 };
 use nthroot_protocol::{
@@ -91,6 +90,23 @@ pub(crate) fn address(user: usize) -> Address {
     key(user).key().controller()
 }
 
+/// Registers a rule. Under the coming gas schedule, gas for new state comes on top of what a transaction may have.
+fn register(l1: &mut Deployed, runtime: &Bytes) -> Address {
+    let call = RuleRegistry::registerCall {
+        runtime: runtime.clone(),
+    };
+    let receipt = [1 << 24, 60_000_000].into_iter().find_map(|gas| {
+        let receipt = l1
+            .chain
+            .send_with_gas(l1.deployer, l1.registry, call.abi_encode().into(), gas)
+            .ok()?;
+        receipt.success.then_some(receipt)
+    });
+    l1.chain.mine(1);
+    let returned = receipt.expect("it registers").output;
+    RuleRegistry::registerCall::abi_decode_returns(&returned).expect("an address")
+}
+
 /// Terms under which ether is lent against gold.
 pub(crate) fn terms(world: &World, depth: u8) -> Terms {
     Terms {
@@ -116,7 +132,7 @@ impl World {
                 &Pool::DEPLOYED_BYTECODE,
                 &Credit::DEPLOYED_BYTECODE,
             ];
-            addresses.extend(codes.map(|code| l1.register(code.clone()).expect("it registers")));
+            addresses.extend(codes.map(|code| register(l1, code)));
             let twins = twins
                 .with(addresses[0], rules::swap::Swap)
                 .with(addresses[1], rules::pool::Pool)
