@@ -1,5 +1,6 @@
 //! `nthroot demo`: the protocol played by real transactions, every claim about it checked.
 
+mod apps;
 mod cast;
 mod chain;
 mod closing;
@@ -26,7 +27,8 @@ use crate::demo::{chain::Chain, report::Narrator, stage::Stage};
 /// their signed transfers, Mallory proposes a batch that credits herself, and Wanda, who sees nothing but L1, proves that
 /// lie in one transaction: it is rolled back and its bond slashed. Members of a cohort pay each other under one root, Pia pays
 /// by a passkey, and Bob sells a claim that is not final to Wanda. Paula's batch becomes final, and Alice's withdrawal is
-/// paid. Then batches of 1, 10 and 100 transfers are measured. Every statement printed with a tick is checked against
+/// paid. Then rules are registered: three people swap three assets in a ring, Bob trades with a pool and takes a loan, and a lie
+/// about the pool is disproved by running its rule on L1. Then batches of 1, 10 and 100 transfers are measured. Every statement printed with a tick is checked against
 /// the contracts; if one does not hold, the run ends there and fails.
 ///
 /// Without options it starts a chain of its own (anvil, from the environment variable ANVIL or the PATH), under Osaka's

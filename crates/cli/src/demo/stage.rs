@@ -14,7 +14,6 @@ use nthroot_model::{
     anchor::AnchorState,
     builder::StepPlan,
     ledger::{Ledger, State},
-    rule::Rules,
 };
 use nthroot_node::{Call, Deployment, Follower, Mined, Parameters, Proposer, deploy, proposer::Posted, rules};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Fragment, FragmentId, Head, Key};
@@ -39,7 +38,7 @@ const INSURED_GAS_PRICE: u64 = 20_000_000_000;
 const MIN_LOCK: u128 = 2 * 6_100_000 * INSURED_GAS_PRICE as u128;
 
 /// Blocks. How long a signed intent holds.
-const VALIDITY: u64 = 1_000;
+pub(crate) const VALIDITY: u64 = 1_000;
 
 /// Where the story plays.
 pub(crate) struct Stage {
@@ -113,7 +112,12 @@ impl Stage {
         ));
         narrator.report.deployment = Some(deployment.clone());
 
-        let follower = Follower::start(chain.l1().clone(), deployment.clone(), Rules::default()).await?;
+        let follower = Follower::start(
+            chain.l1().clone(),
+            deployment.clone(),
+            rules::twins(&rules::book(&deployment)),
+        )
+        .await?;
         let mut stage = Self {
             chain,
             narrator,
@@ -336,7 +340,7 @@ impl Stage {
         tamper: impl FnOnce(&mut Batch),
     ) -> Result<(Posted, Batch)> {
         self.sync().await?;
-        let proposer = Proposer::new(self.actor(role).sender.clone());
+        let proposer = Proposer::new(self.actor(role).sender.clone()).with_rules(rules::book(&self.deployment).table());
         let mut batch = proposer.build(&self.follower, Some(slot), plans)?;
         tamper(&mut batch);
         let posted = proposer.post(&self.follower, &batch).await?;

@@ -3,15 +3,16 @@
 use alloy::primitives::{Address, U256};
 use eyre::{OptionExt, Result, ensure};
 use nthroot_bindings::{Bridge, bridge::Bridge::BridgeErrors};
-use nthroot_model::{invalid::Invalid, ledger::Lie, rule::Rules};
+use nthroot_model::{invalid::Invalid, ledger::Lie};
 use nthroot_node::{
-    Call, Error, Follower, Mined, Watcher, claims,
+    Call, Error, Follower, Mined, Watcher, claims, rules,
     watcher::{self, Proof},
 };
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, BatchId, Fragment, Kind, RepeatedTouch, Root, Step};
 
 use crate::{
     demo::{
+        apps,
         cast::Role,
         cohort::{self, Members},
         passkey, sale,
@@ -32,13 +33,13 @@ const BOND: u128 = UNIT;
 const CEILING: u32 = 1_000_000;
 
 /// Who holds what under which anchor.
-struct Anchors {
-    alice: AnchorId,
-    bob: AnchorId,
-    alice_token: AnchorId,
-    bob_token: AnchorId,
+pub(crate) struct Anchors {
+    pub(crate) alice: AnchorId,
+    pub(crate) bob: AnchorId,
+    pub(crate) alice_token: AnchorId,
+    pub(crate) bob_token: AnchorId,
     /// Mallory's two fragments.
-    mallory: [AnchorId; 2],
+    pub(crate) mallory: [AnchorId; 2],
 }
 
 /// Plays it. Returns Mallory's anchors, for more lies, and the cohort's members.
@@ -51,6 +52,7 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<([AnchorId; 2], Members)> 
     let sold = passkey::play(stage, anchors.bob).await?;
     finality(stage, honest).await?;
     sale::settle(stage, &sold).await?;
+    apps::play(stage, &anchors).await?;
     Ok((anchors.mallory, members))
 }
 
@@ -307,7 +309,8 @@ fn reason(lie: &Lie) -> String {
 
 /// A follower that starts from nothing but the manifest finds the lie in a batch, and a simulation confirms the proof.
 pub(crate) async fn watch(stage: &mut Stage, id: BatchId) -> Result<(Lie, Proof)> {
-    let mut follower = Follower::start(stage.chain.l1().clone(), stage.deployment.clone(), Rules::default()).await?;
+    let twins = rules::twins(&rules::book(&stage.deployment));
+    let mut follower = Follower::start(stage.chain.l1().clone(), stage.deployment.clone(), twins).await?;
     follower.sync().await?;
     let lies = watcher::lies(follower.ledger());
     let lie = lies
