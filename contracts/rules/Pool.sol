@@ -165,8 +165,9 @@ contract Pool is IRule {
             _meaning(effects, pool, i, authorisations[i].payload);
         }
         for (uint256 i; i < authorisations.length; ++i) {
-            uint8 user = authorisations[i].fragment;
-            bytes calldata payload = authorisations[i].payload;
+            Authorisation calldata authorisation = authorisations[i];
+            uint8 user = authorisation.fragment;
+            bytes calldata payload = authorisation.payload;
             uint256 code = payload.number(0, 1);
             if (code == SELL) _sell(effects, pool, user, payload);
             else if (code == BUY) _buy(effects, pool, user, payload);
