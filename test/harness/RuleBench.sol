@@ -144,6 +144,7 @@ abstract contract RuleBench is Test {
                 if (listed[j] == listed[i]) revert Refused("a fragment twice");
             }
             seen[i] = shown(listed[i]);
+            if (seen[i].kind == RULE && seen[i].controller != rule) revert Refused("under another rule");
             before[i] = keccak256(abi.encode(seen[i]));
         }
         IRule.Authorisation[] memory authorisations = new IRule.Authorisation[](consents.length);

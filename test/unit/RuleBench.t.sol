@@ -50,6 +50,12 @@ contract RuleBenchTest is RuleBench {
         assertEq(holding(ann, ETH), 5);
     }
 
+    function test_RefusesWhatIsUnderAnotherRule() public {
+        uint256 other = fragment(RULE, address(this));
+        assertFalse(_run(places(ann, other), one(0, ""), _move(0, 1, 1)), "not even credited");
+        assertTrue(_run(places(ann, fragment(RULE, puppet)), one(0, ""), _move(0, 1, 1)));
+    }
+
     function test_OpensUnderItself() public {
         bytes memory effects = abi.encodePacked(uint8(5), uint8(0), RULE, puppet, _move(0, 1, 2), hex"0401000112");
         assertTrue(_run(places(ann), one(0, ""), effects));
