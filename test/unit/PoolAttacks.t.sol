@@ -5,6 +5,7 @@ import {Pools} from "../harness/Pools.sol";
 
 /// @notice Attacks on a pool and on those who use it, each by name: what the attacker gets out of it is nothing, or within what the victim signed.
 /// forge-config: default.fuzz.runs = 64
+/// forge-config: audit.fuzz.runs = 10000
 contract PoolAttacksTest is Pools {
     uint256 private ann; // has put in what is there
     uint256 private ben;

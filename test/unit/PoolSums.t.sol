@@ -143,6 +143,7 @@ contract PoolSumsTest is Pools {
     }
 
     /// forge-config: default.fuzz.runs = 16
+    /// forge-config: audit.fuzz.runs = 1000
     function testFuzz_NumbersAreThePages(uint256 seed) public {
         Random.Rng memory rng = Random.Rng(seed);
         for (uint256 i = 0; i < 160; i++) {
@@ -227,6 +228,7 @@ contract PoolSumsTest is Pools {
 
     /// @dev Any operation on any pool, r0 · r1 / shares² afterwards against before. It may be much less: whoever has most of the shares takes most.
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: audit.fuzz.runs = 10000
     function testFuzz_NothingDilutesAShare(uint256 seed) public {
         Random.Rng memory rng = Random.Rng(seed);
         uint256 ann = user("ann");
