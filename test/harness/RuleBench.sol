@@ -248,6 +248,16 @@ abstract contract RuleBench is Test {
                 opened.push(place);
                 _parties.push(place);
                 pos += 23;
+            } else if (code == 7) {
+                _requireAuthority(rule, consents, party);
+                Stored storage stored = _fragments[_place(party)];
+                if (stored.kind != RULE) revert Refused("a key's fragment");
+                stored.kind = uint8(_number(effects, pos + 2, 1));
+                stored.controller = address(uint160(_number(effects, pos + 3, 20)));
+                if (stored.kind == 0 || stored.kind >= RULE || stored.controller == address(0)) {
+                    revert Refused("no key");
+                }
+                pos += 23;
             } else {
                 revert Refused("an effect that no rule here has");
             }

@@ -66,6 +66,19 @@ contract RuleBenchTest is RuleBench {
         assertFalse(_run(places(ann), one(0, ""), abi.encodePacked(uint8(5), uint8(0), RULE, address(this))), "other");
     }
 
+    function test_HandsWhatIsUnderTheRuleToAKey() public {
+        uint256 vault = fragment(RULE, puppet);
+        bytes memory hand = abi.encodePacked(uint8(7), uint8(0), KEY, address(0xbe4));
+        assertFalse(_run(places(vault), new Consent[](0), abi.encodePacked(uint8(7), uint8(0), RULE, puppet)), "a rule");
+        assertFalse(
+            _run(places(vault), new Consent[](0), abi.encodePacked(uint8(7), uint8(0), KEY, address(0))), "zero"
+        );
+        assertFalse(_run(places(ann), one(0, ""), hand), "a key's");
+        assertTrue(_run(places(vault), new Consent[](0), hand));
+        assertEq(shown(vault).controller, address(0xbe4));
+        assertFalse(_run(places(vault), new Consent[](0), hand), "no longer the rule's");
+    }
+
     function test_MeaningsComeFirst() public {
         bytes memory meaning = abi.encodePacked(uint8(10), uint8(0), bytes32("type"), bytes32("struct"));
         assertTrue(_run(places(ann, ben), _both(), bytes.concat(meaning, _move(0, 1, 1))));
