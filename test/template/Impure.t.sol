@@ -43,6 +43,13 @@ contract ImpureTest is Test {
         assertGt(this.runtimeOf("Computes").length, 0);
     }
 
+    /// @dev What `cbor_metadata = true` appends.
+    function test_MetadataIsRefused() public {
+        bytes memory runtime = this.runtimeOf("Computes");
+        vm.expectRevert(abi.encodeWithSelector(IRuleRegistry.OpcodeRefused.selector, runtime.length, uint8(0xa1)));
+        registry.register(bytes.concat(runtime, hex"a164736f6c6343000825000a"));
+    }
+
     function runtimeOf(string memory name) external view returns (bytes memory) {
         return vm.getDeployedCode(string.concat("Impure.sol:", name));
     }
