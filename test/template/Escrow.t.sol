@@ -101,6 +101,12 @@ contract EscrowTest is RuleBench {
         assertEq(_key(escrow), _key(seller));
     }
 
+    function test_AFeeThatRoundsToNothingIsNotMoved() public {
+        uint256 escrow = _opened(1);
+        assertTrue(_pays(escrow, arbiter));
+        assertEq(holding(escrow, ETH), 1);
+    }
+
     function test_FromTheRefundBlockOnAnybodyRefunds() public {
         uint256 escrow = _opened(400);
         context.blockNumber = REFUND_BLOCK - 1;
@@ -168,6 +174,10 @@ contract EscrowTest is RuleBench {
         IRule(rule).transition(context, fragments, signed, "");
         vm.expectRevert(abi.encodeWithSignature("NotTheEscrow()"));
         IRule(rule).transition(context, fragments, new IRule.Authorisation[](0), "");
+        // Nor that of another type under this rule.
+        uint256 escrow = _opened(400);
+        setData(escrow, abi.encodePacked(uint8(2), _key(buyer), _terms(FEE, address(0))));
+        assertFalse(_pays(escrow, buyer));
     }
 
     function test_TermsThatCouldNotBeKeptAreRefused() public {
@@ -196,7 +206,7 @@ contract EscrowTest is RuleBench {
         assertFalse(tryRun(rule, places(escrow, buyer), one(1, payload), ""), "longer");
         assertFalse(tryRun(rule, places(escrow, buyer), one(1, ""), ""), "empty");
         assertFalse(tryRun(rule, places(escrow, buyer), one(1, _payment(escrow)), hex"00"), "extra");
-        payload[0] = 0x03;
+        payload = abi.encodePacked(uint8(3), idOf(escrow));
         assertFalse(tryRun(rule, places(escrow, buyer), one(1, payload), ""), "another operation");
         payload = bytes.concat(_opening(_terms(FEE, address(0)), 400), hex"00");
         assertFalse(tryRun(rule, places(buyer), one(0, payload), abi.encodePacked(rule)), "a longer opening");
@@ -204,6 +214,7 @@ contract EscrowTest is RuleBench {
         (both[0], both[1]) = (Consent(1, _payment(escrow)), Consent(2, ""));
         assertFalse(tryRun(rule, places(escrow, buyer, seller), both, ""), "two signers");
         context.blockNumber = REFUND_BLOCK;
+        assertFalse(tryRun(rule, places(escrow, buyer, seller), both, ""), "two signers of a refund");
         assertFalse(tryRun(rule, places(escrow), new Consent[](0), hex"00"), "extra of a refund");
     }
 

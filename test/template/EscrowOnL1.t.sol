@@ -210,6 +210,7 @@ contract EscrowOnL1Test is Scenario {
         uint256 total = Bound.proof(d, z);
         assertEq(total, 200_000 + 24 * z.evidence + evaluation, "gas, not bytes, decides");
         _say(name, "gas of the rule", least);
+        _say(name, "evaluation", evaluation);
         _say(name, "proof gas", total);
         _say(name, "effects, bytes", effects);
         uint256 insured = total + 13_000 * (d.fresh.length + d.opened.length);
@@ -256,9 +257,8 @@ contract EscrowOnL1Test is Scenario {
         h.ceiling = uint32(ceiling);
         Posted memory p = post(proposer, h, list);
         challenge(evidence(p, 0, preStates(d)), p.walked.entries);
-        uint256 used = vm.lastCallGas().gasTotalUsed;
+        uint256 used = vm.snapshotGasLastCall(SNAPSHOT, string.concat(name, ", measured proof"));
         assertLt(used, ceiling);
-        _say(name, "measured proof", used);
         assertStatus(p, Status.Unwound);
         vm.revertToState(before);
         d.freshAfter[0].nonce -= 7;

@@ -1,7 +1,7 @@
 //! The figures that the documents state: taken from a run of the demonstration and from `snapshots/`, never typed.
 //!
 //! `docs/demo.json` holds what the demonstration measured. `README.md` shows it, between markers: a table of costs against
-//! their aims, and what the demonstration prints.
+//! their aims, and what the demonstration prints. `docs/writing-a-rule.md` shows in the same way what a rule costs.
 
 use std::{
     collections::BTreeMap,
@@ -94,10 +94,38 @@ const SNAPSHOTS: [(&str, &str, &str, u64); 11] = [
     ),
 ];
 
+/// The page for authors of rules, and the snapshot of the template that it shows.
+pub(crate) const GUIDE: &str = "docs/writing-a-rule.md";
+const TEMPLATE: &str = "snapshots/rule template.json";
+
+/// Figures of each operation of the template: in the page's table, and in the snapshot.
+const TEMPLATE_ROWS: [(&str, &str); 14] = [
+    ("least gas of the rule", "gas of the rule"),
+    ("longest effects, bytes", "effects, bytes"),
+    ("E", "E"),
+    ("S", "S"),
+    ("P", "P"),
+    (
+        "step: `EVAL_BASE`, `EVAL_BYTE` · S, its fragments, nodes of what it opens",
+        "evaluation of the step",
+    ),
+    ("call: `CALL_BASE`, its fragments", "call and its fragments"),
+    ("+ twice the rule's gas", "committed gas"),
+    ("+ `AUTH`, `AUTH_OUTFLOW`", "signature and outflow"),
+    ("+ `PASS_BYTE` · (P + effects)", "states and effects passed"),
+    ("+ `EFFECT_BYTE` · effects", "effects applied"),
+    ("= evaluation", "evaluation"),
+    (
+        "**proof gas**: `TX_BASE` + (16 + `OPEN_BYTE`) · E + evaluation",
+        "proof gas",
+    ),
+    ("a challenge, as measured", "measured proof"),
+];
+
 /// The forge tests that measure gas: all of them together write or compare all that is theirs in `snapshots/`.
 fn gas_tests() -> Result<Command> {
     let mut test = forge()?;
-    test.args(["test", "--match-path", "test/gas/*"]);
+    test.args(["test", "--match-path", "test/{gas,template}/*"]);
     Ok(test)
 }
 
@@ -141,7 +169,10 @@ pub(crate) fn refresh() -> Result<()> {
     let page = with_block(&page, "costs", &costs(&figures)?)?;
     let page = with_block(&page, "demo", &format!("```text\n{}\n```", shown(&demo(&[])?)?))?;
     fs::write(path, page)?;
-    println!("wrote snapshots/, {FIGURES} and {PAGE}");
+    let path = root().join(GUIDE);
+    let page = fs::read_to_string(&path)?;
+    fs::write(path, with_block(&page, "template", &template()?)?)?;
+    println!("wrote snapshots/, {FIGURES}, {PAGE} and {GUIDE}");
     Ok(())
 }
 
@@ -278,13 +309,35 @@ pub(crate) fn costs(figures: &Value) -> Result<String> {
     }
     for (file, name, what, aim) in SNAPSHOTS {
         let path = format!("snapshots/{file}.json");
-        let snapshot: Value = serde_json::from_str(&fs::read_to_string(root().join(&path)).wrap_err(path.clone())?)?;
-        let measured = snapshot[name].as_str().and_then(|number| number.parse().ok());
-        let measured = measured.ok_or_else(|| eyre!("{path} has no {name:?}"))?;
+        let measured = snapshot(&path, name)?;
         row(what, "gas", measured, aim, &format!("[{file}](<{path}>)"));
     }
     let head = "| what | measured | aim | | source |\n| --- | ---: | ---: | --- | --- |";
     Ok(format!("{head}\n{}", rows.join("\n")))
+}
+
+/// A figure of a snapshot.
+fn snapshot(path: &str, name: &str) -> Result<u64> {
+    let text = fs::read_to_string(root().join(path)).wrap_err_with(|| path.to_owned())?;
+    let snapshot: Value = serde_json::from_str(&text)?;
+    let number = snapshot[name].as_str().and_then(|number| number.parse().ok());
+    number.ok_or_else(|| eyre!("{path} has no {name:?}"))
+}
+
+/// What the template of a rule costs.
+pub(crate) fn template() -> Result<String> {
+    let figure = |name: &str| Ok::<_, eyre::Report>(thousands(snapshot(TEMPLATE, name)?));
+    let mut lines = vec!["| | open | pay | refund |\n| --- | ---: | ---: | ---: |".to_owned()];
+    for (what, name) in TEMPLATE_ROWS {
+        let [open, pay, refund] = ["open", "pay", "refund"].map(|operation| figure(&format!("{operation}, {name}")));
+        lines.push(format!("| {what} | {} | {} | {} |", open?, pay?, refund?));
+    }
+    let [gas, size] = ["gas", "bytes of runtime"].map(|name| figure(&format!("register, {name}")));
+    lines.push(format!(
+        "\nRegistering it takes {} gas, for {} bytes of runtime.",
+        gas?, size?
+    ));
+    Ok(lines.join("\n"))
 }
 
 /// The part of the output that the page shows, and the last line.
@@ -304,7 +357,7 @@ pub(crate) fn block<'a>(page: &'a str, name: &str) -> Result<&'a str> {
     );
     let block = page.split_once(&start).and_then(|(_, rest)| rest.split_once(&end));
     Ok(block
-        .ok_or_else(|| eyre!("{PAGE} lacks the markers {start} and {end}"))?
+        .ok_or_else(|| eyre!("a page lacks the markers {start} and {end}"))?
         .0)
 }
 

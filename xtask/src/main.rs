@@ -55,7 +55,7 @@ enum Command {
         args: Vec<String>,
     },
     /// Measure again: write gas to snapshots/, run the demonstration, on the contracts in abi/, and write what it measured to
-    /// docs/demo.json and README.md
+    /// docs/demo.json, README.md and docs/writing-a-rule.md
     Docs {
         /// Write nothing; fail if a figure differs by more than half a per cent from the one in docs/demo.json
         #[arg(long)]

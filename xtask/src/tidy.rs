@@ -10,6 +10,8 @@ use clap::CommandFactory;
 
 use crate::{Args, docs, tools::root};
 
+mod guide;
+
 /// Folders that are not ours.
 const SKIPPED: [&str; 5] = ["node_modules", "target", "out", "cache", "broadcast"];
 
