@@ -60,7 +60,7 @@ impl Chain {
 /// Whose key.
 #[derive(clap::Args, Clone)]
 pub(crate) struct KeyArgs {
-    /// A file with the private key (hexadecimal); without it the key is taken from the environment variable NTHROOT_KEY
+    /// A file with the private key (hexadecimal); without it the key is that of the environment variable NTHROOT_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 }

@@ -221,7 +221,7 @@ impl Names {
         if asset == AssetId::ETH {
             let wei = alloy::primitives::U256::from(amount);
             // As ether, if that loses nothing.
-            return if amount % 1_000_000_000_000 == 0 {
+            return if amount.is_multiple_of(1_000_000_000_000) {
                 format!("{} ETH", ether(wei))
             } else {
                 format!("{wei} wei")

@@ -246,9 +246,9 @@ pub(crate) async fn merge(args: MergeArgs) -> Result<()> {
     let key = signing.key.require()?;
     let mut ids = args.fragments;
     if ids.is_empty() {
-        ids = client
-            .own(Key::Secp256k1(key.address()))
-            .into_iter()
+        let own = client.own(Key::Secp256k1(key.address())).into_iter();
+        ids = own
+            .filter(|(_, fragment)| !fragment.assets.is_empty())
             .map(|(id, _)| id)
             .collect();
     }

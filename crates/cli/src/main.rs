@@ -1,5 +1,6 @@
 //! The `nthroot` command: the only crate that prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where it is done")]
+#![allow(clippy::doc_markdown, reason = "what clap shows has no markup")]
 
 mod amount;
 mod args;
@@ -38,7 +39,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    Demo(demo::Args),
+    Demo(Box<demo::Args>),
     Devnet(devnet::Args),
     Fragments(funds::FragmentsArgs),
     Deposit(funds::DepositArgs),
@@ -78,7 +79,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> eyre::Result<()> {
     match command {
-        Command::Demo(args) => demo::run(args).await,
+        Command::Demo(args) => demo::run(*args).await,
         Command::Devnet(args) => devnet::run(args).await,
         Command::Fragments(args) => funds::fragments(args).await,
         Command::Deposit(args) => funds::deposit(args).await,

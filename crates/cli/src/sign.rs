@@ -117,7 +117,8 @@ fn choose(
         return Ok(id);
     }
     let key = key.ok_or_eyre("whose? Name a fragment with --fragment, or a key (NTHROOT_KEY or --key-file)")?;
-    let own = client.own(Key::Secp256k1(key.address()));
+    let mut own = client.own(Key::Secp256k1(key.address()));
+    own.retain(|(_, fragment)| !fragment.assets.is_empty());
     let mut enough = own
         .iter()
         .filter(|(_, fragment)| needs.iter().all(|(asset, least)| fragment.balance(*asset) >= *least));

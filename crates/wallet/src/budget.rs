@@ -99,12 +99,12 @@ impl Budget {
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let gas = count(intents)
             .saturating_mul(30_000)
-            .saturating_add(count(items).saturating_mul(4_000));
+            .saturating_add(count(items).saturating_mul(6_000));
         let effects = intents * usize::from(MEANING) + moves * usize::from(MOVE);
         Self {
             gas: gas
                 .saturating_add(count(moves).saturating_mul(4_000))
-                .saturating_add(20_000),
+                .saturating_add(30_000),
             effects: u16::try_from(effects).unwrap_or(u16::MAX),
         }
     }

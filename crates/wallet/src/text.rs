@@ -1,6 +1,7 @@
 //! Intents as lines of text, for terminals.
 
-use nthroot_protocol::{AccountOp, AssetId};
+use alloy_primitives::aliases::U80;
+use nthroot_protocol::{AccountOp, AssetId, FragmentId};
 use serde_json::Value;
 
 use crate::{
@@ -17,13 +18,69 @@ impl Request {
             let ops = ops.iter().map(|op| format!("  {}", account_line(op)));
             return std::iter::once("Account".to_owned()).chain(ops).collect();
         };
-        let heading = typed.type_string.split('(').next().unwrap_or_default().to_owned();
-        let shown = shown(&typed);
-        let members = shown.as_object().into_iter().flatten();
-        std::iter::once(heading)
-            .chain(members.flat_map(|(name, value)| member_lines(name, value)))
-            .collect()
+        let values = shown(&typed);
+        let types = Types::of(&typed.type_string);
+        let heading = types.0.first().map_or("", |(name, _)| name).to_owned();
+        let members = types.members(&heading).iter();
+        let lines = members.flat_map(|(kind, name)| types.lines(kind, name, &values[*name]));
+        std::iter::once(heading).chain(lines.collect::<Vec<_>>()).collect()
     }
+}
+
+/// The structs of an `encodeType`, each with its members: their types and names, in order.
+struct Types<'a>(Vec<(&'a str, Vec<(&'a str, &'a str)>)>);
+
+impl<'a> Types<'a> {
+    fn of(type_string: &'a str) -> Self {
+        let definitions = type_string
+            .split_terminator(')')
+            .filter_map(|text| text.split_once('('));
+        let members = |list: &'a str| list.split(',').filter_map(|member| member.split_once(' ')).collect();
+        Self(definitions.map(|(name, list)| (name, members(list))).collect())
+    }
+
+    fn members(&self, name: &str) -> &[(&'a str, &'a str)] {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        found.map_or(&[], |(_, members)| members)
+    }
+
+    fn lines(&self, kind: &str, name: &str, value: &Value) -> Vec<String> {
+        match value.as_array().map(Vec::as_slice) {
+            None => vec![format!("  {name}: {}", self.text(kind, value))],
+            Some([]) => vec![format!("  {name}: none")],
+            Some(values) => {
+                let kind = kind.trim_end_matches("[]");
+                values
+                    .iter()
+                    .map(|value| format!("  {name}: {}", self.text(kind, value)))
+                    .collect()
+            }
+        }
+    }
+
+    fn text(&self, kind: &str, value: &Value) -> String {
+        let text = value.as_str().unwrap_or_default();
+        match kind {
+            "bytes32" => text
+                .parse()
+                .map_or_else(|_| text.to_owned(), |word| asset_name(AssetId(word))),
+            "uint80" => fragment_name(text),
+            _ if value.is_object() => {
+                let members = self.members(kind).iter();
+                let members = members.map(|(kind, name)| format!("{name} {}", self.text(kind, &value[*name])));
+                members.collect::<Vec<_>>().join(", ")
+            }
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// A fragment's id, which EIP-712 has as a number.
+fn fragment_name(number: &str) -> String {
+    let id = number
+        .parse()
+        .map(|number: U80| FragmentId::from_bytes(number.to_be_bytes()));
+    id.map_or_else(|_| number.to_owned(), |id| id.to_string())
 }
 
 impl Intent {
@@ -56,41 +113,6 @@ pub(crate) fn asset_name(asset: AssetId) -> String {
         Some(token) if token.is_zero() => "ETH (wei)".to_owned(),
         Some(token) => format!("token {token}"),
         None => format!("issued asset {}", asset.0),
-    }
-}
-
-fn member_lines(name: &str, value: &Value) -> Vec<String> {
-    let Value::Array(values) = value else {
-        return vec![format!("  {name}: {}", scalar(value))];
-    };
-    if values.is_empty() {
-        return vec![format!("  {name}: none")];
-    }
-    let element = |value: &Value| match value.as_object() {
-        Some(members) => {
-            let members = members.iter().map(|(name, value)| format!("{name} {}", scalar(value)));
-            format!("  {name}: {}", members.collect::<Vec<_>>().join(", "))
-        }
-        None => format!("  {name}: {}", scalar(value)),
-    };
-    values.iter().map(element).collect()
-}
-
-fn scalar(value: &Value) -> String {
-    // Words are assets: nothing else that is shown has 32 bytes.
-    match value.as_str() {
-        Some(text) => text
-            .parse()
-            .map_or_else(|_| text.to_owned(), |word| asset_or(text, word)),
-        None => value.to_string(),
-    }
-}
-
-fn asset_or(text: &str, word: alloy_primitives::B256) -> String {
-    if text.len() == 66 {
-        asset_name(AssetId(word))
-    } else {
-        text.to_owned()
     }
 }
 

@@ -146,7 +146,12 @@ pub(super) async fn positions(args: Positions) -> Result<()> {
         held.unwrap_or(true)
     };
     let of_market = |position: &OpenPosition| args.market.is_none_or(|market| market == position.data.market);
-    let mut found: Vec<OpenPosition> = client.positions().filter(|p| of_market(p) && mine(p)).collect();
+    // What an auction left nothing of is over, though nobody has closed it.
+    let matters = |position: &OpenPosition| position.data.principal != 0 || position.collateral != 0;
+    let mut found: Vec<OpenPosition> = client
+        .positions()
+        .filter(|position| matters(position) && of_market(position) && mine(position))
+        .collect();
     found.sort_unstable_by_key(|position| (position.data.market, position.data.serial));
     let names = client.names();
     let mut documents = Vec::new();
