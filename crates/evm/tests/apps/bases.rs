@@ -104,6 +104,44 @@ impl Base {
         Self::Close,
     ];
 
+    /// What it is to its users.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::Ring3 => "ring of 3",
+            Self::Ring4 => "ring of 4",
+            Self::Part => "swap in part",
+            Self::Curve => "swap on a curve",
+            Self::Reward => "swap with a reward",
+            Self::Named => "swap with named counterparties",
+            Self::PoolCreate => "pool: create",
+            Self::PoolAdd => "pool: add liquidity",
+            Self::PoolFirst => "pool: first liquidity",
+            Self::PoolRemove => "pool: remove liquidity",
+            Self::PoolSell => "pool: sell",
+            Self::PoolBuy => "pool: buy",
+            Self::PoolTwo => "pool: two sales in one call",
+            Self::Create => "credit: create a market",
+            Self::CreateClub => "credit: create a market of a cohort",
+            Self::Lend => "credit: lend",
+            Self::Redeem => "credit: redeem",
+            Self::Borrow => "credit: borrow",
+            Self::BorrowInside => "credit: borrow in a cohort",
+            Self::BorrowMore => "credit: borrow more",
+            Self::Repay => "credit: repay",
+            Self::RepayPart => "credit: repay in part",
+            Self::RepayInside => "credit: repay in a cohort",
+            Self::RepayCalled => "credit: repay a called loan",
+            Self::Call => "credit: call",
+            Self::CallWeak => "credit: call a loan that is not covered",
+            Self::CallInside => "credit: call in a cohort",
+            Self::BidRise => "credit: bid while collateral rises",
+            Self::BidFall => "credit: bid while debt falls",
+            Self::Add => "credit: add collateral",
+            Self::AddInside => "credit: add collateral in a cohort",
+            Self::Close => "credit: close",
+        }
+    }
+
     /// What others share in it; in a swap the second user.
     pub(crate) const fn shared(self) -> Who {
         match self {

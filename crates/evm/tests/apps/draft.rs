@@ -1,8 +1,10 @@
 //! An honest step that is being changed: what is posted of it, and the states that its roots are of.
 
+use std::collections::BTreeMap;
+
 use nthroot_model::{anchor::AnchorState, builder::StepPlan, signing::authorise};
 use nthroot_protocol::{
-    AnchorId, AssetId, Batch, Body, Fragment, Kind, LeafTable, SignedMessage, Step,
+    AnchorId, AssetId, Batch, Body, Fragment, FragmentId, Kind, LeafTable, SignedMessage, Step,
     rules::{
         credit::{Market, Position},
         pool::PoolState,
@@ -104,12 +106,34 @@ impl Draft {
         step
     }
 
-    /// Takes over what another step says that it leads to, and withdraws.
-    pub(crate) fn claim(&mut self, other: &Self) {
-        self.after.clone_from(&other.after);
-        self.batch.steps[0]
-            .withdrawals
-            .clone_from(&other.batch.steps[0].withdrawals);
+    /// Takes over what another step says that it leads to, and withdraws; what that one does not touch is as it was.
+    pub(crate) fn claim(&mut self, world: &World, other: &Self, parties: &[(Who, FragmentId)]) {
+        for (who, id) in parties {
+            let state = other.find(*who).map_or_else(|| world.fragment(*id), |_| other.state(*who)).clone();
+            self.edit(*who, |fragment| *fragment = state);
+        }
+        self.batch.steps[0].withdrawals.clone_from(&other.batch.steps[0].withdrawals);
+    }
+
+    /// Has it posted in the block that is being filled.
+    pub(crate) fn post_at(&mut self, world: &mut World) {
+        let posting = world.stage.posting(MALLORY);
+        (self.batch.header.clock, self.batch.header.clock_hash) = (posting.clock, posting.clock_hash);
+    }
+
+    /// Has its calls in another order, each signed for its place.
+    pub(crate) fn reorder(&mut self, world: &World, order: &[usize]) {
+        self.body.calls = order.iter().map(|call| self.body.calls[*call].clone()).collect();
+        self.signed = order.iter().map(|call| self.signed[*call].clone()).collect();
+        let mut used = BTreeMap::new();
+        for call in 0..order.len() {
+            for place in 0..self.signed[call].len() {
+                let user = self.signed[call][place].0;
+                let used = used.entry(user).or_insert(world.home(user).nonce);
+                self.sign_other(world, (call, place), |message| message.nonce = *used);
+                *used += 1;
+            }
+        }
     }
 
     fn is(&self, who: Who, fragment: &Fragment) -> bool {
@@ -123,14 +147,17 @@ impl Draft {
         }
     }
 
-    fn place(&self, who: Who) -> (usize, u32) {
+    fn find(&self, who: Who) -> Option<(usize, u32)> {
         let places = self.leaves.iter().enumerate();
         let mut places = places.flat_map(|(touch, leaves)| leaves.iter().map(move |leaf| (touch, *leaf)));
-        let found = places.find(|(touch, leaf)| {
+        places.find(|(touch, leaf)| {
             let fragment = self.after[*touch].fragment(*leaf);
             fragment.is_some_and(|fragment| self.is(who, fragment))
-        });
-        found.unwrap_or_else(|| panic!("{who:?} takes part"))
+        })
+    }
+
+    fn place(&self, who: Who) -> (usize, u32) {
+        self.find(who).unwrap_or_else(|| panic!("{who:?} takes part"))
     }
 
     /// What a fragment is said to become.

@@ -4,11 +4,16 @@
 #![allow(clippy::print_stdout, reason = "tables of what was measured")]
 
 mod bases;
+mod compose;
 mod credit;
 mod deeds;
 mod draft;
 mod every;
+mod gas;
+mod history;
 mod pool;
+#[path = "../snapshot/mod.rs"]
+mod snapshot;
 #[path = "../stage/mod.rs"]
 mod stage;
 mod swap;
@@ -88,11 +93,11 @@ fn each_lie_is_convicted(bases: impl Fn(Base) -> bool) {
             }
         }
     }
-    println!("{:<14} {:<44} {:>9} {:>10}", "step", "lie", "gas Osaka", "Amsterdam");
+    println!("{:<38} {:<46} {:>9} {:>10}", "step", "lie", "gas Osaka", "Amsterdam");
     for ((number, place), gas) in &gas {
         let base = Base::ALL[*number];
         let name = lies(base).nth(*place).map_or("", |lie| lie.name);
-        println!("{:<14} {name:<44} {:>9} {:>10}", format!("{base:?}"), gas[0], gas[1]);
+        println!("{:<38} {name:<46} {:>9} {:>10}", base.what(), gas[0], gas[1]);
     }
     println!("{} lies", gas.len());
 }

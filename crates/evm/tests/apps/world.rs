@@ -28,8 +28,8 @@ use crate::{
 
 /// Places of users. The first of them, up to the number that a step can touch, exchange tokens.
 pub(crate) const USERS: usize = 16;
-/// Has neither ether nor a loan.
-pub(crate) const POOR: usize = 9;
+/// Those who have a token each and nothing else, where users have no more than they need.
+pub(crate) const HOLDERS: std::ops::Range<usize> = 4..8;
 /// Provides liquidity.
 pub(crate) const PROVIDER: usize = 10;
 pub(crate) const LENDER: usize = 11;
@@ -124,7 +124,22 @@ pub(crate) fn terms(world: &World, depth: u8) -> Terms {
 }
 
 impl World {
+    /// One in which everybody has each token, and something of everything else.
     pub(crate) fn new(spec: SpecId) -> Self {
+        Self::with_tokens(spec, |_| (1..=TOKENS).collect())
+    }
+
+    /// One in which users have ether and gold, and those in [`HOLDERS`] a token each and nothing else.
+    pub(crate) fn lean(spec: SpecId) -> Self {
+        let token = |user: usize| u8::try_from(user + 1 - HOLDERS.start).expect("few");
+        let mut world = Self::with_tokens(spec, |user| vec![if HOLDERS.contains(&user) { token(user) } else { GOLD }]);
+        for user in HOLDERS {
+            world.withdraw_all(user);
+        }
+        world
+    }
+
+    fn with_tokens(spec: SpecId, tokens: impl Fn(usize) -> Vec<u8>) -> Self {
         let mut addresses = Vec::new();
         let mut stage = Stage::with_rules(spec, |l1, twins| {
             let codes = [
@@ -164,24 +179,25 @@ impl World {
             inside: none,
             poor: none,
         };
-        world.mint();
+        world.mint(tokens);
         world.found();
         world
     }
 
-    /// Gives each user each token.
-    fn mint(&mut self) {
+    /// Gives each user some tokens.
+    fn mint(&mut self, tokens: impl Fn(usize) -> Vec<u8>) {
         let puppet = self.stage.table[usize::from(PUPPET) - 1];
-        let effects = (1..=TOKENS).map(|n| Effect::Mint {
+        let mint = |n| Effect::Mint {
             to: 0,
             tag: B256::with_last_byte(n),
             amount: 10_000 * ETHER,
-        });
-        let extra = Effect::encode_list(&effects.collect::<Vec<_>>());
+        };
         let domain = self.stage.domain();
         let plans: Vec<StepPlan> = (0..USERS)
             .map(|user| {
                 let home = self.homes[user];
+                let effects: Vec<Effect> = tokens(user).into_iter().map(mint).collect();
+                let extra = Effect::encode_list(&effects);
                 let message = self.stage.message((home.anchor(), 0), puppet, &[], 0);
                 let call = Call {
                     rule: PUPPET,
@@ -189,7 +205,7 @@ impl World {
                     max_effects: u16::try_from(extra.len()).expect("short"),
                     fragments: vec![0],
                     authorisations: vec![authorise(&key(user), &domain, &message, Default::default(), 0)],
-                    extra: extra.clone().into(),
+                    extra: extra.into(),
                 };
                 StepPlan {
                     fragments: vec![Name::Anchor(home.anchor())],
@@ -241,14 +257,7 @@ impl World {
         self.poor = self.borrowed(DEBTOR, self.market, 5, None, [100, 20]);
         let inside = self.club.anchor().leaf(INSIDE);
         self.inside = self.borrowed(BORROWER, self.club, 1, inside, [100, 20]);
-        for user in [POOR, DEBTOR] {
-            let withdraw = AccountOp::Withdraw {
-                recipient: address(user),
-                token: Address::ZERO,
-                amount: self.home(user).balance(AssetId::ETH),
-            };
-            self.happens(&[Deed::Account(user, vec![withdraw])]);
-        }
+        self.withdraw_all(DEBTOR);
         // Its auction has begun: something of the collateral is left.
         let bid = CreditOp::Bid {
             market: self.market,
@@ -257,6 +266,15 @@ impl World {
             at_least: 1,
         };
         self.happens(&[Deed::Credit(BIDDER, bid, Some(self.sold.at))]);
+    }
+
+    fn withdraw_all(&mut self, user: usize) {
+        let withdraw = AccountOp::Withdraw {
+            recipient: address(user),
+            token: Address::ZERO,
+            amount: self.home(user).balance(AssetId::ETH),
+        };
+        self.happens(&[Deed::Account(user, vec![withdraw])]);
     }
 
     /// Opens a pool or a market.

@@ -1,0 +1,268 @@
+//! What it costs: whole cold transactions. To post one more swap, trade or loan; and to prove a lie about one.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Bytes;
+use nthroot_bindings::Bridge;
+use nthroot_evm::SpecId;
+use nthroot_protocol::{AssetId, Batch, RepeatedTouch, Root, Step, rules::swap::Fill};
+
+use crate::{
+    bases::Base,
+    compose::{take_over, way_out},
+    deeds::{Deed, intent},
+    draft::Draft,
+    history::batch,
+    snapshot::Snapshot,
+    stage::{CHALLENGER, ETHER, MALLORY},
+    world::{HOLDERS, USERS, World},
+};
+
+const SPECS: [(SpecId, &str); 2] = [(SpecId::OSAKA, "Osaka"), (SpecId::AMSTERDAM, "Amsterdam")];
+
+/// Steps of the batches in which a lie stands.
+const STEPS: usize = 1_000;
+
+/// Who has a step before the one that is measured, if that needs none of its own.
+const OTHER: usize = USERS - 1;
+
+/// Gas of posting, with bodies and without: `submit` looks at none.
+#[derive(Clone, Copy)]
+struct Posted {
+    gas: u64,
+    bodiless: u64,
+    body: usize,
+}
+
+fn posted(world: &World, batch: &Batch) -> Posted {
+    let gas = |batch: &Batch| {
+        let mut l1 = world.stage.l1.clone();
+        let call = Bridge::submitCall {
+            batch: batch.encode().into(),
+        };
+        let receipt = l1.send(MALLORY, &call).expect("sent");
+        assert!(receipt.success, "{}", receipt.output);
+        receipt.gas
+    };
+    let mut bodiless = batch.clone();
+    for step in &mut bodiless.steps {
+        step.body = Bytes::new();
+    }
+    Posted {
+        gas: gas(batch),
+        bodiless: gas(&bodiless),
+        body: batch.steps.last().map_or(0, |step| step.body.len()),
+    }
+}
+
+/// What one more step costs in a batch of another one.
+fn one_more(world: &mut World, before: Deed, step: Vec<Deed>) -> Posted {
+    let alone = batch(world, &[vec![before.clone()]]).expect("honest");
+    let both = batch(world, &[vec![before], step]).expect("honest");
+    let (alone, both) = (posted(world, &alone), posted(world, &both));
+    Posted {
+        gas: both.gas - alone.gas,
+        bodiless: both.bodiless - alone.bodiless,
+        body: both.body,
+    }
+}
+
+/// A ring of users, each of whom gives something to the next: in all so many tokens.
+fn ring(world: &World, users: usize, tokens: usize) -> Deed {
+    let token = |n: usize| world.token(u8::try_from(n).expect("few") + 1);
+    let place = |user: usize| u8::try_from(user).expect("few");
+    let moves: Vec<(u8, u8, AssetId, u128)> = (0..users.max(tokens))
+        .map(|n| {
+            let from = n % users;
+            (place(from), place((from + 1) % users), token(n % tokens), 10 * ETHER)
+        })
+        .collect();
+    filled(users, 0, &moves)
+}
+
+/// A swap in which everybody gives and gets what is moved.
+fn filled(users: usize, first: usize, moves: &[(u8, u8, AssetId, u128)]) -> Deed {
+    let sums = |side: fn(&(u8, u8, AssetId, u128)) -> u8, user: usize| {
+        let mut sums: BTreeMap<AssetId, u128> = BTreeMap::new();
+        for own in moves.iter().filter(|own| usize::from(side(own)) == user) {
+            *sums.entry(own.2).or_default() += own.3;
+        }
+        sums.into_iter().collect::<Vec<_>>()
+    };
+    let intents = (0..users).map(|user| {
+        let (gives, gets) = (sums(|own| own.0, user), sums(|own| own.1, user));
+        (first + user, intent(&gives, &gets))
+    });
+    Deed::Swap(intents.collect(), Fill::new(Vec::new(), moves))
+}
+
+/// The four who have a token each: all give some to each of the others.
+fn everyone(world: &World) -> Deed {
+    let moves: Vec<_> = (0..4_u8)
+        .flat_map(|from| (0..4_u8).filter(move |to| *to != from).map(move |to| (from, to)))
+        .map(|(from, to)| (from, to, world.token(from + 1), 10 * ETHER))
+        .collect();
+    filled(4, HOLDERS.start, &moves)
+}
+
+/// Those four in a ring.
+fn four(world: &World) -> Deed {
+    let moves: Vec<_> = (0..4_u8)
+        .map(|from| (from, (from + 1) % 4, world.token(from + 1), 10 * ETHER))
+        .collect();
+    filled(4, HOLDERS.start, &moves)
+}
+
+fn number(length: usize) -> u64 {
+    u64::try_from(length).expect("a length")
+}
+
+/// A user's root costs the same however many tokens change hands; its body costs its bytes.
+#[test]
+fn one_more_swap_costs_a_root_for_each_user() {
+    let mut snapshot = Snapshot::default();
+    println!("one more ring            a user root, gas           with the body, gas     body, bytes");
+    println!("users tokens           Osaka  Amsterdam            Osaka  Amsterdam");
+    let worlds = SPECS.map(|(spec, schedule)| (World::new(spec), schedule));
+    for users in [2, 3, 4, 8, 16] {
+        let mut roots: [Vec<u64>; 2] = Default::default();
+        for tokens in [2, 4, 8] {
+            let name = format!("one more ring of {users} users with {tokens} tokens");
+            let [today, coming] = [0, 1].map(|schedule| {
+                let (world, label) = &worlds[schedule];
+                let mut world = world.clone();
+                let step = ring(&world, users, tokens);
+                // It touches the 16th user again, for a step opens or touches for the first time 15 anchors at most.
+                let more = one_more(&mut world, Deed::Account(OTHER, Vec::new()), vec![step]);
+                let root = more.bodiless / number(users);
+                roots[schedule].push(root);
+                snapshot.put(format!("{name}, gas {label}"), more.gas);
+                snapshot.put(format!("{name}, a user root without the body, gas {label}"), root);
+                snapshot.put(format!("{name}, bytes of its body"), number(more.body));
+                (root, more)
+            });
+            println!(
+                "{users:>5} {tokens:>6} {:>15} {:>10} {:>16} {:>10} {:>12}",
+                today.0, coming.0, today.1.gas, coming.1.gas, today.1.body
+            );
+        }
+        for roots in roots {
+            let (least, most) = (roots.iter().min().expect("some"), roots.iter().max().expect("some"));
+            assert!(most - least <= 50, "{users} users: flat in the number of tokens, {roots:?}");
+        }
+    }
+    snapshot.check("apps swap updates");
+}
+
+/// One more trade with a pool, or operation on a market, that the batch has touched already.
+#[test]
+fn one_more_operation_costs_a_root_for_each_fragment() {
+    let mut snapshot = Snapshot::default();
+    println!("one more                       gas Osaka  Amsterdam   without the body        bytes");
+    let worlds = SPECS.map(|(spec, schedule)| (World::new(spec), schedule));
+    for base in Base::ALL.into_iter().filter(|base| !base.is_swap()) {
+        let name = format!("one more step: {}", base.what());
+        let [today, coming] = [0, 1].map(|schedule| {
+            let (world, label) = &worlds[schedule];
+            let mut world = world.clone();
+            let deed = base.deed(&mut world);
+            let before = base.meanwhile(&world).unwrap_or(Deed::Account(OTHER, Vec::new()));
+            let more = one_more(&mut world, before, vec![deed]);
+            snapshot.put(format!("{name}, gas {label}"), more.gas);
+            snapshot.put(format!("{name}, without the body, gas {label}"), more.bodiless);
+            snapshot.put(format!("{name}, bytes of its body"), number(more.body));
+            more
+        });
+        println!(
+            "{:<30} {:>9} {:>10} {:>10} {:>10} {:>8}",
+            base.what(),
+            today.gas,
+            coming.gas,
+            today.bodiless,
+            coming.bodiless,
+            today.body
+        );
+    }
+    snapshot.check("apps pool and credit updates");
+}
+
+/// A lie that is to be proved: the target is what the design asks for.
+struct Proof {
+    name: String,
+    deeds: Vec<Deed>,
+    /// Gas today, gas under the coming schedule, bytes of evidence.
+    target: Option<(u64, u64, usize)>,
+}
+
+fn proofs(world: &mut World) -> Vec<(World, Proof)> {
+    let swap = Some((200_000, 240_000, 3_072));
+    let own = |world: &World, name: &str, deeds: Vec<Deed>, target| {
+        let name = name.to_owned();
+        (world.clone(), Proof { name, deeds, target })
+    };
+    let mut all = vec![
+        own(world, "4 users swap 4 tokens in a ring", vec![four(world)], swap),
+        own(world, "4 users swap 4 tokens, everyone with everyone", vec![everyone(world)], swap),
+    ];
+    for base in Base::ALL.into_iter().filter(|base| !base.is_swap()) {
+        let mut world = world.clone();
+        let deed = base.deed(&mut world);
+        all.push(own(&world, base.what(), vec![deed], None));
+    }
+    let deeds = way_out(world).expect("a price").into();
+    all.push(own(world, "three rules: sell, repay, withdraw", deeds, None));
+    let deeds = take_over(world).into();
+    all.push(own(world, "three rules: swap of a title, repay, sell", deeds, None));
+    all
+}
+
+#[test]
+fn lies_about_swaps_pools_and_loans_are_cheap_to_prove() {
+    let mut snapshot = Snapshot::default();
+    println!("{:<48} {:>9} {:>10} {:>8}", "a lie about", "gas Osaka", "Amsterdam", "bytes");
+    let mut lines: Vec<(String, Vec<u64>, usize)> = Vec::new();
+    for (spec, schedule) in SPECS {
+        let mut world = World::lean(spec);
+        for (number_of, (mut world, proof)) in proofs(&mut world).into_iter().enumerate() {
+            let Proof { name, deeds, target } = proof;
+            let (evidence, gas) = proved(&mut world, &deeds);
+            if let Some((today, coming, bytes)) = target {
+                let most = if spec == SpecId::OSAKA { today } else { coming };
+                println!("MISS {name}: {gas} gas {schedule} of {most}, {evidence} bytes of {bytes}");
+            }
+            snapshot.put(format!("a lie about: {name}, gas {schedule}"), gas);
+            snapshot.put(format!("a lie about: {name}, bytes of evidence"), number(evidence));
+            match lines.get_mut(number_of) {
+                Some(line) => line.1.push(gas),
+                None => lines.push((name, vec![gas], evidence)),
+            }
+        }
+    }
+    for (name, gas, evidence) in lines {
+        println!("{name:<48} {:>9} {:>10} {evidence:>8}", gas[0], gas[1]);
+    }
+    snapshot.check("apps proofs");
+}
+
+/// Bytes of evidence, and gas of the challenge that convicts: a wrong root in the first of 1,000 steps.
+fn proved(world: &mut World, deeds: &[Deed]) -> (usize, u64) {
+    let mut batch = Draft::new(world, deeds).batch(world);
+    batch.steps[0].fresh.last_mut().expect("touched").root = Root::of(b"wrong");
+    let again = Step {
+        again: vec![RepeatedTouch {
+            entry: 0,
+            root: Root::of(b"again"),
+        }],
+        ..Step::default()
+    };
+    batch.steps.resize(STEPS, again);
+    batch.seal();
+    let (_, id) = world.stage.submit(MALLORY, &batch);
+    let call = Bridge::challengeCall {
+        entries: Bytes::new(),
+        ..world.stage.challenge_call(id, 0)
+    };
+    let receipt = world.stage.l1.send(CHALLENGER, &call).expect("sent");
+    assert!(receipt.success, "{}", receipt.output);
+    (call.evidence.len(), receipt.gas)
+}
