@@ -1,0 +1,64 @@
+//! Each rule that comes with the bridge does what its twin in the model does, and both do what the committed vectors say.
+//!
+//! `NTHROOT_CASES` sets how many cases run of each rule, `NTHROOT_SEED` with which they begin. Every call keeps to what the
+//! kernel guarantees to rules (section 6.1): positions are there and increase, and what a fragment under the rule says was written
+//! by the rule.
+#![allow(clippy::print_stdout, reason = "what was measured")]
+
+mod bench;
+mod case;
+mod credit;
+mod mutate;
+mod operations;
+mod pool;
+mod rng;
+mod swap;
+mod vectors;
+mod world;
+
+use nthroot_bindings::{Credit, Pool, Swap};
+use nthroot_model::rules;
+
+use crate::{credit::Markets, pool::Pools, swap::Swaps};
+
+#[test]
+fn the_pool_rule_is_its_twin() {
+    bench::agree::<Pools>(Pool::DEPLOYED_BYTECODE.clone());
+}
+
+#[test]
+fn the_credit_rule_is_its_twin() {
+    bench::agree::<Markets>(Credit::DEPLOYED_BYTECODE.clone());
+}
+
+#[test]
+fn the_swap_rule_is_its_twin() {
+    bench::agree::<Swaps>(Swap::DEPLOYED_BYTECODE.clone());
+}
+
+#[test]
+fn the_vectors_of_pool_are_what_it_does() {
+    vectors::check::<Pools>(
+        &vectors::pool::vectors(),
+        Pool::DEPLOYED_BYTECODE.clone(),
+        &rules::pool::Pool,
+    );
+}
+
+#[test]
+fn the_vectors_of_credit_are_what_it_does() {
+    vectors::check::<Markets>(
+        &vectors::credit::vectors(),
+        Credit::DEPLOYED_BYTECODE.clone(),
+        &rules::credit::Credit,
+    );
+}
+
+#[test]
+fn the_vectors_of_swap_are_what_it_does() {
+    vectors::check::<Swaps>(
+        &vectors::swap::vectors(),
+        Swap::DEPLOYED_BYTECODE.clone(),
+        &rules::swap::Swap,
+    );
+}
