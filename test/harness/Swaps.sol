@@ -214,6 +214,30 @@ abstract contract Swaps is RuleBench {
         (d.table, d.moves) = (table4(), moves);
     }
 
+    /// @dev Users in a ring: each gives one asset and gets `gets` others.
+    function ring(uint256 size, uint256 gets) internal returns (Deal memory d) {
+        d.listed = new uint256[](size);
+        d.wants = new Want[](size);
+        d.table = new bytes32[](size);
+        d.moves = new Move[](size * gets);
+        for (uint256 i = 0; i < size; i++) {
+            d.listed[i] = user(vm.toString(i));
+            d.table[i] = bytes32(0xa0 + i);
+            give(d.listed[i], d.table[i], uint128(10 * gets));
+        }
+        for (uint256 i = 0; i < size; i++) {
+            d.wants[i].give = leg(d.table[i], uint128(10 * gets));
+            d.wants[i].get = new Leg[](gets);
+            uint256 n;
+            for (uint256 j = 0; j < size; j++) {
+                uint256 ahead = (j + size - i) % size; // from whom user i gets
+                if (ahead == 0 || ahead > gets) continue;
+                d.wants[i].get[n] = Leg(d.table[j], 10, 10);
+                d.moves[i * gets + n++] = Move(uint8(j), uint8(i), uint8(j), 10);
+            }
+        }
+    }
+
     /// @dev The call as a kernel makes it.
     function input(Deal memory d) internal view returns (bytes memory) {
         IRule.Fragment[] memory seen = new IRule.Fragment[](d.listed.length);

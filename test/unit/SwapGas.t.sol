@@ -7,30 +7,6 @@ import {Swaps} from "../harness/Swaps.sol";
 
 /// @notice What the rule's own call costs when a step is proven, in swaps as they are common. Without a kernel around it.
 contract SwapGasTest is Swaps {
-    /// @dev Users in a ring: each gives one asset and gets `gets` others.
-    function ring(uint256 users, uint256 gets) internal returns (Deal memory d) {
-        d.listed = new uint256[](users);
-        d.wants = new Want[](users);
-        d.table = new bytes32[](users);
-        d.moves = new Move[](users * gets);
-        for (uint256 i = 0; i < users; i++) {
-            d.listed[i] = user(vm.toString(i));
-            d.table[i] = bytes32(0xa0 + i);
-            give(d.listed[i], d.table[i], uint128(10 * gets));
-        }
-        for (uint256 i = 0; i < users; i++) {
-            d.wants[i].give = leg(d.table[i], uint128(10 * gets));
-            d.wants[i].get = new Leg[](gets);
-            uint256 n;
-            for (uint256 j = 0; j < users; j++) {
-                uint256 ahead = (j + users - i) % users; // from whom user i gets
-                if (ahead == 0 || ahead > gets) continue;
-                d.wants[i].get[n] = Leg(d.table[j], 10, 10);
-                d.moves[i * gets + n++] = Move(uint8(j), uint8(i), uint8(j), 10);
-            }
-        }
-    }
-
     function gasOf(Deal memory d) internal view returns (uint256 used) {
         bytes memory call_ = input(d);
         address to = rule;
