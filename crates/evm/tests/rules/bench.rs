@@ -6,6 +6,7 @@ use alloy::primitives::Bytes;
 use nthroot_evm::{Code, Outcome, SpecId};
 use nthroot_model::rule::AuthorisationView;
 use nthroot_protocol::{Effect, limits::MAX_EFFECTS};
+use nthroot_wallet::Budget;
 
 use crate::{
     case::{Case, RULE, returned},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Cases in which everything occurs.
-const ENOUGH: u64 = 40_000;
+const ENOUGH: u64 = 20_000;
 /// Turns after which a history ends and another one begins.
 const TURNS: u32 = 64;
 
@@ -46,8 +47,8 @@ pub(crate) trait Subject {
     /// What a call that succeeds is a case of.
     fn operation(case: &Case) -> &'static str;
 
-    /// Gas that wallets commit for the call.
-    fn committed_gas(case: &Case) -> u64;
+    /// What wallets commit for the call.
+    fn budget(case: &Case) -> Budget;
 
     /// What each authorisation of a call that succeeds means: `encodeType` and `encodeData` of the struct.
     fn meanings(case: &Case) -> Vec<(String, Vec<u8>)>;
@@ -130,9 +131,11 @@ fn compare<S: Subject>(code: &mut Code, case: &Case, tally: &mut Tally) -> Resul
         (Outcome::Returned { output, gas }, Ok(effects)) if output == returned(effects) => {
             // More effects no kernel takes, so nobody commits gas for them.
             if effects.len() <= MAX_EFFECTS {
-                let committed = S::committed_gas(case);
-                if 2 * gas > committed {
-                    return Err(format!("{gas} gas used, {committed} are committed"));
+                let budget = S::budget(case);
+                let committed = u64::from(budget.gas);
+                let length = Effect::encode_list(effects).len();
+                if 2 * gas > committed || length > usize::from(budget.effects) {
+                    return Err(format!("{gas} gas used, {length} bytes returned, {budget:?}"));
                 }
                 let entry = tally.valid.entry(S::operation(case)).or_default();
                 entry.count += 1;

@@ -163,8 +163,7 @@ impl Subject for Markets {
         let op = CreditOp::decode(&case.authorisations[0].payload).expect("an operation");
         let data = &case.fragments[0].data;
         let (collateral, asset) = match (op, Market::decode(data), Position::decode(data)) {
-            (CreditOp::Create(terms), _, _) => (terms.collateral, terms.asset),
-            (_, Ok(Market { terms, .. }), _) => (terms.collateral, terms.asset),
+            (CreditOp::Create(terms), ..) | (_, Ok(Market { terms, .. }), _) => (terms.collateral, terms.asset),
             (_, _, Ok(position)) => (position.collateral, AssetId::default()),
             _ => panic!("neither a market nor a position"),
         };
@@ -173,9 +172,9 @@ impl Subject for Markets {
         vec![(typed.type_string, typed.encoded)]
     }
 
-    fn committed_gas(case: &Case) -> u64 {
+    fn budget(case: &Case) -> Budget {
         let op = CreditOp::decode(&case.authorisations[0].payload);
-        op.map_or(0, |op| Budget::credit(&op).gas.into())
+        op.map_or(Budget::ZERO, |op| Budget::credit(&op))
     }
 
     fn fields(payload: &[u8]) -> Vec<Field> {

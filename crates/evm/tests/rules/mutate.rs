@@ -16,7 +16,7 @@ pub(crate) fn mutate<S: Subject>(rng: &mut Rng, case: &mut Case) {
             let fields = S::fields(bytes);
             tweak(rng, bytes, &fields);
         }),
-        10 => payload(rng, case, flip),
+        10 => payload(rng, case, |rng, bytes| flip(rng, bytes)),
         11 => payload(rng, case, resize),
         12 => payload(rng, case, |rng, bytes| {
             if let Some(first) = bytes.first_mut() {
@@ -77,7 +77,7 @@ pub(crate) fn mutate<S: Subject>(rng: &mut Rng, case: &mut Case) {
                 case.fragments.remove(rng.below(case.fragments.len()));
             } else {
                 // Who signs is listed still.
-                let last = case.fragments.len() - 2;
+                let last = rng.below(case.fragments.len() - 1);
                 case.fragments.truncate(last + 1);
                 for signed in &mut case.authorisations {
                     signed.fragment = signed.fragment.min(u8::try_from(last).unwrap_or(0));
@@ -183,7 +183,7 @@ fn authorisations(rng: &mut Rng, all: &mut Vec<AuthorisationView>, fragments: us
 }
 
 /// Other bytes in one place.
-fn flip(rng: &mut Rng, bytes: &mut Vec<u8>) {
+fn flip(rng: &mut Rng, bytes: &mut [u8]) {
     let place = rng.below(bytes.len());
     if let Some(byte) = bytes.get_mut(place) {
         *byte ^= 1 << rng.below(8);

@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use nthroot_protocol::AssetId;
 
-/// SplitMix64.
+/// `SplitMix64`.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(pub(crate) u64);
 

@@ -120,7 +120,7 @@ impl Subject for Swaps {
             .collect()
     }
 
-    fn committed_gas(case: &Case) -> u64 {
+    fn budget(case: &Case) -> Budget {
         let intents = intents(case);
         let items = intents
             .iter()
@@ -128,7 +128,7 @@ impl Subject for Swaps {
         let items: usize = items.sum();
         let partial = intents.iter().filter(|intent| intent.is_partial()).count();
         let moves = Fill::decode(&case.extra, partial).map_or(0, |fill| fill.moves.len());
-        Budget::swap(intents.len(), items, moves).gas.into()
+        Budget::swap(intents.len(), items, moves)
     }
 
     fn fields(payload: &[u8]) -> Vec<Field> {
@@ -197,10 +197,10 @@ type Moves = Vec<(u8, u8, AssetId, u128)>;
 impl Swaps {
     /// Users exchange with one of them, whose intent is what is left; or with whoever does not sign.
     fn exchange(&self, rng: &mut Rng) -> Turn {
-        let users = match rng.below(12) {
+        let users = match rng.below(24) {
             0 => 1 + rng.below(15),
-            1 => 0,
-            2..=6 => 1,
+            1 | 2 => 0,
+            3..=12 => 1,
             _ => 1 + rng.below(3),
         };
         let mut listed = self.users[..=users].to_vec();

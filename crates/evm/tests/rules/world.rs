@@ -91,7 +91,7 @@ impl World {
                 Effect::OpenLeaf { header, .. } => {
                     let anchor = next.fragments[listed[usize::from(*header)]].id.to_bytes();
                     let anchor = u64::from_be_bytes(anchor[..8].try_into().expect("8 bytes")) >> 8;
-                    let leaf = next.fragments.len() as u32;
+                    let leaf = u32::try_from(next.fragments.len()).expect("few");
                     listed.push(next.open(fragment_id(anchor, leaf)));
                 }
                 Effect::Meaning { .. } => {}
