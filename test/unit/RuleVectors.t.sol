@@ -91,7 +91,8 @@ contract RuleVectorsTest is Test {
             assertEq(meaning.typeHash, keccak256(bytes(meaning.signedType)), name);
             assertEq(meaning.words[0], keccak256(bytes(meaning.intentType)), name);
             assertEq(meaning.structHash, keccak256(abi.encodePacked(meaning.words)), name);
-            expected = abi.encodePacked(expected, uint8(10), meaning.authorisation, meaning.typeHash, meaning.structHash);
+            expected =
+                abi.encodePacked(expected, uint8(10), meaning.authorisation, meaning.typeHash, meaning.structHash);
         }
         assertEq(expected.length, meanings.length * MEANING_SIZE);
         bytes memory head = new bytes(expected.length);
