@@ -85,12 +85,17 @@ fn a_step_across_three_rules_is_valid_and_its_withdrawal_is_paid() {
         stands(world.clone(), &batch, 0, "three rules");
 
         let id = world.stage.post(MALLORY, &batch);
-        let Deed::Account(_, ops) = left else { unreachable!("it withdraws") };
+        let Deed::Account(_, ops) = left else {
+            unreachable!("it withdraws")
+        };
         let [AccountOp::Withdraw { amount, .. }] = ops[..] else {
             unreachable!("once")
         };
         let claim = world.stage.ledger.claims(id).expect("kept").swap_remove(0);
-        assert_eq!((claim.withdrawal.recipient, claim.withdrawal.amount), (RECIPIENT, amount));
+        assert_eq!(
+            (claim.withdrawal.recipient, claim.withdrawal.amount),
+            (RECIPIENT, amount)
+        );
         let call = Bridge::claimCall {
             preimage: world.stage.ledger.preimage(id).expect("kept").encode().into(),
             position: U256::from(claim.position),
@@ -102,7 +107,11 @@ fn a_step_across_three_rules_is_valid_and_its_withdrawal_is_paid() {
             siblings: claim.siblings.concat().into(),
         };
         let early = world.stage.l1.send(MALLORY, &call).expect("sent");
-        assert!(early.error::<Bridge::NotFinal>().is_some(), "not before it is final: {}", early.output);
+        assert!(
+            early.error::<Bridge::NotFinal>().is_some(),
+            "not before it is final: {}",
+            early.output
+        );
         world.stage.mine(Parameters::default().window + 1);
         let receipt = world.stage.l1.send(MALLORY, &call).expect("sent");
         assert!(receipt.success, "{}", receipt.output);
@@ -250,7 +259,13 @@ fn a_loan_within_a_step_takes_collateral() {
             lie.ask(&world, (call, 0), &request);
         }
         // What is added and taken again leaves no trace: the end is the same.
-        convict(world.clone(), &lie.batch(&world), 0, "without collateral", "call: 0, fault: Rule(");
+        convict(
+            world.clone(),
+            &lie.batch(&world),
+            0,
+            "without collateral",
+            "call: 0, fault: Rule(",
+        );
 
         // Selling what one is going to borrow, and paying with it.
         for (order, reason) in [
@@ -310,14 +325,29 @@ fn a_position_is_taken_over_by_a_swap_of_its_title() {
         stands(world.clone(), &honest.batch(&world), 0, "position taken over");
         let collateral = world.fragment(world.running.at).balance(gold(&world));
         assert_eq!(collateral, 100 * ETHER);
-        assert_eq!(honest.state(Who::User(0)).balance(gold(&world)), world.home(0).balance(gold(&world)));
+        assert_eq!(
+            honest.state(Who::User(0)).balance(gold(&world)),
+            world.home(0).balance(gold(&world))
+        );
 
         let mut early = honest.clone();
         early.reorder(&world, &[1, 0, 2]);
-        convict(world.clone(), &early.batch(&world), 0, "paid before it is owned", "call: 0, fault: Rule(");
+        convict(
+            world.clone(),
+            &early.batch(&world),
+            0,
+            "paid before it is owned",
+            "call: 0, fault: Rule(",
+        );
         let mut unpaid = honest.clone();
         unpaid.sign_as(&world, (0, 1), 5);
-        convict(world.clone(), &unpaid.batch(&world), 0, "taken without the maker's payment", "call: 0, ");
+        convict(
+            world.clone(),
+            &unpaid.batch(&world),
+            0,
+            "taken without the maker's payment",
+            "call: 0, ",
+        );
         let mut back = honest;
         back.shift(AssetId::ETH, Who::User(BORROWER), Who::User(0), 25 * ETHER);
         convict(world.clone(), &back.batch(&world), 0, "title for nothing", "Root {");

@@ -49,7 +49,10 @@ impl Draft {
 
     /// An honest step of now, from its plan.
     pub(crate) fn of(world: &mut World, plan: &StepPlan, signed: Vec<Signed>) -> Self {
-        let mut builder = world.builder();
+        // The rule table goes no further than the last rule that is used.
+        let last = plan.body.calls.iter().map(|call| call.rule).max().unwrap_or_default();
+        let table = world.book.table().into_iter().take(last.into()).collect();
+        let mut builder = world.builder().rule_table(table);
         builder.step(plan).expect("honest");
         let batch = builder.build().expect("complete");
 
@@ -109,10 +112,15 @@ impl Draft {
     /// Takes over what another step says that it leads to, and withdraws; what that one does not touch is as it was.
     pub(crate) fn claim(&mut self, world: &World, other: &Self, parties: &[(Who, FragmentId)]) {
         for (who, id) in parties {
-            let state = other.find(*who).map_or_else(|| world.fragment(*id), |_| other.state(*who)).clone();
+            let state = other
+                .find(*who)
+                .map_or_else(|| world.fragment(*id), |_| other.state(*who))
+                .clone();
             self.edit(*who, |fragment| *fragment = state);
         }
-        self.batch.steps[0].withdrawals.clone_from(&other.batch.steps[0].withdrawals);
+        self.batch.steps[0]
+            .withdrawals
+            .clone_from(&other.batch.steps[0].withdrawals);
     }
 
     /// Has it posted in the block that is being filled.

@@ -72,7 +72,11 @@ fn a_step_that_is_repeated_is_convicted() {
             };
             let first = Body::of(&twice.steps[0]).expect("honest");
             let mut second = Body::of(&twice.steps[1]).expect("honest");
-            for (again, before) in second.calls[0].authorisations.iter_mut().zip(&first.calls[0].authorisations) {
+            for (again, before) in second.calls[0]
+                .authorisations
+                .iter_mut()
+                .zip(&first.calls[0].authorisations)
+            {
                 assert_eq!(again.payload, before.payload);
                 again.signature = before.signature.clone();
             }

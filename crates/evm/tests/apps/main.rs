@@ -11,6 +11,8 @@ mod draft;
 mod every;
 mod gas;
 mod history;
+mod honest;
+mod loans;
 mod pool;
 #[path = "../snapshot/mod.rs"]
 mod snapshot;

@@ -30,14 +30,14 @@ pub(crate) fn lies(base: Base) -> &'static [Lie] {
 
 const CREATE: &[Lie] = &[
     lie("shares from the start", "Root {", |_, _, draft| {
-        draft.pool(|pool| pool.shares = 1)
+        draft.pool(|pool| pool.shares = 1);
     }),
     lie("another fee", "Root {", |_, _, draft| {
-        draft.pool(|pool| pool.pair.fee += 1)
+        draft.pool(|pool| pool.pair.fee += 1);
     }),
     lie("a pool in somebody's hands", "Root {", |_, _, draft| {
         draft.edit(Who::Pool, |pool| {
-            (pool.kind, pool.controller) = (Kind::Secp256k1, address(0))
+            (pool.kind, pool.controller) = (Kind::Secp256k1, address(0));
         });
     }),
     lie("a pool under another rule", "Root {", |world, _, draft| {
@@ -212,7 +212,7 @@ fn change(world: &World, draft: &mut Draft, change: impl FnOnce(&mut PoolOp)) {
 
 /// The pool without its fee.
 fn free(pool: &Liquidity) -> Liquidity {
-    let mut free = pool.clone();
+    let mut free = *pool;
     free.state.pair.fee = 0;
     free
 }

@@ -132,7 +132,9 @@ impl World {
     /// One in which users have ether and gold, and those in [`HOLDERS`] a token each and nothing else.
     pub(crate) fn lean(spec: SpecId) -> Self {
         let token = |user: usize| u8::try_from(user + 1 - HOLDERS.start).expect("few");
-        let mut world = Self::with_tokens(spec, |user| vec![if HOLDERS.contains(&user) { token(user) } else { GOLD }]);
+        let mut world = Self::with_tokens(spec, |user| {
+            vec![if HOLDERS.contains(&user) { token(user) } else { GOLD }]
+        });
         for user in HOLDERS {
             world.withdraw_all(user);
         }
@@ -284,7 +286,7 @@ impl World {
     }
 
     /// Borrows ether on a new position: collateral added and amount, in whole units.
-    fn borrowed(
+    pub(crate) fn borrowed(
         &mut self,
         user: usize,
         market: FragmentId,
