@@ -63,10 +63,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    // That is how a devnet ends.
+    let runs_until_interrupted = matches!(args.command, Command::Devnet(_));
     // Dropping what runs ends the chain that it started.
     let result = tokio::select! {
         result = run(args.command) => result,
-        () = interruption() => Err(eyre::eyre!("interrupted")),
+        () = interruption() => if runs_until_interrupted { Ok(()) } else { Err(eyre::eyre!("interrupted")) },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

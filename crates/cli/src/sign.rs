@@ -40,11 +40,9 @@ impl Wanted {
 /// Shows what is wanted, and has it signed by the key at hand, or takes the signature that an outside wallet made. None if it
 /// was printed for such a wallet instead.
 pub(crate) fn sign(client: &Client, signing: &Signing, wanted: Wanted) -> Result<Option<SignedIntent>> {
-    let key = if signing.signature.is_some() {
-        None
-    } else {
-        signing.key.find()?
-    };
+    // Whoever lets an outside wallet sign for a fragment may have another key at hand, to post with.
+    let outside_wallet = signing.signature.is_some() || (signing.typed_data && signing.fragment.is_some());
+    let key = if outside_wallet { None } else { signing.key.find()? };
     let fragment = choose(client, signing, key.as_ref(), &wanted.needs)?;
     let state = client.fragment(fragment)?;
     let intent = Intent {
@@ -59,7 +57,7 @@ pub(crate) fn sign(client: &Client, signing: &Signing, wanted: Wanted) -> Result
         return Ok(None);
     }
     if let Some(text) = &signing.signature {
-        let signed = intent.signed(&client.book, outside(text)?);
+        let signed = intent.signed(&client.book, signature_of(text)?);
         let key = Key::new(state.kind.to_u8(), state.controller)?;
         signed.check(&intent.request, &domain, key).wrap_err(
             "the signature is not one of what this command asks for; is everything as it was with --typed-data?",
@@ -150,7 +148,7 @@ fn choose(
 }
 
 /// A signature as wallets return it: r ‖ s ‖ v.
-fn outside(text: &str) -> Result<Signature> {
+fn signature_of(text: &str) -> Result<Signature> {
     let bytes: [u8; 65] = hex::decode(text.trim())
         .ok()
         .and_then(|bytes| bytes.try_into().ok())

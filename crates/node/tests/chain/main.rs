@@ -5,6 +5,7 @@ mod cohorts;
 mod deployment;
 mod following;
 mod passkeys;
+mod rules;
 mod sending;
 mod watching;
 mod world;

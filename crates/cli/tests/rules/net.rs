@@ -1,0 +1,163 @@
+//! `nthroot devnet`, and people who run the command.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+/// The anvil of the environment, or the one that npm installed.
+fn anvil() -> PathBuf {
+    if let Some(anvil) = std::env::var_os("ANVIL") {
+        return anvil.into();
+    }
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules/@foundry-rs");
+    let mut packages = std::fs::read_dir(packages).into_iter().flatten().flatten();
+    packages
+        .find_map(|package| {
+            let anvil = package
+                .path()
+                .join(format!("bin/anvil{}", std::env::consts::EXE_SUFFIX));
+            anvil.exists().then_some(anvil)
+        })
+        .expect("these tests need anvil: run `cargo xtask setup`, or set ANVIL to its path")
+}
+
+/// A running devnet.
+pub(crate) struct Net {
+    child: Child,
+    dir: PathBuf,
+    about: Value,
+}
+
+impl Net {
+    /// Starts one, with its files in a folder of this name.
+    pub(crate) fn start(name: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_nthroot"))
+            .args(["devnet", "--json", "--port", "0", "--window", "20", "--out"])
+            .arg(dir.join("deployment.json"))
+            .env("ANVIL", anvil())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It prints one document and stays: the text ends with the brace at the start of a line.
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        let out = child.stdout.as_mut().unwrap();
+        while !text.ends_with(b"\n}\n") {
+            assert_eq!(
+                out.read(&mut byte).unwrap(),
+                1,
+                "it ended: {}",
+                String::from_utf8_lossy(&text)
+            );
+            text.push(byte[0]);
+        }
+        let about = serde_json::from_slice(&text).unwrap();
+        Self { child, dir, about }
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.about["token"].as_str().unwrap()
+    }
+
+    pub(crate) fn path(&self, file: &str) -> String {
+        self.dir.join(file).to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn key(&self, who: &str) -> &str {
+        let people = self.about["people"].as_array().unwrap();
+        let person = people.iter().find(|person| person["name"] == who).unwrap();
+        person["key"].as_str().unwrap()
+    }
+
+    /// The command with these arguments, by somebody.
+    pub(crate) fn run(&self, who: &str, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_nthroot"))
+            .args(args)
+            .env("NTHROOT_RPC_URL", self.about["rpcUrl"].as_str().unwrap())
+            .env("NTHROOT_DEPLOYMENT", self.path("deployment.json"))
+            .env("NTHROOT_KEY", self.key(who))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// What it answers in JSON.
+    pub(crate) fn ask(&self, who: &str, args: &[&str]) -> Value {
+        let output = self.run(who, &[args, &["--json"]].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|bad| panic!("{args:?}: {bad}: {error}"))
+    }
+
+    /// The same, consenting to what is signed.
+    pub(crate) fn act(&self, who: &str, args: &[&str]) -> Value {
+        self.ask(who, &[args, &["--yes"]].concat())
+    }
+
+    /// It ends with this status, and says this.
+    pub(crate) fn refuse(&self, who: &str, args: &[&str], status: i32, says: &str) {
+        let output = self.run(who, args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {error}");
+        assert!(error.contains(says), "{args:?}: {error}");
+        assert!(!error.contains(&self.key(who)[2..]), "a key was printed");
+    }
+
+    /// A fragment with ether and tokens, in whole units.
+    pub(crate) fn fragment(&self, who: &str, ether: u32, tokens: u32) -> String {
+        let mut ids = Vec::new();
+        for (asset, amount) in [("ETH", ether), (self.token(), tokens)] {
+            if amount > 0 {
+                let amount = format!("{amount}e18");
+                let deposit = self.ask(who, &["deposit", "--token", asset, "--amount", &amount]);
+                ids.push(deposit["fragment"].as_str().unwrap().to_owned());
+            }
+        }
+        if ids.len() > 1 {
+            self.act(who, &["merge", &ids[0], &ids[1]]);
+        }
+        ids[0].clone()
+    }
+
+    pub(crate) fn bond(&self, who: &str) {
+        let bond = self.ask(who, &["bond", "fund", "--amount", "5ether"]);
+        assert_eq!(bond["free"], "5000000000000000000");
+    }
+
+    /// What the fragments that an answer shows hold of what is called so.
+    pub(crate) fn held(answer: &Value, fragment: &str, name: &str) -> u128 {
+        let fragments = answer["fragments"]
+            .as_array()
+            .unwrap_or_else(|| answer.as_array().unwrap());
+        let found = fragments.iter().find(|one| one["id"] == fragment);
+        let assets = found.unwrap_or_else(|| panic!("no {fragment} in {answer:#}"))["assets"]
+            .as_array()
+            .unwrap();
+        let asset = assets
+            .iter()
+            .find(|asset| asset["name"].as_str().unwrap().eq_ignore_ascii_case(name));
+        asset.map_or(0, |asset| number(&asset["amount"]))
+    }
+}
+
+/// An amount, which JSON has as text.
+pub(crate) fn number(value: &Value) -> u128 {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+        .parse()
+        .unwrap()
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        // Asked to end, it ends its chain too.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
