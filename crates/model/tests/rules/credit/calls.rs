@@ -1,10 +1,18 @@
 //! Calls that are not made to find out what a loan is worth: what they cost, and to whom.
 
+use std::cell::RefCell;
+
+use alloy_primitives::U256;
+use nthroot_model::rules::credit::quotes;
 use nthroot_protocol::{FragmentId, rules::credit::Terms};
+use proptest::{
+    prelude::*,
+    test_runner::{RngSeed, TestRunner},
+};
 
 use super::{
-    oracle::{Worth, wide},
-    world::{RICHES, World, call, gold, lend, redeem, repay, terms, usd},
+    oracle::{self, Worth, wide},
+    world::{RICHES, WAD, World, borrow, call, gold, lend, redeem, repay, terms, usd},
 };
 
 /// A fee of 5 %, interest of so many millionths of the principal in a block.
@@ -134,34 +142,109 @@ fn a_called_loan_is_renewed_without_money_but_the_fee() {
 }
 
 #[test]
-fn at_its_limit_a_borrower_calls_itself_for_nothing_a_block_later() {
-    // It borrows all that its collateral covers; the interest of one block makes that too little, and its call is free,
-    // whatever the call fee. So it pays interest for one block in 1,001, and holds low down all the time.
+fn at_its_limit_a_borrower_that_calls_itself_a_block_later_pays_the_whole_fee() {
+    // It borrows all that its collateral covers, so one block's interest is bare. What that takes from the fee, it owes.
     let terms = Terms {
         call_fee: 100_000,
         grace: 1_000,
         ..rate(10)
     };
     let (mut world, market) = World::lent(terms, 3_000_000);
-    world.open(3, market, 2_000_000, 1_000_000);
     let mut serial = world.open(2, market, 1_000_000, 1_000_000);
-    for _ in 0..10 {
+    for cycle in 1..=10 {
         world.pass(1);
-        assert_eq!(world.act(2, call(market, serial)).unwrap().len(), 3);
-        assert_eq!(
-            Worth::of(&world, market).high - Worth::of(&world, market).low,
-            wide(1_000_010_u32)
-        );
+        assert_eq!(world.act(2, call(market, serial)).unwrap().len(), 4);
         world.pass(1_000);
         let next = world.open(2, market, 1_000_000, 1_000_000);
         world.repay(2, market, serial);
         serial = next;
+        // 1,000,010 · 10 %: 10 of interest, the rest as a fee.
+        assert_eq!(RICHES + 1_000_000 - world.held(2, usd()), 100_001 * cycle);
+        assert_eq!(Worth::of(&world, market).high, wide(3_000_000 + 100_001 * cycle));
     }
-    assert_eq!(RICHES + 1_000_000 - world.held(2, usd()), 100);
-    // The fee of a single call is 100,000; the interest that the other borrower owes is as much.
-    assert_eq!(world.debt(market, 1), 1_100_100);
-    // A covered debt, were it a unit less, costs its caller the fee.
-    assert_eq!(world.effects(3, call(market, serial)).unwrap().len(), 4);
+}
+
+#[test]
+fn whoever_calls_a_loan_and_whenever_fee_and_interest_are_the_call_fee_at_least() {
+    let counts = RefCell::new([0_u32; 3]);
+    // Up to a millionth and up to a thousandth in a block.
+    let rate = prop_oneof![1 => Just(0), 4 => 1..1_000_000_000_000_u64, 6 => 1..1_000_000_000_000_000_u64];
+    // Collateral, and which part of its cover is borrowed, in 256ths.
+    let loan = (1_000..1_000_000_u128, prop_oneof![1 => 1..=256_u128, 2 => Just(256)]);
+    let blocks = || prop_oneof![1 => Just(0), 4 => 1..100_u64, 2 => 1..1_000_u64];
+    // What is borrowed or repaid between, in 256ths of the loan, if it can be.
+    let parts = || prop_oneof![Just(0), 0..=128_u128];
+    let change = (any::<bool>(), parts(), parts());
+    let config = ProptestConfig {
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let tries = (rate, 1..5 * WAD, 0..=100_000_u32, loan, blocks(), change, blocks());
+    TestRunner::new(config)
+        .run(&tries, |(rate, ratio, call_fee, loan, first, change, then)| {
+            let terms = Terms {
+                rate,
+                ratio,
+                call_fee,
+                minimum: 1,
+                ..terms()
+            };
+            let (mut world, market) = World::lent(terms, 10_000_000);
+            let (collateral, part) = loan;
+            let amount = collateral * ratio / WAD * part / 256;
+            prop_assume!(amount != 0);
+            world.open(2, market, collateral, amount);
+            world.pass(first);
+            let (more, of_amount, of_collateral) = change;
+            let (of_amount, of_collateral) = (amount * of_amount / 256, collateral * of_collateral / 256);
+            let change = if more {
+                borrow(market, 1, of_collateral, of_amount)
+            } else {
+                repay(market, 1, of_amount, of_collateral)
+            };
+            let _ = world.act(2, change);
+            world.pass(then);
+
+            let (principal, debt) = (world.position(market, 1).principal, world.debt(market, 1));
+            let expected = oracle::call_fee(&terms, wide(debt), world.collateral(market, 1));
+            let whole = oracle::call_fee(&terms, wide(debt), u128::MAX);
+            world.call(3, market, 1);
+            let fee = spent(&world, 3);
+            assert_eq!((wide(fee), world.debt(market, 1)), (expected, debt));
+            assert!((fee + debt - principal) * 1_000_000 >= debt * u128::from(call_fee));
+            let case = usize::from(expected < whole) + usize::from(expected < whole && fee == 0);
+            counts.borrow_mut()[case] += 1;
+            Ok(())
+        })
+        .unwrap();
+    // The whole fee, a part of it, none of it.
+    let counts = counts.into_inner();
+    assert!(counts.iter().all(|count| *count >= 40), "{counts:?}");
+}
+
+#[test]
+fn the_largest_debts_have_a_fee_and_the_largest_covers_too() {
+    let most = u128::MAX;
+    let tenth = most / 10 + 1;
+    for (ratio, collateral, fee) in [
+        (most, most, tenth),
+        (WAD, most, tenth),
+        (WAD, most - 1, tenth - 1),
+        (WAD, most - tenth + 1, 1),
+        (WAD, most - tenth, 0),
+        (WAD, 0, 0),
+        (1, most, 0),
+    ] {
+        let terms = Terms {
+            ratio,
+            call_fee: 100_000,
+            ..terms()
+        };
+        let quoted = quotes::call_fee_up(&terms, U256::from(most), collateral);
+        assert_eq!(quoted, Ok(U256::from(fee)), "{ratio} {collateral}");
+        assert_eq!(oracle::call_fee(&terms, wide(most), collateral), wide(fee));
+    }
 }
 
 #[test]

@@ -196,6 +196,9 @@ impl History {
             }
             CreditOp::Call { serial, .. } => {
                 self.owes(&before, serial, |debt| debt);
+                let (terms, debt) = (before.market(market).terms, wide(self.debts[&serial].principal));
+                let fee = oracle::call_fee(&terms, debt, before.collateral(market, serial));
+                assert_eq!(wide(paid), fee);
                 self.debts.get_mut(&serial).unwrap().called = before.clock;
                 // The debt leaves low; the fee joins both.
                 let called = wide(self.debts[&serial].principal);

@@ -36,6 +36,14 @@ pub(super) fn debt(terms: &Terms, position: &Position, clock: u64) -> U512 {
     (exact(terms, position, clock) + wad() - wide(1_u8)) / wad()
 }
 
+/// What it costs to call a debt that has so much collateral.
+pub(super) fn call_fee(terms: &Terms, debt: U512, collateral: u128) -> U512 {
+    let million = wide(1_000_000_u32);
+    let bare = debt.saturating_sub(wide(collateral) * wide(terms.ratio) / wad());
+    let fee = (debt * wide(terms.call_fee)).saturating_sub(bare * million);
+    (fee + million - wide(1_u8)) / million
+}
+
 /// The positions of a market that have a debt.
 pub(super) fn indebted(world: &World, market: FragmentId) -> Vec<Position> {
     let positions = world.positions.keys().filter(|(of, _)| *of == market);

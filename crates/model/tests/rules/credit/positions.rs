@@ -256,24 +256,44 @@ fn whoever_calls_without_need_pays_the_lenders() {
 }
 
 #[test]
-fn whoever_calls_a_debt_that_has_outgrown_its_collateral_pays_nothing() {
-    let (mut world, market) = World::lent(terms(), 10_000);
-    world.open(2, market, 1_000, 990);
-    world.pass(10);
-    // 999.9, rounded up: the last block at which it is covered.
-    assert_eq!(world.debt(market, 1), 1_000);
-    assert_eq!(world.effects(3, call(market, 1)).unwrap().len(), 4);
-    world.pass(1);
-    let free = CreditOp::Call {
-        market,
-        serial: 1,
-        fee_at_most: 0,
-    };
-    assert_eq!(world.act(3, free).unwrap().len(), 3);
-    assert_eq!(world.debt(market, 1), 1_001);
-    // A called debt earns nothing.
-    world.pass(1_000);
-    assert_eq!(world.debt(market, 1), 1_001);
+fn of_a_debt_above_its_cover_the_caller_pays_less_by_what_is_bare() {
+    // 5 % of the debt, rounded up, less what of it is above 1,000.
+    for (debt, fee) in [
+        (1_000, 50),
+        (1_001, 51 - 1),
+        (1_002, 51 - 2),
+        (1_020, 51 - 20),
+        (1_021, 52 - 21),
+        (1_052, 53 - 52),
+        (1_053, 0),
+        (1_054, 0),
+        (3_000, 0),
+    ] {
+        let (mut world, market) = World::lent(terms(), 10_000);
+        world.open(2, market, 1_000, 1_000);
+        world.pass(u64::try_from(debt - 1_000).unwrap());
+        let op = |fee_at_most| CreditOp::Call {
+            market,
+            serial: 1,
+            fee_at_most,
+        };
+        if fee != 0 {
+            assert!(world.effects(3, op(fee - 1)).is_err_and(too_much("call fee")));
+        }
+        let mut after = world.market(market);
+        (after.principal, after.moment, after.called) = (0, Default::default(), debt);
+        let position = Position {
+            called: world.clock,
+            ..running(market, 1, debt, world.clock)
+        };
+        let mut effects = vec![meaning(op(fee))];
+        effects.extend((fee != 0).then(|| transfer(2, 0, usd(), fee)));
+        effects.extend([write(1, position.encode()), write(0, after.encode())]);
+        assert_eq!(world.act(3, op(fee)).unwrap(), effects);
+        // A called debt earns nothing.
+        world.pass(1_000);
+        assert_eq!(world.debt(market, 1), debt);
+    }
 }
 
 #[test]
