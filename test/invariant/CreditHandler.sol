@@ -266,6 +266,8 @@ contract CreditHandler is CreditBench {
             _try(fee > 0 ? bytes32("call") : bytes32("call for free"), signer, _serial(which) - 1, payload, valid);
         if (!valid) return;
         _idle += fee;
+        // Covered when it was last borrowed or paid, it is above its cover by interest alone.
+        assertGe(fee + debt - loan.principal, quotientUp(debt, 10), "fee and interest");
         (loan.principal, loan.since, loan.called) = (debt, context.blockNumber, context.blockNumber);
         assertLe(b.low - low(), debt - fee, "low falls by what is called less the fee, at most");
         assertGe(b.low - low() + 1, debt - fee, "and not by less");

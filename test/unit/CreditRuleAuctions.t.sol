@@ -2,9 +2,12 @@
 pragma solidity ^0.8.37;
 
 import {CreditBench} from "../harness/CreditBench.sol";
+import {Random} from "../harness/Random.sol";
 
 /// @notice The Credit rule: anybody may call a loan, and then the world is asked what the collateral is worth.
 contract CreditRuleAuctionsTest is CreditBench {
+    using Random for Random.Rng;
+
     string private constant CALL_TYPE = "CreditCall(uint80 market,uint64 serial,bytes32 asset,uint128 feeAtMost)";
     string private constant BID_TYPE =
         "CreditBid(uint80 market,uint64 serial,bytes32 asset,uint128 atMost,bytes32 collateral,uint128 atLeast)";
@@ -102,6 +105,47 @@ contract CreditRuleAuctionsTest is CreditBench {
         doLend(ann, LENT);
         loan = doOpen(ben, 2_000_003, 500_001);
         check(_at(), 2, callIn(1, 9), bytes.concat(_called(9), _loan(500_001, 1000, 1000), _books(500_001)));
+    }
+
+    /// @dev Both have borrowed all that their collateral covers, so all interest is bare. What that takes from the fee is owed.
+    function test_AtItsLimitABorrowerRenewsForTheWholeFee() public {
+        uint256 own = doOpen(ben, 2_000_000, 1_000_000);
+        uint128 before = holding(ben, ASSET);
+        for (uint64 cycle = 1; cycle <= 5; cycle++) {
+            later(1);
+            this.run(rule, places(market, own, ben), one(2, callIn(cycle + 1, 50_001 - 10)), ""); // of 1,000,010
+            later(10);
+            uint256 next = doOpen(ben, 2_000_000, 1_000_000);
+            doAt(own, ben, repay(cycle + 1, type(uint128).max, 0));
+            own = next;
+            assertEq(before - holding(ben, ASSET), 50_001 * cycle);
+        }
+    }
+
+    /// @dev Whatever the terms: what a debt exceeds its cover by is interest.
+    function testFuzz_FeeAndInterestAreTheCallFeeAtLeast(uint256 seed) public {
+        Random.Rng memory rng = Random.Rng(seed);
+        Terms memory t = terms();
+        (t.rate, t.ratio) = (uint64(rng.below(1e14)), uint128(1e15 + rng.below(5e18)));
+        (t.minimum, t.callFee) = (1, uint24(1 + rng.below(100_000)));
+        market = newMarket(t);
+        doLend(ann, LENT);
+        uint256 collateral = 1000 + rng.below(1e6);
+        uint256 cover = collateral * t.ratio / 1e18;
+        uint128 amount = uint128(rng.onceIn(2) ? cover : 1 + rng.below(cover));
+        loan = doOpen(ben, uint128(collateral), amount);
+        // As many blocks as make interest of this part of the fee, in percent: so each case comes.
+        uint256 part = rng.below(300);
+        uint64 blocks = uint64(part * 1e10 * t.callFee / (uint256(t.rate) + 1));
+        later(blocks);
+        uint256 had = holding(cat, ASSET);
+        doAt(loan, cat, callIn(1, type(uint128).max));
+        uint256 fee = had - holding(cat, ASSET);
+        uint256 debt = loanAt(loan).principal;
+        assertEq(debt, amount + quotientUp(uint256(amount) * t.rate * blocks, 1e18));
+        uint256 whole = quotientUp(debt * t.callFee, 1e6);
+        assertEq(fee, debt <= cover ? whole : whole + cover <= debt ? 0 : whole + cover - debt);
+        assertGe(fee + debt - amount, whole);
     }
 
     // ---------------------------------------------------------------- bid

@@ -273,14 +273,49 @@ contract CreditRuleBorrowersTest is CreditBench {
     }
 
     function test_WhatIsClosedIsNoPositionAnyMore() public {
+        _checkClosed(15); // with something left
+    }
+
+    function test_WhatIsClosedWithoutCollateralIsNoPositionAnyMore() public {
+        _checkClosed(30);
+    }
+
+    function test_AClosedLeafIsNoPositionAnyMore() public {
+        Terms memory t = terms();
+        t.depth = 12;
+        market = newMarket(t);
+        doLend(ann, LENT);
+        loan = doOpen(ben, 2_000_000, 500_000);
+        _checkClosed(15);
+        doOpen(ben, 1000, 100);
+        assertEq(titles(ben, 2), 1, "the market goes on");
+    }
+
+    /// @dev A bid so many blocks after the call. Nothing can be done with what is left, not even by whoever had a title, nor opened on it.
+    function _checkClosed(uint64 blocks) private {
         doAt(loan, cat, callIn(1, 25_000));
-        later(20);
+        later(blocks);
         doAt(loan, cat, bid(1, 500_000, 0));
+        bytes memory before = dataOf(market);
         this.run(rule, places(loan, ben), one(1, close(1)), "");
+        assertEq(dataOf(loan), "");
+        assertEq(holding(loan, COLLATERAL), 0);
+        assertEq(dataOf(market), before, "closing is not the market's affair");
         _giveTitle(1);
         bytes memory reason = abi.encodeWithSignature("PositionNotListed(uint80,uint64)", idOf(market), 1);
-        refused(places(loan, ben), 1, close(1), reason);
         refused(_at(loan), 2, borrow(1, 5, 100), reason);
+        refused(_at(loan), 2, repay(1, 5, 0), reason);
+        refused(_at(loan), 2, callIn(1, type(uint128).max), reason);
+        refused(_at(loan), 2, bid(1, type(uint128).max, 0), reason);
+        refused(places(loan, ben), 1, add(1, 5), reason);
+        refused(places(loan, ben), 1, close(1), reason);
+        uint256 here = market;
+        market = loan; // which the payloads name
+        reason = abi.encodeWithSignature("MarketNotListed(uint80)", idOf(loan));
+        refused(places(loan, ben), 1, lend(100, 0), reason);
+        refused(places(loan, ben), 1, redeem(100, 0), reason);
+        refused(places(loan, ben), 1, borrow(0, 1000, 100), reason);
+        market = here;
     }
 
     // ---------------------------------------------------------------- whose it is
