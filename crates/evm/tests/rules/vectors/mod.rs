@@ -59,7 +59,11 @@ pub(crate) fn check<S: Subject>(vectors: &Vectors, runtime: Bytes, twin: &dyn Ru
         let reason = said.as_ref().err().map(String::as_str);
         assert_eq!(reason, vector.fails, "{}: {said:?}", vector.name);
         match (&said, code.call(case.calldata())) {
-            (Ok(effects), Outcome::Returned { output, .. }) => assert_eq!(output, returned(effects), "{}", vector.name),
+            (Ok(effects), Outcome::Returned { output, gas }) => {
+                assert_eq!(output, returned(effects), "{}", vector.name);
+                let budget = S::budget(case);
+                assert!(2 * gas <= budget.gas.into(), "{}: {gas} gas, {budget:?}", vector.name);
+            }
             (Err(_), Outcome::Reverted(_)) => {}
             (said, code) => panic!("{}: the twin says {said:?}, the bytecode {code:?}", vector.name),
         }
