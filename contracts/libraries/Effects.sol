@@ -56,8 +56,15 @@ library Effects {
 
     /// @dev What the controller of the authorisation with this number signed, as EIP-712 structs: the type hash of
     /// `Authorisation` with the rule's own struct for its first member, and that member's hash. Before all other effects.
+    /// Appends abi.encodePacked(MEANING, authorisation, typeHash, structHash), in place as `move` does.
     function meaning(List memory self, uint8 authorisation, bytes32 typeHash, bytes32 structHash) internal pure {
-        _append(self, abi.encodePacked(MEANING, authorisation, typeHash, structHash));
+        uint256 place = _reserve(self, 66);
+        assembly ("memory-safe") {
+            mstore8(place, MEANING)
+            mstore8(add(place, 1), authorisation)
+            mstore(add(place, 2), typeHash)
+            mstore(add(place, 34), structHash)
+        }
     }
 
     function mint(List memory self, uint8 to, bytes32 tag, uint128 amount) internal pure {
