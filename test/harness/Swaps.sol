@@ -307,10 +307,10 @@ abstract contract Swaps is RuleBench {
         for (uint256 n = 0; n < d.table.length; n++) {
             uint256 limit;
             for (uint256 i = 0; i < w.give.length; i++) {
-                if (w.give[i].asset == d.table[n]) limit += giveNow(w, i) * _filled(w) / w.give[0].end;
+                if (w.give[i].asset == d.table[n]) limit += giveNow(w, i) * filledOf(w) / w.give[0].end;
             }
             for (uint256 i = 0; i < w.reward.length; i++) {
-                if (w.reward[i].asset == d.table[n]) limit += w.reward[i].amount * _filled(w) / w.give[0].end;
+                if (w.reward[i].asset == d.table[n]) limit += w.reward[i].amount * filledOf(w) / w.give[0].end;
             }
             if (flow(d, who, d.table[n], false) > limit) return false;
         }
@@ -321,7 +321,7 @@ abstract contract Swaps is RuleBench {
         Want memory w = d.wants[who];
         for (uint256 i = 0; i < w.get.length; i++) {
             // At least share / whole, without rounding.
-            if (flow(d, who, w.get[i].asset, true) * w.give[0].end < getNow(w, i) * _filled(w)) return false;
+            if (flow(d, who, w.get[i].asset, true) * w.give[0].end < getNow(w, i) * filledOf(w)) return false;
         }
         return true;
     }
@@ -350,7 +350,7 @@ abstract contract Swaps is RuleBench {
         }
     }
 
-    function _filled(Want memory w) private pure returns (uint256) {
+    function filledOf(Want memory w) internal pure returns (uint256) {
         return w.partly ? w.filled : w.give[0].end;
     }
 
