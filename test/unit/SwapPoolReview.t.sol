@@ -56,7 +56,7 @@ contract SwapReviewTest is Swaps {
 
     /// @dev A fill that names assets which nobody moves satisfies all the same, and the twin, which counts no gas, cannot tell it. Yet each
     /// costs: a step through the table for each list of each intent, and its cells. So whoever takes a fill from a solver must count them
-    /// when it commits gas, or leave them out.
+    /// when it commits gas, or leave them out, as `Plan::swap` of the wallet does.
     function test_AssetsThatNobodyMovesCostGasThatMovesAndLegsDoNotShow() public {
         for (uint256 n = 2; n <= 16; n += 7) {
             Deal memory few = _named(n, n);

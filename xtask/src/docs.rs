@@ -30,7 +30,7 @@ const TOLERANCE: u64 = 5;
 const SHOWN: [&str; 2] = ["Deposits:", "Measurements:"];
 
 /// Figures of `snapshots/` that have an aim: file, name there, name in the table, aim, all of them gas.
-const SNAPSHOTS: [(&str, &str, &str, u64); 11] = [
+const SNAPSHOTS: [(&str, &str, &str, u64); 13] = [
     (
         "challenger",
         "fraud proof of a transfer, batch of 1,000 steps",
@@ -61,6 +61,18 @@ const SNAPSHOTS: [(&str, &str, &str, u64); 11] = [
         "swap of 4 tokens, gas Osaka",
         "Fraud proof, four users who swap four tokens, in 1,000 steps",
         200_000,
+    ),
+    (
+        "rule proofs",
+        "a lie about: 4 users swap 4 tokens in a ring, gas Osaka",
+        "Fraud proof, four users who swap four tokens by the Swap rule, in 1,000 steps",
+        200_000,
+    ),
+    (
+        "swap updates",
+        "one more ring of 8 users with 8 tokens, a user root without the body, gas Osaka",
+        "One more user root of a swap of 8 users and 8 tokens, its body apart",
+        6_000,
     ),
     (
         "proofs",

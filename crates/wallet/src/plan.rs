@@ -174,7 +174,8 @@ impl Plan {
         self.push(3, Budget::credit(&op), listed, authorisations, extra)
     }
 
-    /// A call of the Swap rule: these intents with this fill, whose moves name parties by their places in `intents`.
+    /// A call of the Swap rule: these intents with this fill, whose moves name parties by their places in `intents`. Assets that the fill
+    /// names and nobody moves are left out: they would cost the rule gas, and a fill may come from anybody.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl Plan {
         let mut listed = Vec::new();
         let authorisations = self.list_all(intents, &mut listed)?;
         let budget = Budget::swap(intents.len(), items, fill.moves.len());
-        self.push(1, budget, listed, authorisations, fill.encode())
+        self.push(1, budget, listed, authorisations, fill.without_idle_assets().encode())
     }
 
     fn expect(&self, signed: &SignedIntent, rule: Address) -> Result<(), PlanError> {

@@ -278,6 +278,40 @@ fn a_swap_and_a_payment_make_one_step() {
 }
 
 #[test]
+fn a_fill_names_no_asset_that_it_does_not_move() {
+    // The rule pays gas for each, and no budget counts them.
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.fragment(user, &[(asset(user), 100)]));
+    let swaps = [give(&[(1, 60)], &[(2, 50)]), give(&[(2, 50)], &[(1, 60)])];
+    let parties = [(one, swaps[0].clone()), (two, swaps[1].clone())];
+    let lean = solver::clear(world.clock(), &parties, None).unwrap();
+    let mut padded = lean.clone();
+    padded.assets = (0..=250).map(asset).collect();
+    for part in &mut padded.moves {
+        let moved = lean.assets[usize::from(part.asset)];
+        let place = padded.assets.iter().position(|named| *named == moved).unwrap();
+        part.asset = u8::try_from(place).unwrap();
+    }
+    assert_eq!(padded.without_idle_assets(), lean);
+    let [gives, takes] = swaps;
+    let signed = [
+        world.sign(1, one, Request::Swap(gives)),
+        world.sign(2, two, Request::Swap(takes)),
+    ];
+    let extra = |fill| {
+        let mut plan = Plan::new(BOOK);
+        plan.swap(&signed, fill).unwrap();
+        plan.finish().body
+    };
+    assert_eq!(extra(&padded), extra(&lean));
+    world.run(|plan| plan.swap(&signed, &padded).unwrap());
+
+    // What names an asset that is not there is nobody's to mend: the rule fails.
+    padded.assets.truncate(1);
+    assert_eq!(padded.without_idle_assets(), padded);
+}
+
+#[test]
 fn a_cohort_is_opened_and_its_leaves_are_paid() {
     let mut world = World::new();
     let (owner, member) = (key(1), key(2));

@@ -66,6 +66,23 @@ impl Fill {
         Self { assets, filled, moves }
     }
 
+    /// The same fill, naming only those assets that it moves. One with a move of an asset that it does not name stays as it is.
+    #[must_use]
+    pub fn without_idle_assets(&self) -> Self {
+        let moved = |part: &FillMove| {
+            Some((
+                part.from,
+                part.to,
+                *self.assets.get(usize::from(part.asset))?,
+                part.amount,
+            ))
+        };
+        match self.moves.iter().map(moved).collect::<Option<Vec<_>>>() {
+            Some(moves) => Self::new(self.filled.clone(), &moves),
+            None => self.clone(),
+        }
+    }
+
     /// `extra`.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![count_u8(self.assets.len())];
