@@ -256,7 +256,7 @@ contract CreditAttacksTest is CreditBench {
     }
 
     /// @dev Before anybody calls, debts count as what they are: who doubts a loan and sees idle money may take it first. It is the
-    /// market's own risk, as a bank's: calling costs nothing once a debt has outgrown its collateral.
+    /// market's own risk, as a bank's: calling costs nothing once a debt is above its cover by the fee.
     function test_RedeemingBeforeACallIsAtThePriceOfThatMoment() public {
         uint256 loan = _twoLenders();
         doRedeem(cat, sharesOf(cat));
