@@ -46,7 +46,7 @@ impl Receipt {
 /// L1 would not have taken the transaction into a block.
 #[derive(Debug, thiserror::Error)]
 #[error("L1 refuses the transaction: {0}")]
-pub struct Rejected(String);
+pub struct Rejected(pub(crate) String);
 
 /// A chain whose blocks are mined by [`Chain::mine`]. Cloning it is a snapshot.
 #[derive(Debug, Clone)]

@@ -129,11 +129,12 @@ impl Deployed {
     ///
     /// # Errors
     ///
-    /// If L1 would not take it into a block.
+    /// If L1 would not take it into a block, or the registry does not take the rule.
     pub fn register(&mut self, runtime: Bytes) -> Result<Address, Rejected> {
         let data = RuleRegistry::registerCall { runtime }.abi_encode();
         let receipt = self.chain.send(self.deployer, self.registry, U256::ZERO, data.into())?;
         self.chain.mine(1);
-        Ok(RuleRegistry::registerCall::abi_decode_returns(&receipt.output).unwrap_or_default())
+        RuleRegistry::registerCall::abi_decode_returns(&receipt.output)
+            .map_err(|_| Rejected(format!("the registry refused the rule with {}", receipt.output)))
     }
 }
