@@ -166,6 +166,8 @@ fn refresh_gas() -> Result<()> {
         "--test",
         "proofs",
         "--test",
+        "apps",
+        "--test",
         "worst",
     ]);
     run(worst.env("NTHROOT_SNAPSHOTS", "1").env("ANVIL", anvil()?))
