@@ -38,9 +38,13 @@ contract ImpureTest is Test {
 
     /// @dev A library's external functions lie elsewhere, at an address that is not known yet: there is no bytecode to register.
     function test_WhatIsToBeLinkedIsNoBytecode() public {
-        vm.expectRevert();
-        this.runtimeOf("CallsALibrary");
-        assertGt(this.runtimeOf("Computes").length, 0);
+        assertTrue(vm.contains(_object("CallsALibrary"), "__$"), "a place for an address");
+        assertFalse(vm.contains(_object("Computes"), "__$"), "nothing to fill in");
+    }
+
+    function _object(string memory name) private view returns (string memory) {
+        string memory artifact = vm.readFile(string.concat("out/Impure.sol/", name, ".json"));
+        return vm.parseJsonString(artifact, ".deployedBytecode.object");
     }
 
     /// @dev What `cbor_metadata = true` appends.

@@ -7,7 +7,7 @@ import {IRule} from "../../contracts/interfaces/IRule.sol";
 
 /// @notice The committed cases of each rule (test/vectors/rules, described in docs/rules/vectors.md), read as anybody else would read them.
 contract RuleVectorsTest is Test {
-    struct Meaning {
+    struct StatedMeaning {
         uint8 authorisation;
         string intentType;
         string signedType;
@@ -21,7 +21,7 @@ contract RuleVectorsTest is Test {
         "Fragment(uint80 id,uint8 kind,address controller,Asset[] assets,bytes data)Asset(bytes32 id,uint128 amount)";
     string private constant AUTHORISATION = "Authorisation(uint8 fragment,bytes payload)";
     string private constant MEANING =
-        "Meaning(uint8 authorisation,string intentType,string signedType,bytes32 typeHash,bytes32[] words,bytes32 structHash)";
+        "StatedMeaning(uint8 authorisation,string intentType,string signedType,bytes32 typeHash,bytes32[] words,bytes32 structHash)";
 
     uint256 private constant MEANING_SIZE = 66;
 
@@ -84,10 +84,10 @@ contract RuleVectorsTest is Test {
         pure
     {
         bytes memory encoded = vm.parseJsonTypeArray(json, string.concat(key, ".meanings"), MEANING);
-        Meaning[] memory meanings = abi.decode(encoded, (Meaning[]));
+        StatedMeaning[] memory meanings = abi.decode(encoded, (StatedMeaning[]));
         bytes memory expected;
         for (uint256 i; i < meanings.length; i++) {
-            Meaning memory meaning = meanings[i];
+            StatedMeaning memory meaning = meanings[i];
             assertEq(meaning.typeHash, keccak256(bytes(meaning.signedType)), name);
             assertEq(meaning.words[0], keccak256(bytes(meaning.intentType)), name);
             assertEq(meaning.structHash, keccak256(abi.encodePacked(meaning.words)), name);
