@@ -18,8 +18,7 @@ contract SwapHandler is Swaps {
     uint256 public onCurve;
     uint256 public fromEachOther;
 
-    uint256[HONEST] private _start; // wealth
-    uint256[HONEST] private _rewards; // what intents offered beside the price, by value
+    uint256 private _lost; // by value and in all, what fills cost the three beyond rewards; gains do not count
     Move[] private _moves;
 
     function setUp() public override {
@@ -28,9 +27,6 @@ contract SwapHandler is Swaps {
             for (uint256 n = 0; n < 4; n++) {
                 give(users[i], table4()[n], i < HONEST ? PURSE : 1000 * PURSE);
             }
-        }
-        for (uint256 i = 0; i < HONEST; i++) {
-            _start[i] = _wealth(i);
         }
     }
 
@@ -50,10 +46,8 @@ contract SwapHandler is Swaps {
         for (uint256 i = 0; i + 1 < d.wants.length; i++) {
             _requireWithin(d, i, before[i], done);
             if (!done) continue;
-            for (uint256 j = 0; j < d.wants[i].reward.length; j++) {
-                Reward memory r = d.wants[i].reward[j];
-                _rewards[i] += _price(r.asset) * (r.amount * filledOf(d.wants[i]) / d.wants[i].give[0].end);
-            }
+            uint256 had = _reserve(d.wants[i], before[i]);
+            if (_wealth(i) < had) _lost += had - _wealth(i);
             if (d.wants[i].partly) inPart++;
             if (d.wants[i].curve) onCurve++;
         }
@@ -82,6 +76,16 @@ contract SwapHandler is Swaps {
     function _wealth(uint256 who) private view returns (uint256 sum) {
         for (uint256 n = 0; n < 4; n++) {
             sum += _price(table4()[n]) * holding(users[who], table4()[n]);
+        }
+    }
+
+    /// @dev What it held was worth, without the rewards that its intent offers.
+    function _reserve(Want memory w, uint256[4] memory held) private pure returns (uint256 sum) {
+        for (uint256 n = 0; n < 4; n++) {
+            sum += _price(table4()[n]) * held[n];
+        }
+        for (uint256 i = 0; i < w.reward.length; i++) {
+            sum -= _price(w.reward[i].asset) * (w.reward[i].amount * filledOf(w) / w.give[0].end);
         }
     }
 
@@ -194,9 +198,7 @@ contract SwapHandler is Swaps {
     // ---------------------------------------------------------------- what holds
 
     function assertFair() public view {
-        for (uint256 i = 0; i < HONEST; i++) {
-            assertGe(_wealth(i) + _rewards[i], _start[i], "worth less than before, beyond rewards");
-        }
+        assertEq(_lost, 0, "paid beyond a fair price and rewards");
     }
 
     function assertConserved() public view {
