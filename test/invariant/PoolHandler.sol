@@ -96,14 +96,14 @@ contract PoolHandler is Pools {
         Consent[] memory consents = new Consent[](count);
         listed[0] = _pools[pool];
         bool trades = true;
+        uint8 position;
         for (uint256 i = 0; i < USERS; i++) {
             if (who >> i & 1 == 0) continue;
-            listed[count] = _users[i];
-            consents[count - 1] = Consent(uint8(count), _payload(rng, _pools[pool], _users[i], code));
+            listed[++position] = _users[i];
+            consents[position - 1] = Consent(position, _payload(rng, _pools[pool], _users[i], code));
             trades = trades && (code == SELL || code == BUY);
             // None of these removes: conspirators keep the shares that they had.
             code = rng.onceIn(2) ? SELL : ADD + uint8(rng.below(2)) * 3;
-            count--;
         }
         Book memory old = book(_pools[pool]);
         bytes32 others = _others(pool, who);

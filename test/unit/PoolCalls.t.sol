@@ -233,6 +233,15 @@ contract PoolCallsTest is Pools {
         assertEq(holding(cat, ASSET1), better);
     }
 
+    /// @dev Half of all is gone when the sale comes.
+    function test_EachTradesWithWhatIsNotRemoved() public {
+        uint256 got = sumOfSale(500_000, 2_000_000, FEE, 10_000);
+        Consent[] memory consents = _two(removeFrom(pool, 1_000_000, 0, 0), sellTo(pool, 0, 10_000, 0));
+        this.run(rule, places(pool, ann, cat), consents, "");
+        assertEq(holding(cat, ASSET1), 1e9 + got);
+        assertEq(book(pool).r1, 2_000_000 - got);
+    }
+
     function test_EachReadsTheSharesThatTheOneBeforeLeft() public {
         uint256 made = emptyPool(ann, ASSET0, ASSET1, FEE);
         Consent[] memory consents = _two(addTo(made, 10_000, 10_000, 9000), addTo(made, 500, 500, 500));
