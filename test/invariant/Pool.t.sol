@@ -9,6 +9,7 @@ import {PoolHandler} from "./PoolHandler.sol";
 /// @notice What holds in pools after any operations of anybody, one by one or several in a call. The handler compares each call with what was
 /// before it: k does not fall by trades, nor what a share is worth by anything; and no conspiracy takes value out of a pool.
 /// forge-config: default.invariant.runs = 12
+/// forge-config: audit.invariant.runs = 1000
 /// forge-config: default.invariant.fail-on-revert = true
 /// forge-config: audit.invariant.fail-on-revert = true
 contract PoolInvariants is Test {
