@@ -165,7 +165,7 @@ pub(super) async fn call(args: Call) -> Result<()> {
         Ok::<u128, eyre::Report>(call_fee_up(terms, debt, on.collateral)?.saturating_to())
     };
     let now = fee(client.clock())?;
-    // It grows with the debt, until that is not covered any more: then it is nothing.
+    // It grows with the debt, until that is not covered any more: then it falls, by what is bare.
     let later = fee(posting.signing.until(client.clock())?)?.max(now);
     let op = CreditOp::Call {
         market,
