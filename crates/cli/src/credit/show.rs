@@ -239,7 +239,7 @@ fn position_row(market: &OpenMarket, position: &OpenPosition, clock: u64, names:
         "sold: its owner may close it".to_owned()
     } else if !position.data.is_called() {
         if debt > covers {
-            "not covered: calling it is free"
+            "not covered: calling it costs less, or nothing"
         } else {
             "covered"
         }
