@@ -119,7 +119,7 @@ pub(crate) fn run(
     };
     let fragments: Vec<FragmentView> = participants.iter().map(Participant::view).collect();
     let authorisations: Vec<AuthorisationView> = call.authorisations.iter().map(view).collect();
-    let returned = twin.transition(&context, &fragments, &authorisations, &call.extra)?;
+    let returned = twin.run(call.gas.into(), &context, &fragments, &authorisations, &call.extra)?;
     if returned.len() > usize::from(call.max_effects) {
         return Err(Stop::Fault(CallFault::EffectsLength {
             max: call.max_effects,

@@ -61,6 +61,23 @@ pub trait Rule: Send + Sync {
         authorisations: &[AuthorisationView],
         extra: &[u8],
     ) -> Result<Vec<u8>, RuleFailure>;
+
+    /// The same for the gas that the call commits. Twins do not model gas; what runs the rule's own code does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::transition`], or if the gas does not suffice.
+    fn run(
+        &self,
+        gas: u64,
+        context: &Context,
+        fragments: &[FragmentView],
+        authorisations: &[AuthorisationView],
+        extra: &[u8],
+    ) -> Result<Vec<u8>, RuleFailure> {
+        let _ = gas;
+        self.transition(context, fragments, authorisations, extra)
+    }
 }
 
 impl<F> Rule for F

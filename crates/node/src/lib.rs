@@ -4,17 +4,25 @@
 //! differ; [`watcher`] proves what the model finds to be a lie, never without a simulation that says so; [`claims`] knows
 //! what can be paid. Errors are sorted by what their caller should do: [`Action`].
 
+pub mod alert;
 pub mod claims;
 pub mod deploy;
 pub mod devnet;
+pub mod engine;
 pub mod error;
+pub mod fees;
 pub mod follower;
 pub mod inputs;
 pub mod l1;
+pub mod mempool;
+pub mod metrics;
+pub mod outbox;
 pub mod proposer;
 pub mod revert;
 pub mod rules;
 pub mod sender;
+pub mod server;
+pub mod store;
 pub mod watcher;
 
 mod derive;

@@ -80,7 +80,7 @@ pub struct Limit {
     /// The asset.
     pub asset: AssetId,
     /// The amount, in its units, decimal.
-    #[serde(with = "decimal")]
+    #[serde(with = "crate::decimal")]
     pub amount: u128,
 }
 
@@ -127,17 +127,5 @@ impl SignedIntent {
             key.kind(),
             key.controller(),
         )
-    }
-}
-
-mod decimal {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(amount: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(amount)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod budget;
+pub mod decimal;
 pub mod intent;
 pub mod plan;
 pub mod request;

@@ -1,0 +1,292 @@
+//! What the methods take and say.
+
+use alloy_primitives::{Address, B256, Bytes};
+use nthroot_protocol::{AssetId, BatchId, FragmentId, Head, Kind, Root};
+use nthroot_wallet::{RuleBook, SignedIntent};
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::Refusal;
+
+/// An amount of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetAmount {
+    /// The asset.
+    pub asset: AssetId,
+    /// In its units.
+    #[serde(with = "nthroot_wallet::decimal")]
+    pub amount: u128,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tip {
+    /// The last L1 block that it derived from.
+    pub block: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The last L1 block that L1 has finalised.
+    pub finalised: u64,
+    /// Whether it is at L1's head, as far as it knows.
+    pub synced: bool,
+}
+
+/// The bridge that a node follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChainInfo {
+    /// L1's chain id.
+    pub chain_id: u64,
+    /// The bridge.
+    pub bridge: Address,
+    /// The block of its deployment.
+    pub deployment_block: u64,
+    /// Blocks after its own during which a batch can be challenged.
+    pub window: u64,
+    /// Where the rules are that come with the bridge.
+    pub rules: RuleBook,
+    /// How far the node is.
+    pub tip: Tip,
+    /// The oldest unresolved fault: while there is one, nothing newer becomes final.
+    pub fault: Option<BatchId>,
+    /// Version of the node.
+    pub version: String,
+}
+
+/// A lease of a fragment's anchor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseInfo {
+    /// Who alone may touch the anchor.
+    pub holder: Address,
+    /// The last block at which it runs.
+    pub last_block: u64,
+}
+
+/// What a fragment is at some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FragmentState {
+    /// What controls it.
+    pub kind: Kind,
+    /// Its controller.
+    pub controller: Address,
+    /// Its nonce.
+    pub nonce: u64,
+    /// What it holds.
+    pub assets: Vec<AssetAmount>,
+    /// What rules keep in it.
+    pub data: Bytes,
+    /// Its lease, whether or not it runs.
+    pub lease: Option<LeaseInfo>,
+}
+
+/// A fragment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FragmentInfo {
+    /// Its id.
+    pub id: FragmentId,
+    /// The head of its anchor.
+    pub head: Head,
+    /// As all batches leave it. Null if what wrote it is a lie or could not be judged.
+    pub pending: Option<FragmentState>,
+    /// As final batches leave it. Null if it was opened by none.
+    #[serde(rename = "final")]
+    pub settled: Option<FragmentState>,
+    /// The first block in which what is pending is final, if nothing happens. Null if it cannot be told.
+    pub final_at: Option<u64>,
+}
+
+/// Some of many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// These.
+    pub items: Vec<T>,
+    /// Whether there are more after the last.
+    pub more: bool,
+}
+
+/// Proves a fragment against the head that L1 has in the storage slot of its anchor (sections 3 and 4.8 of the specification).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FragmentProof {
+    /// The fragment.
+    pub id: FragmentId,
+    /// Depth of its cohort.
+    pub depth: u8,
+    /// Its canonical state.
+    pub state: Bytes,
+    /// From its leaf to the top.
+    pub siblings: Vec<B256>,
+    /// What they lead to.
+    pub root: Root,
+    /// The head with that root.
+    pub head: Head,
+    /// The block at which it was so.
+    pub block: u64,
+}
+
+/// What is known of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "verdict", content = "reason")]
+pub enum StepInfo {
+    /// As it should be.
+    Valid,
+    /// It had no effect.
+    Skipped(String),
+    /// A lie.
+    Lie(String),
+    /// It could not be judged.
+    Unjudged(String),
+}
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchInfo {
+    /// Its id.
+    pub id: BatchId,
+    /// Its L1 block.
+    pub block: u64,
+    /// `live`, `faulty`, `condemned` or `unwound`.
+    pub status: String,
+    /// Whether it is final now.
+    pub is_final: bool,
+    /// The first block in which it is final, if nothing happens.
+    pub final_at: Option<u64>,
+    /// Who posted it. Null once the node keeps no more of it than its status.
+    pub proposer: Option<Address>,
+    /// Its steps. Empty once the node keeps no more of it than its status.
+    pub steps: Vec<StepInfo>,
+}
+
+/// What a node asks for carrying intents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// Who posts: the holder to name in a lease.
+    pub proposer: Address,
+    /// What each bundle must pay; null: nothing.
+    pub fee: Option<Fee>,
+    /// Blocks that an intent must be valid for at least.
+    pub least_validity: u64,
+    /// Intents in a bundle at most.
+    pub bundle_limit: usize,
+    /// Bundles that wait.
+    pub waiting: usize,
+    /// Bundles that may wait.
+    pub capacity: usize,
+}
+
+/// A fee: a payment by the Account rule, to a fragment that consents by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fee {
+    /// In what, and how much.
+    #[serde(flatten)]
+    pub amount: AssetAmount,
+    /// To one of these.
+    pub to: Vec<FragmentId>,
+}
+
+/// Signed intents that happen in one step or not at all. Those of the Account rule make one call, in this order; a pool's make one
+/// call each; one to swap stands alone, and waits for its counterparts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bundle(pub Vec<SignedIntent>);
+
+/// Names a bundle: the keccak of its intents' signatures, each with its fragment and nonce.
+pub type IntentId = B256;
+
+/// Where a bundle is on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "status")]
+pub enum IntentStatus {
+    /// It waits for a batch.
+    Waiting {
+        /// In about so many blocks it is posted; null if that depends on others.
+        blocks: Option<u64>,
+    },
+    /// It is in a batch that is on its way to L1.
+    #[serde(rename_all = "camelCase")]
+    Posted {
+        /// The transaction.
+        transaction: B256,
+    },
+    /// It is in a batch on L1.
+    #[serde(rename_all = "camelCase")]
+    Included {
+        /// The batch.
+        batch: BatchId,
+        /// The step.
+        step: u16,
+        /// Its block.
+        block: u64,
+        /// The first block in which it is final; null while a fault is unresolved.
+        final_at: Option<u64>,
+    },
+    /// It is final.
+    #[serde(rename_all = "camelCase")]
+    Final {
+        /// The batch.
+        batch: BatchId,
+        /// The step.
+        step: u16,
+    },
+    /// It will not happen any more.
+    Dropped {
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+impl IntentStatus {
+    /// Whether it can change no more.
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Final { .. } | Self::Dropped { .. })
+    }
+}
+
+/// A bundle and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntentInfo {
+    /// The bundle.
+    pub id: IntentId,
+    /// Where it is.
+    #[serde(flatten)]
+    pub status: IntentStatus,
+    /// As of this block.
+    pub as_of: u64,
+}
+
+/// A withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimInfo {
+    /// Its batch.
+    pub batch: BatchId,
+    /// Its position in the batch.
+    pub position: u8,
+    /// Who is paid.
+    pub recipient: Address,
+    /// In what; zero is ether.
+    pub token: Address,
+    /// How much.
+    #[serde(with = "nthroot_wallet::decimal")]
+    pub amount: u128,
+    /// Whether it was paid.
+    pub paid: bool,
+    /// The first block in which it can be pushed; null while that cannot be told.
+    pub payable_at: Option<u64>,
+}
+
+/// A transaction ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallData {
+    /// To whom.
+    pub to: Address,
+    /// Its calldata.
+    pub data: Bytes,
+}

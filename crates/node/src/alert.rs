@@ -1,0 +1,1 @@
+//! Tells people what a node does and what it cannot do.

@@ -1,0 +1,1 @@
+//! Runs a node: follows L1, proves lies, posts batches.

@@ -1,0 +1,1 @@
+//! Answers wallets and explorers: JSON-RPC over HTTP, subscriptions over WebSocket.

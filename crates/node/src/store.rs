@@ -1,0 +1,69 @@
+//! What a node keeps over a restart: everything that L1 does not have, and of what it has as much as saves deriving it again.
+//!
+//! A store is tables of byte strings. Changes are committed together, or not at all: a node that is killed at any moment finds
+//! what it last committed. All that is kept of L1 can be derived again, so that a store that is lost, or of another version,
+//! costs time; what was not handed to L1 yet ([`Table::Intents`], [`Table::Outbox`]) is what is lost with it.
+
+use crate::error::Result;
+
+/// A table, in each of which keys are unique and in the order of their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Of what deployment this is, in which version, and up to which block.
+    Meta,
+    /// The ledger as it was after that block, in rows of the model.
+    Ledger,
+    /// Code of rules that have no twin.
+    Code,
+    /// Signed intents that were taken and are not over.
+    Intents,
+    /// Transactions that were sent and are not final.
+    Outbox,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Meta, Self::Ledger, Self::Code, Self::Intents, Self::Outbox];
+}
+
+/// A row that is written, or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub table: Table,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// What it says from now on. None: it is gone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Where a node keeps what it must not lose. Implementations may be shared by threads.
+pub trait Store: Send + Sync {
+    /// A row.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Hands all rows of a table to `each`, in the order of their keys, until it fails.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be read, or `each` fails.
+    fn scan(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+
+    /// Makes these changes, in this order, all of them or none. When it returns they outlast a crash.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be written; then nothing has changed.
+    fn commit(&self, changes: &[Change]) -> Result<()>;
+
+    /// Deletes all rows of these tables, together with making these changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`].
+    fn replace(&self, tables: &[Table], changes: &[Change]) -> Result<()>;
+}
