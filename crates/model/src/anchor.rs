@@ -1,18 +1,20 @@
 //! The state of an anchor: its fragments and their tree (section 3).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use imbl::OrdMap;
 use nthroot_protocol::{AnchorProof, Cohort, Fragment, LeafTable, Root, Step, cohort};
 
 use crate::kernel::Outcome;
 
-/// What stands under an anchor. Leaf 0 always exists.
+/// What stands under an anchor. Leaf 0 always exists. A clone shares the further leaves, so that a step copies those that it
+/// works on, however many there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnchorState {
     tree: Cohort,
     header: Fragment,
     /// The further leaves that exist.
-    leaves: BTreeMap<u32, Fragment>,
+    leaves: OrdMap<u32, Arc<Fragment>>,
 }
 
 impl AnchorState {
@@ -23,7 +25,7 @@ impl AnchorState {
         Self {
             tree,
             header,
-            leaves: BTreeMap::new(),
+            leaves: OrdMap::new(),
         }
     }
 
@@ -47,13 +49,13 @@ impl AnchorState {
         if leaf == 0 {
             Some(&self.header)
         } else {
-            self.leaves.get(&leaf)
+            self.leaves.get(&leaf).map(Arc::as_ref)
         }
     }
 
     /// The fragments that exist, by leaf.
     pub fn fragments(&self) -> impl Iterator<Item = (u32, &Fragment)> {
-        let further = self.leaves.iter().map(|(leaf, fragment)| (*leaf, fragment));
+        let further = self.leaves.iter().map(|(leaf, fragment)| (*leaf, fragment.as_ref()));
         std::iter::once((0, &self.header)).chain(further)
     }
 
@@ -70,7 +72,7 @@ impl AnchorState {
         if leaf == 0 {
             self.header = fragment;
         } else {
-            self.leaves.insert(leaf, fragment);
+            self.leaves.insert(leaf, Arc::new(fragment));
         }
         true
     }

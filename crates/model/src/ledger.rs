@@ -4,7 +4,7 @@
 //! It is fed with what happens on L1 in the order of the chain, either with the inputs of the calls ([`Ledger::submit`],
 //! [`Ledger::convict`] and so on, which check all that the bridge checks) or, where a call was made through some contract
 //! and only its event is seen, with the event ([`Ledger::on_convicted`] and so on). A clone is a snapshot to go back to when
-//! L1 reorganises.
+//! L1 reorganises. It shares everything with the original until one of them changes, so that taking one costs next to nothing.
 //!
 //! Beyond L1 it keeps the states behind the heads and judges every applied step when its batch is posted. After a lie the
 //! states of its anchors are unknown, and what builds on them is not judged: it falls with the lie.
@@ -21,6 +21,7 @@ mod views;
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
+use imbl::OrdMap;
 use nthroot_protocol::{
     AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage,
     Withdrawal,
@@ -43,6 +44,7 @@ use crate::{
     bond::Bond,
     kernel::Env,
     params::{GWEI, Params},
+    rule::Rules,
 };
 
 /// What a follower knows of the state behind a head.
@@ -112,15 +114,15 @@ pub struct Ledger {
     params: Params,
     env: Env,
     block: u64,
-    hashes: BTreeMap<u64, B256>,
-    rules: BTreeMap<Address, u64>,
+    hashes: OrdMap<u64, B256>,
+    rules: OrdMap<Address, u64>,
     global: GlobalWord,
-    bonds: BTreeMap<Address, Bond>,
+    bonds: OrdMap<Address, Bond>,
     /// What came in less what went out, by token.
-    held: BTreeMap<Address, U256>,
-    anchors: BTreeMap<AnchorId, Anchor>,
-    slots: BTreeMap<(Address, u16), BatchId>,
-    batches: BTreeMap<BatchId, Record>,
+    held: OrdMap<Address, U256>,
+    anchors: OrdMap<AnchorId, Anchor>,
+    slots: OrdMap<(Address, u16), BatchId>,
+    batches: OrdMap<BatchId, Record>,
 }
 
 impl Ledger {
@@ -130,15 +132,20 @@ impl Ledger {
             block: params.deployment_block,
             params,
             env,
-            hashes: BTreeMap::new(),
-            rules: BTreeMap::new(),
+            hashes: OrdMap::new(),
+            rules: OrdMap::new(),
             global: GlobalWord::default(),
-            bonds: BTreeMap::new(),
-            held: BTreeMap::new(),
-            anchors: BTreeMap::new(),
-            slots: BTreeMap::new(),
-            batches: BTreeMap::new(),
+            bonds: OrdMap::new(),
+            held: OrdMap::new(),
+            anchors: OrdMap::new(),
+            slots: OrdMap::new(),
+            batches: OrdMap::new(),
         }
+    }
+
+    /// Sets the twins by which steps are judged from now on. Judgements that were given stay.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.env.rules = rules;
     }
 
     /// Goes on to L1 block `number`. Blocks without anything for the ledger may be left out; then clocks that name them
@@ -261,7 +268,14 @@ impl Ledger {
 
     fn forget_hashes(&mut self) {
         let oldest = self.block.saturating_sub(nthroot_protocol::limits::MAX_CLOCK_AGE);
-        self.hashes = self.hashes.split_off(&oldest);
+        while let Some(block) = self
+            .hashes
+            .get_min()
+            .map(|(block, _)| *block)
+            .filter(|block| *block < oldest)
+        {
+            self.hashes.remove(&block);
+        }
     }
 
     /// The id for what happens next in this block.

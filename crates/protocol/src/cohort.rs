@@ -1,9 +1,8 @@
 //! The binary tree of a cohort (section 3) and its multiproofs (section 7).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
-use serde::{Deserialize, Serialize};
 
 use crate::Root;
 
@@ -78,13 +77,54 @@ pub fn sibling_count(depth: u8, leaves: impl IntoIterator<Item = u32>) -> usize 
     Cohort::new(depth).siblings(leaves).len()
 }
 
-/// The tree of a cohort. Only values that are not zero take room, and a change hashes one path: depth 24 costs no more than
-/// the leaves that are there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A subtree: its value, and its halves unless it is a leaf or empty. What two trees have in common they share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Subtree {
+    value: B256,
+    halves: Option<Arc<[Self; 2]>>,
+}
+
+impl Subtree {
+    /// A subtree of any height in which nothing was set.
+    const EMPTY: Self = Self {
+        value: B256::ZERO,
+        halves: None,
+    };
+
+    fn half(&self, right: bool) -> &Self {
+        self.halves
+            .as_ref()
+            .map_or(&Self::EMPTY, |halves| &halves[usize::from(right)])
+    }
+
+    /// Sets a leaf of this subtree, which has this height.
+    fn set(&mut self, height: u8, leaf: u32, value: B256) {
+        let Some(below) = height.checked_sub(1) else {
+            self.value = value;
+            return;
+        };
+        let halves = self.halves.get_or_insert_with(|| Arc::new([Self::EMPTY; 2]));
+        let halves = Arc::make_mut(halves);
+        halves[usize::from(is_right(below, leaf))].set(below, leaf, value);
+        self.value = node(halves[0].value, halves[1].value);
+        // One tree has one form.
+        if self.value.is_zero() {
+            self.halves = None;
+        }
+    }
+}
+
+/// Whether a leaf is in the right half, where the halves have this height.
+fn is_right(below: u8, leaf: u32) -> bool {
+    leaf.checked_shr(below.into()).unwrap_or(0) & 1 == 1
+}
+
+/// The tree of a cohort. Only values that are not zero take room, a clone shares them all, and a change copies and hashes one
+/// path: depth 24 costs no more than the leaves that are there, and a tree of depth 0 is its top.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cohort {
     depth: u8,
-    /// The values that are not zero, by level (0: leaves) and index.
-    values: BTreeMap<(u8, u32), B256>,
+    tree: Subtree,
 }
 
 impl Cohort {
@@ -92,7 +132,7 @@ impl Cohort {
     pub const fn new(depth: u8) -> Self {
         Self {
             depth,
-            values: BTreeMap::new(),
+            tree: Subtree::EMPTY,
         }
     }
 
@@ -103,27 +143,26 @@ impl Cohort {
 
     /// The value of a leaf: zero if it was never set, or is not of the tree.
     pub fn leaf(&self, leaf: u32) -> B256 {
-        self.value(0, leaf)
+        if !has_leaf(self.depth, leaf) {
+            return B256::ZERO;
+        }
+        let path = (0..self.depth).rev();
+        path.fold(&self.tree, |tree, below| tree.half(is_right(below, leaf)))
+            .value
     }
 
     /// Sets the value of a leaf. Returns whether the tree has the leaf; if not, nothing has changed.
     pub fn set(&mut self, leaf: u32, value: B256) -> bool {
-        if !has_leaf(self.depth, leaf) {
-            return false;
+        let has_leaf = has_leaf(self.depth, leaf);
+        if has_leaf {
+            self.tree.set(self.depth, leaf, value);
         }
-        self.put(0, leaf, value);
-        let mut index = leaf;
-        for level in 0..self.depth {
-            let parent = node(self.value(level, index & !1), self.value(level, index | 1));
-            index >>= 1;
-            self.put(level + 1, index, parent);
-        }
-        true
+        has_leaf
     }
 
     /// The tree's top.
-    pub fn top(&self) -> B256 {
-        self.value(self.depth, 0)
+    pub const fn top(&self) -> B256 {
+        self.tree.value
     }
 
     /// The root of the anchor.
@@ -136,34 +175,23 @@ impl Cohort {
         let leaves: Vec<u32> = leaves.into_iter().collect();
         let mut siblings = Vec::new();
         if !leaves.is_empty() {
-            self.collect(self.depth, &leaves, &mut siblings);
+            collect(&self.tree, self.depth, &leaves, &mut siblings);
         }
         siblings
     }
+}
 
-    /// Appends what a subtree of this height that contains these leaves takes.
-    fn collect(&self, height: u8, leaves: &[u32], siblings: &mut Vec<B256>) {
-        let Some(below) = height.checked_sub(1) else { return };
-        let (left, right) = halves(height, leaves, |leaf| *leaf);
-        for half in [left, right] {
-            if !half.is_empty() {
-                self.collect(below, half, siblings);
-            }
-        }
-        if left.is_empty() || right.is_empty() {
-            siblings.push(self.value(below, leaves[0].checked_shr(below.into()).unwrap_or(0) ^ 1));
+/// Appends what a subtree of this height that contains these leaves takes.
+fn collect(tree: &Subtree, height: u8, leaves: &[u32], siblings: &mut Vec<B256>) {
+    let Some(below) = height.checked_sub(1) else { return };
+    let (left, right) = halves(height, leaves, |leaf| *leaf);
+    for (half, leaves) in [(tree.half(false), left), (tree.half(true), right)] {
+        if !leaves.is_empty() {
+            collect(half, below, leaves, siblings);
         }
     }
-
-    fn value(&self, level: u8, index: u32) -> B256 {
-        self.values.get(&(level, index)).copied().unwrap_or_default()
-    }
-
-    fn put(&mut self, level: u8, index: u32, value: B256) {
-        if value.is_zero() {
-            self.values.remove(&(level, index));
-        } else {
-            self.values.insert((level, index), value);
-        }
+    if left.is_empty() || right.is_empty() {
+        // The half without leaves.
+        siblings.push(tree.half(right.is_empty()).value);
     }
 }
