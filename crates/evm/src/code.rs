@@ -1,15 +1,18 @@
 //! Code that is called for what it returns, as the kernel calls rules.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::Bytes;
 use revm::{
-    Context, MainBuilder, MainContext, MainnetEvm, SystemCallEvm,
     bytecode::Bytecode,
-    context::{CfgEnv, result::ExecutionResult},
-    database::{CacheDB, EmptyDB},
-    handler::MainnetContext,
+    context_interface::DummyHost,
+    interpreter::{
+        CallInput, GasTable, InputsImpl, InstructionTable, Interpreter, InterpreterAction, SharedMemory,
+        instructions::{gas_table_spec, instruction_table},
+        interpreter::{EthInterpreter, ExtBytecode},
+    },
     primitives::hardfork::SpecId,
-    state::AccountInfo,
 };
+
+const INSTRUCTIONS: &InstructionTable<EthInterpreter, DummyHost> = &instruction_table();
 
 /// What a call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,52 +21,51 @@ pub enum Outcome {
     Returned {
         /// Return data.
         output: Bytes,
-        /// Gas that it used, without what a transaction costs before it starts.
+        /// Gas that it used: with less it would have run out of it.
         gas: u64,
     },
     /// It reverted with this.
     Reverted(Bytes),
-    /// It used up 30,000,000 gas, or did what no code may.
+    /// It used up its gas, or did what no code may.
     Halted,
 }
 
-/// Code at an address, and nothing around it. Each call finds it as the first one did.
-#[derive(Debug)]
+/// Code of a rule, under the rules of a fork. A registry takes no code that could ask for anything but its calldata (section 10): so
+/// each call runs in a frame of its own with nothing around it, and any number of them at a time.
+#[derive(Debug, Clone)]
 pub struct Code {
-    evm: MainnetEvm<MainnetContext<CacheDB<EmptyDB>>>,
-    address: Address,
+    runtime: Bytecode,
+    spec: SpecId,
+    costs: GasTable,
 }
 
 impl Code {
-    /// This runtime code at an address, under the rules of a fork.
-    pub fn new(spec: SpecId, address: Address, runtime: Bytes) -> Self {
-        let mut state = CacheDB::new(EmptyDB::default());
-        let code = Bytecode::new_raw(runtime);
-        let info = AccountInfo {
-            code_hash: code.hash_slow(),
-            code: Some(code),
-            ..AccountInfo::default()
-        };
-        state.insert_account_info(address, info);
-        let context = Context::mainnet()
-            .with_db(state)
-            .with_cfg(CfgEnv::new().with_spec_and_mainnet_gas_params(spec));
-        let evm = context.build_mainnet();
-        Self { evm, address }
+    /// This runtime code.
+    pub fn new(spec: SpecId, runtime: Bytes) -> Self {
+        Self {
+            // Finds the jump targets, once: clones share them.
+            runtime: Bytecode::new_legacy(runtime),
+            spec,
+            costs: gas_table_spec(spec),
+        }
     }
 
-    /// Calls it.
-    pub fn call(&mut self, data: Bytes) -> Outcome {
-        // A system call pays neither for being a transaction nor for its calldata.
-        let outcome = self.evm.system_call(self.address, data).expect("a database in memory");
-        let gas = outcome.result.tx_gas_used();
-        match outcome.result {
-            ExecutionResult::Success { output, .. } => Outcome::Returned {
-                output: output.into_data(),
-                gas,
+    /// Calls it with exactly this gas, as a static call does: its frame has no other, and nothing else is paid from it.
+    pub fn call(&self, gas: u64, data: Bytes) -> Outcome {
+        let input = InputsImpl {
+            input: CallInput::Bytes(data),
+            ..InputsImpl::default()
+        };
+        let code = ExtBytecode::new(self.runtime.clone());
+        let mut frame = Interpreter::<EthInterpreter>::new(SharedMemory::new(), code, input, true, self.spec, gas);
+        match frame.run_plain(INSTRUCTIONS, &self.costs, &mut DummyHost::new(self.spec)) {
+            InterpreterAction::Return(end) if end.result.is_ok() => Outcome::Returned {
+                output: end.output,
+                gas: end.gas.total_gas_spent(),
             },
-            ExecutionResult::Revert { output, .. } => Outcome::Reverted(output),
-            ExecutionResult::Halt { .. } => Outcome::Halted,
+            InterpreterAction::Return(end) if end.result.is_revert() => Outcome::Reverted(end.output),
+            // A call of other code is none that a registry takes.
+            InterpreterAction::Return(_) | InterpreterAction::NewFrame(_) => Outcome::Halted,
         }
     }
 }

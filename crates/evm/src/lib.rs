@@ -1,11 +1,13 @@
 //! The compiled contracts in an in-process EVM: whole transactions, cold, under the gas rules of a chosen fork.
 //!
 //! [`Chain`] is a one-node L1: accounts, blocks, transactions with everything that mainnet charges for them. [`Deployed`]
-//! is nthroot on it. [`Code`] is a rule alone. Used by the differential tests and by gas measurements; nothing here knows the protocol.
+//! is nthroot on it. [`Code`] is a rule alone, [`rule`] makes of it what the model can call: so a node judges rules of which it has
+//! no twin.
 
 mod chain;
 mod code;
 mod deployed;
+pub mod rule;
 
 pub use chain::{Chain, Receipt, Rejected};
 pub use code::{Code, Outcome};

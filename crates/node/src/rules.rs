@@ -3,15 +3,19 @@
 use alloy::primitives::{Address, B256, Bytes, hex};
 use alloy::sol_types::SolCall;
 use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
+use nthroot_evm::{SpecId, rule::Bytecode};
 use nthroot_model::{rule::Rules, rules};
 use nthroot_wallet::RuleBook;
 use tracing::info;
 
 use crate::{
     deploy::{Deployment, contract},
-    error::Result,
+    error::{Error, Result},
     sender::{Call, Mined, Sender},
 };
+
+/// The fork whose gas rules L1 has.
+const FORK: SpecId = SpecId::OSAKA;
 
 /// What the registry puts before a rule's code to create it (section 10): copies what follows to memory, and returns it.
 const INITCODE: [u8; 11] = hex!("600b380380600b5f395ff3");
@@ -38,6 +42,30 @@ pub fn twins(book: &RuleBook) -> Rules {
         .with(book.swap, rules::swap::Swap)
         .with(book.pool, rules::pool::Pool)
         .with(book.credit, rules::credit::Credit)
+}
+
+/// These rules and one more, of which there is no twin: it is judged by its code. For what the registry's `RuleRegistered` names.
+/// A rule that is known stays what it was.
+///
+/// # Errors
+///
+/// [`Error::Missing`] if there is no code, as with an L1 node that is behind. [`Error::WrongDeployment`] if the registry would put
+/// this code elsewhere: an address says what code is there, so the L1 node's answer is wrong.
+pub fn learn(rules: &Rules, registry: Address, rule: Address, code: Bytes) -> Result<Rules> {
+    if rules.get(rule).is_some() {
+        return Ok(rules.clone());
+    }
+    if code.is_empty() {
+        return Err(Error::missing(format!("code of the rule at {rule}")));
+    }
+    let belongs = address_of(registry, &code);
+    if belongs != rule {
+        return Err(Error::WrongDeployment {
+            address: rule,
+            what: format!("the registry {registry} would put this code at {belongs}"),
+        });
+    }
+    Ok(rules.clone().with(rule, Bytecode::new(FORK, code)))
 }
 
 /// Registers those that are not yet: anybody can. Returns their names and the transactions.

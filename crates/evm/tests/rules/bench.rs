@@ -9,7 +9,7 @@ use nthroot_protocol::{Effect, limits::MAX_EFFECTS};
 use nthroot_wallet::Budget;
 
 use crate::{
-    case::{Case, RULE, returned},
+    case::{AMPLE, Case, returned},
     mutate::{Field, junk, mutate},
     rng::Rng,
     vectors::format,
@@ -82,12 +82,12 @@ struct Measured {
 pub(crate) fn agree<S: Subject>(runtime: Bytes) {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (cases, first) = (number("NTHROOT_CASES", ENOUGH), number("NTHROOT_SEED", 1));
-    let mut code = Code::new(SpecId::OSAKA, RULE, runtime);
+    let code = Code::new(SpecId::OSAKA, runtime);
     let mut tally = Tally::default();
     let start = Instant::now();
     let mut seed = first;
     while tally.cases < cases {
-        history::<S>(&mut code, seed, &mut tally);
+        history::<S>(&code, seed, &mut tally);
         seed += 1;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -95,7 +95,7 @@ pub(crate) fn agree<S: Subject>(runtime: Bytes) {
     check::<S>(&tally);
 }
 
-fn history<S: Subject>(code: &mut Code, seed: u64, tally: &mut Tally) {
+fn history<S: Subject>(code: &Code, seed: u64, tally: &mut Tally) {
     // Seeds that follow each other start far from each other.
     let mut rng = Rng(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
     let mut subject = S::new(&mut rng);
@@ -124,10 +124,10 @@ fn history<S: Subject>(code: &mut Code, seed: u64, tally: &mut Tally) {
 }
 
 /// The effects of a case, if it has any; or what the two sides disagree on.
-fn compare<S: Subject>(code: &mut Code, case: &Case, tally: &mut Tally) -> Result<Option<Vec<Effect>>, String> {
+fn compare<S: Subject>(code: &Code, case: &Case, tally: &mut Tally) -> Result<Option<Vec<Effect>>, String> {
     tally.cases += 1;
     let expected = S::twin(case);
-    match (code.call(case.calldata()), &expected) {
+    match (code.call(AMPLE, case.calldata()), &expected) {
         (Outcome::Returned { output, gas }, Ok(effects)) if output == returned(effects) => {
             // More effects no kernel takes, so nobody commits gas for them.
             if effects.len() <= MAX_EFFECTS {

@@ -1,15 +1,18 @@
 //! What a rule is called with.
 
 use alloy::{
-    primitives::{Address, Bytes, aliases::U80},
+    primitives::{Address, Bytes},
     sol_types::SolCall,
 };
-use nthroot_bindings::swap::{IRule, Swap};
-use nthroot_model::rule::{AuthorisationView, FragmentView};
+use nthroot_bindings::Swap;
+use nthroot_model::rule::{AuthorisationView, Context, FragmentView};
 use nthroot_protocol::{Effect, Kind};
 
 /// Where the rule stands in all cases: the controller of the fragments under it.
 pub(crate) const RULE: Address = Address::repeat_byte(0x77);
+
+/// More gas than any of these calls takes.
+pub(crate) const AMPLE: u64 = 30_000_000;
 
 /// A call of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,31 +27,16 @@ pub(crate) struct Case {
 impl Case {
     /// As the kernel sends it (section 6.2).
     pub(crate) fn calldata(&self) -> Bytes {
-        let fragment = |fragment: &FragmentView| IRule::Fragment {
-            id: U80::from_be_bytes(fragment.id.to_bytes()),
-            kind: fragment.kind.to_u8(),
-            controller: fragment.controller,
-            assets: fragment
-                .assets
-                .iter()
-                .map(|&(id, amount)| IRule::Asset { id: id.0, amount })
-                .collect(),
-            data: fragment.data.clone().into(),
-        };
-        let authorisation = |authorisation: &AuthorisationView| IRule::Authorisation {
-            fragment: authorisation.fragment,
-            payload: authorisation.payload.clone().into(),
-        };
-        let call = Swap::transitionCall {
-            context: IRule::Context {
-                blockNumber: self.clock,
-                proposer: self.proposer,
-            },
-            fragments: self.fragments.iter().map(fragment).collect(),
-            authorisations: self.authorisations.iter().map(authorisation).collect(),
-            extra: self.extra.clone().into(),
-        };
-        call.abi_encode().into()
+        let context = self.context();
+        nthroot_evm::rule::calldata(&context, &self.fragments, &self.authorisations, &self.extra)
+    }
+
+    /// What the rule sees of the batch.
+    pub(crate) const fn context(&self) -> Context {
+        Context {
+            clock: self.clock,
+            proposer: self.proposer,
+        }
     }
 
     /// Makes it a call that the kernel would make: 1 to 16 fragments, those of kind 3 under the rule, positions of

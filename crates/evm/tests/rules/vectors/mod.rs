@@ -16,7 +16,7 @@ use nthroot_protocol::Effect;
 
 use crate::{
     bench::Subject,
-    case::{Case, RULE, returned},
+    case::{AMPLE, Case, RULE, returned},
 };
 
 /// A case chosen by hand.
@@ -47,7 +47,7 @@ impl Vectors {
 /// The committed file is what the twin says of the cases, and the bytecode says the same.
 pub(crate) fn check<S: Subject>(vectors: &Vectors, runtime: Bytes, twin: &dyn Rule) {
     check_coverage::<S>(vectors);
-    let mut code = Code::new(SpecId::OSAKA, RULE, runtime);
+    let code = Code::new(SpecId::OSAKA, runtime);
     let names: BTreeSet<_> = vectors.0.iter().map(|vector| vector.name).collect();
     assert_eq!(names.len(), vectors.0.len(), "names are unique");
     let entries = vectors.0.iter().map(|vector| {
@@ -58,7 +58,7 @@ pub(crate) fn check<S: Subject>(vectors: &Vectors, runtime: Bytes, twin: &dyn Ru
         let said = S::twin(case);
         let reason = said.as_ref().err().map(String::as_str);
         assert_eq!(reason, vector.fails, "{}: {said:?}", vector.name);
-        match (&said, code.call(case.calldata())) {
+        match (&said, code.call(AMPLE, case.calldata())) {
             (Ok(effects), Outcome::Returned { output, gas }) => {
                 assert_eq!(output, returned(effects), "{}", vector.name);
                 let budget = S::budget(case);
