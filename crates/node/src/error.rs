@@ -1,5 +1,7 @@
 //! What can go wrong, sorted by what the caller should do about it.
 
+use std::path::PathBuf;
+
 use alloy::{
     primitives::{Address, B256},
     transports::TransportError,
@@ -140,6 +142,51 @@ pub enum Error {
     /// A local chain could not be started.
     #[error("anvil: {0}")]
     Devnet(String),
+    /// The store could not be read or written: its disk is full, say.
+    #[error("the store {}: {what}", path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// What failed.
+        what: String,
+    },
+    /// Another process has the store.
+    #[error("the store {} is open in another process: stop that one, or name another file", .0.display())]
+    StoreLocked(PathBuf),
+    /// The file is no store, or is damaged.
+    #[error(
+        "the store {} cannot be used ({what}): move it away. What L1 has is derived again; intents that were taken and are not \
+         on L1 yet are lost with it",
+        path.display()
+    )]
+    StoreDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store was written by a version of the node whose tables are others.
+    #[error(
+        "the store {} has schema {found}, this version has {expected}: run the version that wrote it until its outbox is empty, \
+         then move the file away; what L1 has is derived again",
+        path.display()
+    )]
+    StoreVersion {
+        /// The file.
+        path: PathBuf,
+        /// The schema of this version.
+        expected: u32,
+        /// The schema of the file.
+        found: u32,
+    },
+    /// The store is of another bridge.
+    #[error("the store is of bridge {found}, not of {expected}: name another file")]
+    StoreForeign {
+        /// The bridge that is followed.
+        expected: String,
+        /// The bridge of the store.
+        found: String,
+    },
 }
 
 impl Error {
@@ -153,7 +200,8 @@ impl Error {
             | Self::WouldFail(_)
             | Self::Leased { .. }
             | Self::Step { .. }
-            | Self::Build(_) => Action::Retry,
+            | Self::Build(_)
+            | Self::Store { .. } => Action::Retry,
             Self::Reorg { .. } => Action::Reset,
             Self::WrongDeployment { .. }
             | Self::Parameters(_)
@@ -163,7 +211,11 @@ impl Error {
             | Self::Model(_)
             | Self::NoEvent { .. }
             | Self::Signer(_)
-            | Self::Devnet(_) => Action::Halt,
+            | Self::Devnet(_)
+            | Self::StoreLocked(_)
+            | Self::StoreDamaged { .. }
+            | Self::StoreVersion { .. }
+            | Self::StoreForeign { .. } => Action::Halt,
         }
     }
 

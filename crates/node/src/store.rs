@@ -4,7 +4,15 @@
 //! what it last committed. All that is kept of L1 can be derived again, so that a store that is lost, or of another version,
 //! costs time; what was not handed to L1 yet ([`Table::Intents`], [`Table::Outbox`]) is what is lost with it.
 
+mod memory;
+mod redb;
+
+pub use self::{memory::Memory, redb::Redb};
+
 use crate::error::Result;
+
+/// Version of what the tables hold. It goes up when an older node could not read what a newer one writes, or the reverse.
+pub const SCHEMA: u32 = 1;
 
 /// A table, in each of which keys are unique and in the order of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +32,17 @@ pub enum Table {
 impl Table {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Meta, Self::Ledger, Self::Code, Self::Intents, Self::Outbox];
+
+    /// Its name in files and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Ledger => "ledger",
+            Self::Code => "code",
+            Self::Intents => "intents",
+            Self::Outbox => "outbox",
+        }
+    }
 }
 
 /// A row that is written, or deleted.
@@ -35,6 +54,20 @@ pub struct Change {
     pub key: Vec<u8>,
     /// What it says from now on. None: it is gone.
     pub value: Option<Vec<u8>>,
+}
+
+impl Change {
+    /// Writes a row.
+    pub fn put(table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        let (key, value) = (key.into(), Some(value.into()));
+        Self { table, key, value }
+    }
+
+    /// Deletes a row, if it is there.
+    pub fn delete(table: Table, key: impl Into<Vec<u8>>) -> Self {
+        let (key, value) = (key.into(), None);
+        Self { table, key, value }
+    }
 }
 
 /// Where a node keeps what it must not lose. Implementations may be shared by threads.
