@@ -1,6 +1,6 @@
 //! Derives everything from L1, and holds the bridge to what follows from its inputs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy::{eips::BlockNumberOrTag, primitives::B256};
 use nthroot_model::{ledger::Ledger, rule::Rules};
@@ -10,8 +10,11 @@ use crate::{
     deploy::Deployment,
     derive,
     error::{Error, Result},
+    index::Index,
     inputs::{self, Block, Input, What},
     l1::L1,
+    rules,
+    view::View,
 };
 
 /// Blocks that are asked for at once, where they are final.
@@ -28,12 +31,13 @@ struct Checkpoint {
 pub struct Follower {
     l1: L1,
     deployment: Deployment,
-    rules: Rules,
+    twins: Rules,
     checkpoint: Checkpoint,
     /// Hashes of the blocks since the checkpoint.
     since: BTreeMap<u64, B256>,
     tip: Block,
     ledger: Ledger,
+    synced: bool,
 }
 
 impl Follower {
@@ -49,10 +53,11 @@ impl Follower {
         Ok(Self {
             l1,
             deployment,
-            rules,
+            twins: rules,
             since: BTreeMap::from([(checkpoint.block.number, checkpoint.block.hash)]),
             tip: checkpoint.block,
             ledger: checkpoint.ledger.clone(),
+            synced: false,
             checkpoint,
         })
     }
@@ -77,6 +82,22 @@ impl Follower {
         self.tip
     }
 
+    /// What to show to those who only read.
+    pub fn view(&self) -> View {
+        let (ledger, settled) = (self.ledger.clone(), self.checkpoint.ledger.clone());
+        View {
+            deployment: Arc::new(self.deployment.clone()),
+            book: rules::book(&self.deployment),
+            index: Index::of(&ledger),
+            settled_index: Index::of(&settled),
+            ledger,
+            settled,
+            tip: self.tip,
+            finalised: self.checkpoint.block.number,
+            synced: self.synced,
+        }
+    }
+
     /// Derives up to the latest block. Returns what happened.
     ///
     /// # Errors
@@ -85,6 +106,7 @@ impl Follower {
     /// says something else than the model. Or if the L1 node fails: then call again.
     pub async fn sync(&mut self) -> Result<Vec<Input>> {
         let head = inputs::block(&self.l1, BlockNumberOrTag::Latest).await?;
+        self.synced = false;
         self.require_same_chain(head).await?;
         let mut news = Vec::new();
 
@@ -104,6 +126,7 @@ impl Follower {
             let inputs = inputs::of_block(&self.l1, &self.deployment, block.hash).await?;
             self.apply(block, inputs, &mut news).await?;
         }
+        self.synced = true;
         debug!(block = self.tip.number, news = news.len(), "derived");
         Ok(news)
     }
@@ -120,7 +143,7 @@ impl Follower {
             // Only on a chain whose finality does not hold, as local ones.
             warn!(number, "a finalised block is gone, deriving from the deployment");
             self.deployment.check(&self.l1).await?;
-            self.checkpoint = genesis(&self.l1, &self.deployment, &self.rules).await?;
+            self.checkpoint = genesis(&self.l1, &self.deployment, &self.twins).await?;
         }
         let block = self.checkpoint.block;
         info!(block = block.number, "deriving again");

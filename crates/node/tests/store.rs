@@ -151,7 +151,10 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     let text = b"the keys of somebody".repeat(1_000);
     std::fs::write(&path, &text).unwrap();
     let error = refused(Redb::open(&path));
-    assert!(matches!(&error, Error::StoreDamaged { path: of, .. } if *of == path), "{error}");
+    assert!(
+        matches!(&error, Error::StoreDamaged { path: of, .. } if *of == path),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), text);
 }
 
@@ -167,7 +170,10 @@ fn a_store_that_was_altered_is_refused() {
     let good = std::fs::read(&path).unwrap();
     let expected = |store: &Redb| {
         let rows = rows(store, Table::Ledger);
-        rows.len() == 2_000 && (0..).zip(rows).all(|(key, row)| row == (u32::to_be_bytes(key).to_vec(), value(key)))
+        rows.len() == 2_000
+            && (0..)
+                .zip(rows)
+                .all(|(key, row)| row == (u32::to_be_bytes(key).to_vec(), value(key)))
     };
 
     let mut refusals = 0;
@@ -230,7 +236,11 @@ fn threads_share_a_store_and_each_commit_is_whole() {
         }
         for _ in 0..40 {
             let rows = rows(&*store, Table::Intents);
-            assert!(rows.chunks(3).all(|commit| commit.iter().all(|row| row.1 == commit[0].1)), "{rows:?}");
+            assert!(
+                rows.chunks(3)
+                    .all(|commit| commit.iter().all(|row| row.1 == commit[0].1)),
+                "{rows:?}"
+            );
         }
     });
     assert_eq!(rows(&*store, Table::Intents).len(), 12);
