@@ -4,17 +4,23 @@
 //! blocks. A node that answers is not to be believed: [`FragmentProof`] can be held against the head that L1 has, and signed
 //! intents need no trust in whoever carries them.
 
+pub mod failure;
+pub mod openrpc;
+pub mod proof;
 pub mod refusal;
+pub mod schema;
 pub mod types;
 
 use alloy_primitives::Address;
 use jsonrpsee::{core::RpcResult, proc_macros::rpc};
 use nthroot_protocol::{BatchId, FragmentId, Key};
 
+pub use failure::Failure;
+pub use proof::ProofError;
 pub use refusal::Refusal;
 pub use types::{
-    AssetAmount, BatchInfo, Bundle, ChainInfo, ClaimInfo, FragmentInfo, FragmentProof, FragmentState, IntentId,
-    IntentInfo, IntentStatus, LeaseInfo, Page, Terms, Tip,
+    AssetAmount, BatchInfo, Bundle, CallData, ChainInfo, ClaimId, ClaimInfo, Digest, Fee, FragmentInfo, FragmentProof,
+    FragmentState, IntentId, IntentInfo, IntentStatus, LeaseInfo, Page, StepInfo, Terms, Tip,
 };
 
 /// What wallets and explorers can ask of a node.
@@ -45,6 +51,15 @@ pub trait Api {
     #[method(name = "batch")]
     async fn batch(&self, id: BatchId) -> RpcResult<Option<BatchInfo>>;
 
+    /// The batches, newest first; those before `before`, at most as many as the node allows.
+    #[method(name = "batches")]
+    async fn batches(&self, before: Option<BatchId>, limit: Option<u32>) -> RpcResult<Page<BatchInfo>>;
+
+    /// What nodes that agree have in common at a block. Without a block: at the last one derived from. Null unless it is that
+    /// one or the last one that L1 has finalised.
+    #[method(name = "digest")]
+    async fn digest(&self, block: Option<u64>) -> RpcResult<Option<Digest>>;
+
     /// What this node asks for carrying intents. Null if it carries none.
     #[method(name = "terms")]
     async fn terms(&self) -> RpcResult<Option<Terms>>;
@@ -57,13 +72,13 @@ pub trait Api {
     #[method(name = "intent")]
     async fn intent(&self, id: IntentId) -> RpcResult<Option<IntentInfo>>;
 
-    /// Withdrawals that are paid to an account, with what pushes each; those of final batches can be pushed now.
+    /// Withdrawals that an account is or was paid, oldest first; those after `after`, at most as many as the node allows.
     #[method(name = "claims")]
-    async fn claims(&self, recipient: Address) -> RpcResult<Vec<ClaimInfo>>;
+    async fn claims(&self, recipient: Address, after: Option<ClaimId>) -> RpcResult<Page<ClaimInfo>>;
 
     /// The transaction of a claim, ready to be sent by anybody: null unless it can be pushed.
     #[method(name = "claimCall")]
-    async fn claim_call(&self, batch: BatchId, position: u8) -> RpcResult<Option<types::CallData>>;
+    async fn claim_call(&self, batch: BatchId, position: u8) -> RpcResult<Option<CallData>>;
 
     /// Each new block of L1.
     #[subscription(name = "subscribeBlocks" => "newBlock", unsubscribe = "unsubscribeBlocks", item = Tip)]
@@ -73,7 +88,7 @@ pub trait Api {
     #[subscription(name = "subscribeIntent" => "intentChanged", unsubscribe = "unsubscribeIntent", item = IntentInfo)]
     async fn subscribe_intent(&self, id: IntentId) -> jsonrpsee::core::SubscriptionResult;
 
-    /// A fragment, now and whenever it changes.
-    #[subscription(name = "subscribeFragment" => "fragmentChanged", unsubscribe = "unsubscribeFragment", item = FragmentInfo)]
+    /// A fragment, now and whenever it changes; null while there is none.
+    #[subscription(name = "subscribeFragment" => "fragmentChanged", unsubscribe = "unsubscribeFragment", item = Option<FragmentInfo>)]
     async fn subscribe_fragment(&self, id: FragmentId) -> jsonrpsee::core::SubscriptionResult;
 }

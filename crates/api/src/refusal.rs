@@ -2,10 +2,13 @@
 
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{AssetId, FragmentId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+
 /// Why a bundle is refused. The code is that of the JSON-RPC error; its data is this value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum Refusal {
     /// The node carries no intents.
@@ -27,6 +30,7 @@ pub enum Refusal {
     #[error("{waiting} intents of fragment {fragment} wait, and no more are taken")]
     TooManyOfFragment {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// How many wait.
         waiting: usize,
@@ -41,12 +45,14 @@ pub enum Refusal {
     #[error("rule {rule} is not carried here")]
     UnknownRule {
         /// The rule.
+        #[schemars(with = "schema::Address")]
         rule: Address,
     },
     /// The payload is not one of its rule.
     #[error("the payload of fragment {fragment}: {what}")]
     Payload {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// What is wrong.
         what: String,
@@ -55,18 +61,21 @@ pub enum Refusal {
     #[error("there is no fragment {fragment}")]
     UnknownFragment {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
     },
     /// What the fragment holds rests on a batch that is a lie, or could not be judged.
     #[error("what fragment {fragment} holds is not verified")]
     Unverified {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
     },
     /// A key did not sign it.
     #[error("the intent of fragment {fragment} is not signed by its key: {what}")]
     Signature {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// What is wrong.
         what: String,
@@ -75,6 +84,7 @@ pub enum Refusal {
     #[error("the nonce {nonce} of fragment {fragment} is used: its next is {next}")]
     NonceUsed {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// The intent's nonce.
         nonce: u64,
@@ -85,6 +95,7 @@ pub enum Refusal {
     #[error("the nonce {nonce} of fragment {fragment} leaves a gap: its next is {next}")]
     NonceGap {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// The intent's nonce.
         nonce: u64,
@@ -95,12 +106,14 @@ pub enum Refusal {
     #[error("replaced by {by}")]
     Replaced {
         /// The other.
+        #[schemars(with = "schema::Hash")]
         by: B256,
     },
     /// It is in a batch on its way to L1, so that it can no longer be replaced.
     #[error("an intent of fragment {fragment} with this nonce is on its way to L1")]
     OnItsWay {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
     },
     /// It is no longer valid, or would not be for long enough.
@@ -108,6 +121,7 @@ pub enum Refusal {
     #[serde(rename_all = "camelCase")]
     Expired {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// Its last block.
         valid_until: u64,
@@ -119,8 +133,10 @@ pub enum Refusal {
     #[serde(rename_all = "camelCase")]
     Leased {
         /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
         /// Who alone may touch it.
+        #[schemars(with = "schema::Address")]
         holder: Address,
         /// Until when.
         last_block: u64,
@@ -129,6 +145,7 @@ pub enum Refusal {
     #[error("it pays {paid} of {asset}, the fee is {fee}")]
     Fee {
         /// In what.
+        #[schemars(with = "schema::AssetId")]
         asset: AssetId,
         /// How much it pays, decimal.
         paid: String,
@@ -153,24 +170,25 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Its JSON-RPC error code. Those of [`Self::is_temporary`] are −32050 to −32059, the others −32000 to −32049.
+    /// Its JSON-RPC error code. Those of [`Self::is_temporary`] are −32050 to −32059, the others −32020 to −32039: what is
+    /// above −32020 is the transport's.
     pub const fn code(&self) -> i32 {
         match self {
-            Self::NotServing => -32000,
-            Self::Bundle { .. } => -32001,
-            Self::UnknownRule { .. } => -32002,
-            Self::Payload { .. } => -32003,
-            Self::UnknownFragment { .. } => -32004,
-            Self::Signature { .. } => -32005,
-            Self::NonceUsed { .. } => -32006,
-            Self::NonceGap { .. } => -32007,
-            Self::Replaced { .. } => -32008,
-            Self::OnItsWay { .. } => -32009,
-            Self::Expired { .. } => -32010,
-            Self::Fee { .. } => -32011,
-            Self::Invalid { .. } => -32012,
-            Self::TooDear { .. } => -32013,
-            Self::Overtaken => -32014,
+            Self::NotServing => -32020,
+            Self::Bundle { .. } => -32021,
+            Self::UnknownRule { .. } => -32022,
+            Self::Payload { .. } => -32023,
+            Self::UnknownFragment { .. } => -32024,
+            Self::Signature { .. } => -32025,
+            Self::NonceUsed { .. } => -32026,
+            Self::NonceGap { .. } => -32027,
+            Self::Replaced { .. } => -32028,
+            Self::OnItsWay { .. } => -32029,
+            Self::Expired { .. } => -32030,
+            Self::Fee { .. } => -32031,
+            Self::Invalid { .. } => -32032,
+            Self::TooDear { .. } => -32033,
+            Self::Overtaken => -32034,
             Self::NotSynced { .. } => -32050,
             Self::Full { .. } => -32051,
             Self::TooManyOfFragment { .. } => -32052,
