@@ -139,6 +139,9 @@ pub enum Error {
     /// Keys or addresses that do not fit.
     #[error("signing: {0}")]
     Signer(String),
+    /// The outbox has a row that it cannot read. Without it, what is on its way would be sent twice.
+    #[error("the outbox cannot be read: {0}")]
+    Outbox(String),
     /// A local chain could not be started.
     #[error("anvil: {0}")]
     Devnet(String),
@@ -211,6 +214,7 @@ impl Error {
             | Self::Model(_)
             | Self::NoEvent { .. }
             | Self::Signer(_)
+            | Self::Outbox(_)
             | Self::Devnet(_)
             | Self::StoreLocked(_)
             | Self::StoreDamaged { .. }

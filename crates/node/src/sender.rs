@@ -1,8 +1,8 @@
 //! Sending transactions: explicit gas, raised fees, and the receipt read.
 
 use alloy::{
-    consensus::BlockHeader as _,
-    eips::{BlockId, BlockNumberOrTag, Encodable2718},
+    consensus::{BlockHeader as _, Transaction as _},
+    eips::{BlockId, BlockNumberOrTag, Encodable2718, eip1559::BaseFeeParams},
     network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
     primitives::{Address, B256, Bytes, TxKind, U256},
     providers::Provider,
@@ -15,21 +15,22 @@ use tracing::{debug, warn};
 
 use crate::{
     error::{Error, Result},
+    fees::{FeePolicy, Offer},
     l1::L1,
     revert::Revert,
 };
 
+/// Gas of a transaction that only moves ether.
+pub(crate) const TRANSFER_GAS: u64 = 21_000;
+
 /// Gas. No transaction may have more (EIP-7825).
 pub const MAX_TX_GAS: u64 = 1 << 24;
 
-/// Blocks. A transaction that is not included by then is sent again with higher fees.
-const PATIENCE: u64 = 3;
+/// Somebody waits for it and sees what it costs: there is no other bound.
+const POLICY: FeePolicy = FeePolicy::patient(u128::MAX);
 
 /// Blocks. A transaction that is not included by then is given up: its caller looks again at what is to be done.
 const GIVE_UP: u64 = 30;
-
-/// Per cent. Nodes ask for at least 10 more to replace a transaction.
-const FEE_RAISE: u128 = 25;
 
 /// How often fees are raised at once to replace a transaction that was given up.
 const MAX_RAISES: u32 = 20;
@@ -38,7 +39,7 @@ const MAX_RAISES: u32 = 20;
 const ESTIMATE_MARGIN: u64 = 25;
 
 /// A transaction to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// To whom, or a creation.
     pub to: TxKind,
@@ -85,7 +86,13 @@ impl Call {
         self
     }
 
-    fn request(&self, from: Address) -> TransactionRequest {
+    /// Whether a transaction of this call, which has its gas limit, does what this one wants.
+    pub(crate) fn is_carried_by(&self, sent: &Self) -> bool {
+        let gas = self.gas.or(sent.gas);
+        *sent == Self { gas, ..self.clone() }
+    }
+
+    pub(crate) fn request(&self, from: Address) -> TransactionRequest {
         let request = TransactionRequest::default()
             .with_from(from)
             .with_value(self.value)
@@ -182,8 +189,7 @@ impl Sender {
     ///
     /// [`Error::WouldFail`] if the call reverts; or if the node does not answer.
     pub async fn simulate(&self, call: &Call) -> Result<Bytes> {
-        let request = call.request(self.address);
-        self.l1.provider().call(request).await.map_err(refusal)
+        simulate(&self.l1, self.address, call).await
     }
 
     /// Sends the call, waits for it, and checks that it succeeded.
@@ -228,13 +234,8 @@ impl Sender {
 
     async fn with_gas(&self, mut call: Call) -> Result<Call> {
         if call.gas.is_none() {
-            let estimate = self
-                .l1
-                .provider()
-                .estimate_gas(call.request(self.address))
-                .await
-                .map_err(refusal)?;
-            call = call.gas(estimate.saturating_add(estimate / 100 * ESTIMATE_MARGIN));
+            let gas = estimate(&self.l1, self.address, &call).await?;
+            call = call.gas(gas);
         }
         Ok(call)
     }
@@ -248,10 +249,11 @@ impl Sender {
                 .with_nonce(nonce)
                 .with_chain_id(self.l1.chain_id()),
             hashes: Vec::new(),
+            offer: None,
             first: head.number,
             last: head.number,
         };
-        self.set_fees(&mut pending).await?;
+        self.set_fees(&mut pending, 0).await?;
         let mut raises = 0;
         while let Err(error) = self.publish(&mut pending).await {
             // Something that was given up stands in its place, and its fees must be topped.
@@ -262,21 +264,21 @@ impl Sender {
                 return Err(error.into());
             }
             raises += 1;
-            self.set_fees(&mut pending).await?;
+            self.set_fees(&mut pending, u64::MAX).await?;
         }
         Ok(pending)
     }
 
-    /// Twice the base fee, so that it may double, and a tip; but a fixed step above the last version, if there is one.
-    async fn set_fees(&self, pending: &mut Pending) -> Result<()> {
+    /// What the policy offers after so many blocks of waiting, beside what it offers already.
+    async fn set_fees(&self, pending: &mut Pending, waited: u64) -> Result<()> {
         let head = self.l1.header(BlockNumberOrTag::Latest).await?;
         let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
-        let base = u128::from(head.base_fee_per_gas().unwrap_or_default());
-        let raised = |fee: Option<u128>| fee.map_or(0, |fee| fee + (fee * FEE_RAISE / 100).max(1));
-        let tip = tip.max(raised(pending.request.max_priority_fee_per_gas));
-        let fee = (2 * base + tip).max(raised(pending.request.max_fee_per_gas));
-        pending.request.max_priority_fee_per_gas = Some(tip);
-        pending.request.max_fee_per_gas = Some(fee);
+        let base = head.next_block_base_fee(BaseFeeParams::ethereum()).unwrap_or_default();
+        let gas = pending.request.gas.unwrap_or(MAX_TX_GAS);
+        let offer = POLICY.offer(base.into(), tip, waited, pending.offer, gas);
+        pending.offer = Some(offer);
+        pending.request.max_fee_per_gas = Some(offer.max_fee);
+        pending.request.max_priority_fee_per_gas = Some(offer.max_priority_fee);
         Ok(())
     }
 
@@ -312,7 +314,7 @@ impl Sender {
                 return Err(Error::Failed {
                     hash: *hash,
                     gas_used: receipt.gas_used,
-                    revert: self.reason(&pending.request, &receipt).await,
+                    revert: reason(&self.l1, &receipt).await,
                 });
             }
             let block = self.l1.block_number().await?;
@@ -322,13 +324,14 @@ impl Sender {
                     blocks: GIVE_UP,
                 });
             }
-            if block > pending.last + PATIENCE {
-                pending.last = block;
+            if block > pending.last + POLICY.patience {
                 warn!(
                     nonce = pending.request.nonce,
                     "not included, sending again with higher fees"
                 );
-                self.set_fees(&mut pending).await?;
+                let waited = block - pending.last;
+                self.set_fees(&mut pending, waited).await?;
+                pending.last = block;
                 // An earlier version may have been included meanwhile: its receipt will tell.
                 if let Err(error) = self.publish(&mut pending).await {
                     warn!(%error, "not sent again");
@@ -337,19 +340,45 @@ impl Sender {
             tokio::time::sleep(self.l1.poll()).await;
         }
     }
+}
 
-    /// Why an included transaction failed: what the same call answers on the block before.
-    async fn reason(&self, request: &TransactionRequest, receipt: &TransactionReceipt) -> Revert {
-        let before = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
-        let call = self
-            .l1
-            .provider()
-            .call(request.clone().with_nonce_cleared())
-            .block(before)
-            .await;
-        let revert = call.err().as_ref().and_then(Revert::of);
-        revert.unwrap_or_else(|| Revert(Bytes::new()))
-    }
+/// What the call would return if `from` sent it, as the node sees it now.
+///
+/// # Errors
+///
+/// [`Error::WouldFail`] if it reverts; or if the node does not answer.
+pub(crate) async fn simulate(l1: &L1, from: Address, call: &Call) -> Result<Bytes> {
+    l1.provider().call(call.request(from)).await.map_err(refusal)
+}
+
+/// A gas limit for the call: the node's estimate, and a margin.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub(crate) async fn estimate(l1: &L1, from: Address, call: &Call) -> Result<u64> {
+    let estimate = l1.provider().estimate_gas(call.request(from)).await.map_err(refusal)?;
+    Ok(estimate
+        .saturating_add(estimate / 100 * ESTIMATE_MARGIN)
+        .min(MAX_TX_GAS))
+}
+
+/// Why an included transaction failed: what the same call answers on the block before. Empty if that cannot be told.
+pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
+    let before = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
+    let sent = l1.provider().get_transaction_by_hash(receipt.transaction_hash).await;
+    let Some(sent) = sent.ok().flatten() else {
+        return Revert(Bytes::new());
+    };
+    let call = Call {
+        to: sent.kind(),
+        value: sent.value(),
+        input: sent.input().clone(),
+        gas: Some(sent.gas_limit()),
+    };
+    let answer = l1.provider().call(call.request(receipt.from)).block(before).await;
+    let revert = answer.err().as_ref().and_then(Revert::of);
+    revert.unwrap_or_else(|| Revert(Bytes::new()))
 }
 
 /// A node that refuses a call or an estimate says why.
@@ -365,18 +394,7 @@ struct Pending {
     request: TransactionRequest,
     calldata: usize,
     hashes: Vec<B256>,
+    offer: Option<Offer>,
     first: u64,
     last: u64,
-}
-
-/// Makes a sent request callable again.
-trait ClearNonce {
-    fn with_nonce_cleared(self) -> Self;
-}
-
-impl ClearNonce for TransactionRequest {
-    fn with_nonce_cleared(mut self) -> Self {
-        self.nonce = None;
-        self
-    }
 }

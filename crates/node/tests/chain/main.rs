@@ -3,7 +3,9 @@
 mod claiming;
 mod cohorts;
 mod deployment;
+mod faulty;
 mod following;
+mod outbox;
 mod passkeys;
 mod rules;
 mod sending;

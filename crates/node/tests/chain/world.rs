@@ -25,7 +25,7 @@ pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
 pub(crate) const WINDOW: u64 = 40;
 
 /// The anvil of the environment, or the one that npm installed.
-fn anvil() -> PathBuf {
+pub(crate) fn anvil() -> PathBuf {
     if let Some(anvil) = std::env::var_os("ANVIL") {
         return anvil.into();
     }
