@@ -6,6 +6,7 @@
 
 pub mod alert;
 pub mod claims;
+pub mod config;
 pub mod deploy;
 pub mod devnet;
 pub mod engine;
@@ -28,6 +29,7 @@ pub mod view;
 pub mod watcher;
 
 mod derive;
+mod failover;
 
 pub use deploy::{Deployment, Parameters, deploy};
 pub use error::{Action, Error, Result};
