@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::Address;
-use eyre::{OptionExt, Result, WrapErr, ensure};
+use eyre::{Result, WrapErr, ensure};
 use nthroot_model::{
     ledger::{Ledger, State},
     rules::pool::Liquidity,
@@ -156,19 +156,6 @@ impl Client {
         found.ok_or_else(|| {
             eyre::eyre!("market {market} has no open position {serial}: `nthroot credit positions {market}` lists them")
         })
-    }
-
-    /// The next place for a position in a market's cohort; none if positions have anchors of their own.
-    pub(crate) fn free_leaf(&self, market: &OpenMarket) -> Result<Option<FragmentId>> {
-        let depth = market.data.terms.depth;
-        if depth == 0 {
-            return Ok(None);
-        }
-        let state = self.ledger().state(market.id.anchor()).and_then(State::known);
-        let state = state.ok_or_eyre("the market's state is not known")?;
-        let free = (1..1_u32 << depth).find(|leaf| state.fragment(*leaf).is_none());
-        let free = free.ok_or_else(|| eyre::eyre!("market {} has no room for further positions", market.id))?;
-        Ok(market.id.anchor().leaf(free))
     }
 
     /// What the rules' own assets are called.

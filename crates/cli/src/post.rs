@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use alloy::{primitives::U256, signers::local::PrivateKeySigner};
-use eyre::{Result, WrapErr, bail, ensure};
+use eyre::{Result, WrapErr, bail};
 use nthroot_model::builder::StepPlan;
 use nthroot_node::{Proposer, Sender};
-use nthroot_protocol::{
-    AccountOp, FragmentId, Key,
-    rules::{credit::CreditOp, pool::PoolOp, swap::SwapIntent},
-};
-use nthroot_wallet::{Consent, Plan, Request, SignedIntent};
+use nthroot_protocol::FragmentId;
+use nthroot_wallet::{Request, SignedIntent, states, step_of};
 use serde_json::{Value, json};
 
 use crate::{
@@ -89,85 +86,19 @@ pub(crate) fn read_intent(file: &Path) -> Result<SignedIntent> {
 
 /// What a signed intent asks for.
 pub(crate) fn request_of(client: &Client, signed: &SignedIntent) -> Result<Request> {
-    let book = &client.book;
-    Ok(if signed.rule == book.account {
-        Request::Account(AccountOp::decode_payload(&signed.payload)?)
-    } else if signed.rule == book.swap {
-        Request::Swap(SwapIntent::decode(&signed.payload)?)
-    } else if signed.rule == book.pool {
-        let op = PoolOp::decode(&signed.payload)?;
-        let assets = match op {
-            PoolOp::Create(pair) => pair.assets,
-            _ => client.pool(op.pool().unwrap_or_default())?.state.pair.assets,
-        };
-        Request::Pool { op, assets }
-    } else if signed.rule == book.credit {
-        let op = CreditOp::decode(&signed.payload)?;
-        let terms = match op {
-            CreditOp::Create(terms) => terms,
-            CreditOp::Lend { market, .. }
-            | CreditOp::Redeem { market, .. }
-            | CreditOp::Borrow { market, .. }
-            | CreditOp::Repay { market, .. }
-            | CreditOp::Call { market, .. }
-            | CreditOp::Bid { market, .. }
-            | CreditOp::Add { market, .. }
-            | CreditOp::Close { market, .. } => client.market(market)?.data.terms,
-        };
-        let (collateral, asset) = (terms.collateral, terms.asset);
-        Request::Credit { op, collateral, asset }
-    } else {
-        bail!("rule {} is none of those that come with the bridge", signed.rule);
-    })
+    Ok(states::request_of(client.ledger(), &client.book, signed)?)
 }
 
 /// Whether a signed intent can still be used. Returns what it asks for.
 pub(crate) fn check(client: &Client, signed: &SignedIntent) -> Result<Request> {
-    let request = request_of(client, signed)?;
-    let fragment = client.fragment(signed.fragment)?;
-    let clock = client.clock();
-    ensure!(
-        clock <= signed.valid_until,
-        "it was valid until block {}, and the chain is at {clock}",
-        signed.valid_until
-    );
-    ensure!(
-        fragment.nonce == signed.nonce,
-        "fragment {} has the nonce {} and the intent {}: it was used or cancelled",
-        signed.fragment,
-        fragment.nonce,
-        signed.nonce
-    );
-    let key = Key::new(fragment.kind.to_u8(), fragment.controller)?;
-    let checked = signed.check(&request, &client.domain(), key);
-    checked.wrap_err_with(|| format!("the intent of fragment {} is not signed by its key", signed.fragment))?;
-    Ok(request)
+    let checked = states::check(client.ledger(), &client.book, &client.domain(), client.clock(), signed);
+    Ok(checked?)
 }
 
 /// The step that carries out an intent alone.
 fn plan_of(client: &Client, signed: &SignedIntent) -> Result<StepPlan> {
-    let mut plan = Plan::new(client.book);
-    match request_of(client, signed)? {
-        Request::Account(_) => plan.account(&[Consent::Signed(Box::new(signed.clone()))], &[])?,
-        Request::Swap(_) => bail!("an intent to swap needs others: `nthroot swap fill` brings them together"),
-        Request::Pool { .. } => plan.pool(std::slice::from_ref(signed))?,
-        Request::Credit { op, .. } => plan.credit(signed, position_of(client, &op)?)?,
-    }
-    Ok(plan.finish())
-}
-
-/// The fragment of the position that an operation works on, or opens in a cohort.
-fn position_of(client: &Client, op: &CreditOp) -> Result<Option<FragmentId>> {
-    match *op {
-        CreditOp::Create(_) | CreditOp::Lend { .. } | CreditOp::Redeem { .. } => Ok(None),
-        CreditOp::Borrow { market, serial: 0, .. } => client.free_leaf(&client.market(market)?),
-        CreditOp::Borrow { market, serial, .. }
-        | CreditOp::Repay { market, serial, .. }
-        | CreditOp::Call { market, serial, .. }
-        | CreditOp::Bid { market, serial, .. }
-        | CreditOp::Add { market, serial, .. }
-        | CreditOp::Close { market, serial } => Ok(Some(client.position(market, serial)?.id)),
-    }
+    let alone = std::slice::from_ref(signed);
+    Ok(step_of(client.ledger(), &client.book, alone, |_| None)?)
 }
 
 /// Posts one step, and prints what came of it.

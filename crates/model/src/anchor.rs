@@ -59,6 +59,11 @@ impl AnchorState {
         std::iter::once((0, &self.header)).chain(further)
     }
 
+    /// The last leaf that exists.
+    pub fn last_leaf(&self) -> u32 {
+        self.leaves.keys().next_back().copied().unwrap_or_default()
+    }
+
     /// Whether the cohort is deep enough for this leaf.
     pub const fn has_leaf(&self, leaf: u32) -> bool {
         cohort::has_leaf(self.depth(), leaf)

@@ -1,19 +1,20 @@
 //! Building batches that are valid: for proposers, and for tests, whose liars change one thing of such a batch.
 
 mod errors;
+mod parts;
 mod place;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::Address;
 use nthroot_protocol::{
     AnchorId, Batch, BatchHeader, BatchId, Body, Domain, Fragment, FragmentId, ProofSizes, SignedMessage, Step,
-    Withdrawal,
     limits::{DA_CALLDATA, MAX_BATCH_WITHDRAWALS, MAX_BODY, MAX_CEILING, MAX_ENTRIES, VERSION},
     proof_gas::PROOF_GAS,
 };
 
 pub use errors::{BuildError, StepError};
+pub use parts::{BuiltStep, Name, Posting, ReadyStep, StepPlan};
 
 use place::{Class, Placed, Places, set_roots};
 
@@ -24,68 +25,6 @@ use crate::{
     signing::Signer,
     walk::{self, WalkTerms},
 };
-
-/// Who posts a batch, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Posting {
-    /// The proposer.
-    pub proposer: Address,
-    /// The block at which the batch is judged.
-    pub clock: u64,
-    /// Its hash.
-    pub clock_hash: B256,
-    /// The word slot.
-    pub slot: u16,
-    /// Most gas that a proof may need. Where it is not known beforehand, see [`BatchBuilder::set_ceiling`].
-    pub ceiling: u32,
-}
-
-/// How a step names a fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Name {
-    /// Leaf 0 of an anchor that was open before the batch. The touch is fresh or repeated, as need be.
-    Anchor(AnchorId),
-    /// A leaf of such an anchor, whether it exists or is to be opened.
-    Leaf(AnchorId, u32),
-    /// Leaf 0 of an anchor that an earlier step of this batch touched or opened, by its entry number ([`BuiltStep::entries`]).
-    Entry(u16),
-    /// A leaf of such an anchor.
-    EntryLeaf(u16, u32),
-    /// Leaf 0 of an anchor that this step opens.
-    New,
-}
-
-impl Name {
-    /// The leaf that it names.
-    pub const fn leaf(self) -> u32 {
-        match self {
-            Self::Leaf(_, leaf) | Self::EntryLeaf(_, leaf) => leaf,
-            Self::Anchor(_) | Self::Entry(_) | Self::New => 0,
-        }
-    }
-}
-
-/// A step to be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepPlan {
-    /// Its fragments, in any order. Anchors, and leaves of one cohort, are opened in the order of the wire: anchors in that in
-    /// which they stand here, leaves by their numbers.
-    pub fragments: Vec<Name>,
-    /// Its body, whose calls name fragments by their places in that list. They are renumbered to the order of the wire, and
-    /// its leaf table is replaced by one that fits them. Nothing that is signed changes by that.
-    pub body: Body,
-}
-
-/// A step that was built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltStep {
-    /// Its index.
-    pub index: u16,
-    /// The entry number of each fragment's anchor, in the order of the plan.
-    pub entries: Vec<u16>,
-    /// What it withdraws.
-    pub withdrawals: Vec<Withdrawal>,
-}
 
 /// An anchor that the batch has touched or opened.
 #[derive(Debug, Clone)]
@@ -197,18 +136,14 @@ impl<'a> BatchBuilder<'a> {
         Ok(())
     }
 
-    /// Adds a step.
+    /// Evaluates a step that would come next.
     ///
     /// # Errors
     ///
-    /// If the step is invalid, would be skipped, or breaks a limit. Then nothing was added.
-    pub fn step(&mut self, plan: &StepPlan) -> Result<BuiltStep, StepError> {
-        let Draft {
-            places,
-            mut step,
-            body: parsed,
-        } = self.draft(plan)?;
-        let outcome = kernel::execute(self.ledger.env(), &self.terms(), &parsed, places.kernel_touches())?;
+    /// If the step is invalid, would be skipped, or breaks a limit.
+    pub fn evaluate(&self, plan: &StepPlan) -> Result<ReadyStep, StepError> {
+        let Draft { places, mut step, body } = self.draft(plan)?;
+        let outcome = kernel::execute(self.ledger.env(), &self.terms(), &body, places.kernel_touches())?;
 
         let before = || places.touches.iter().filter_map(|touch| touch.state.as_deref());
         let proofs = ProofSizes::of(&anchor::prove(&step, before()));
@@ -216,20 +151,77 @@ impl<'a> BatchBuilder<'a> {
         set_roots(&mut step, after.iter().map(AnchorState::root));
         step.withdrawals = outcome.withdrawals;
         self.check_totals(&step)?;
-        let index = u16::try_from(self.steps.len()).unwrap_or(u16::MAX);
-        if index == u16::MAX {
+        let index = self.steps.len();
+        let (Ok(last), Ok(count)) = (u16::try_from(index), u16::try_from(index + 1)) else {
             return Err(StepError::TooManySteps);
-        }
-        self.proofs.push((parsed, proofs));
+        };
+        let proof_gas = PROOF_GAS.of_step(self.rules.len(), count, last, &step, proofs, &body);
+        Ok(ReadyStep {
+            places,
+            step,
+            body,
+            proofs,
+            after,
+            index,
+            proof_gas: proof_gas.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Adds a step that was evaluated as the next one.
+    ///
+    /// # Panics
+    ///
+    /// If another step was added since: then it would stand on states that are gone.
+    pub fn add(&mut self, ready: ReadyStep) -> BuiltStep {
+        let ReadyStep {
+            places,
+            step,
+            body,
+            proofs,
+            after,
+            index,
+            ..
+        } = ready;
+        assert_eq!(index, self.steps.len(), "a step is added as the one that it was evaluated as");
+        self.proofs.push((body, proofs));
         let numbers = self.enter(&places.touches, after);
-        let touches = places.touch_of_each(plan.fragments.len());
+        let touches = places.touch_of_each();
         let withdrawals = step.withdrawals.clone();
         self.steps.push(step);
-        Ok(BuiltStep {
-            index,
+        BuiltStep {
+            // Evaluated steps have a number.
+            index: u16::try_from(index).unwrap_or(u16::MAX),
             entries: touches.into_iter().map(|touch| numbers[touch]).collect(),
             withdrawals,
-        })
+        }
+    }
+
+    /// Adds a step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluate`]. Then nothing was added.
+    pub fn step(&mut self, plan: &StepPlan) -> Result<BuiltStep, StepError> {
+        let ready = self.evaluate(plan)?;
+        Ok(self.add(ready))
+    }
+
+    /// An anchor that was open before the batch, as the steps so far leave it; none if its state is not known.
+    pub fn anchor(&self, anchor: AnchorId) -> Option<&AnchorState> {
+        match self.entry_of.get(&anchor) {
+            Some(number) => self.entries.get(usize::from(*number)).map(|entry| &*entry.state),
+            None => self.ledger.state(anchor)?.known(),
+        }
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Entries that the steps so far take.
+    pub const fn entries(&self) -> usize {
+        self.entries.len()
     }
 
     /// The proof gas of each step so far (section 7.1). That of earlier steps may grow slightly with later ones, by the

@@ -61,6 +61,7 @@ impl Placed {
 }
 
 /// The anchors of a step in the order of the wire.
+#[derive(Debug, Clone)]
 pub(super) struct Places {
     pub(super) touches: Vec<Placed>,
 }
@@ -131,8 +132,8 @@ impl Places {
     }
 
     /// For each fragment of the plan the place of its touch.
-    pub(super) fn touch_of_each(&self, count: usize) -> Vec<usize> {
-        let mut touches = vec![0; count];
+    pub(super) fn touch_of_each(&self) -> Vec<usize> {
+        let mut touches = vec![0; self.touches.iter().map(|touch| touch.named.len()).sum()];
         for (number, touch) in self.touches.iter().enumerate() {
             for (place, _) in &touch.named {
                 touches[*place] = number;

@@ -1,7 +1,7 @@
 //! What a follower can ask.
 
 use alloy_primitives::{Address, U256};
-use nthroot_protocol::{AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PreEntry, Preimage, Status, tree};
+use nthroot_protocol::{AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Status, tree};
 
 use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
 use crate::{
@@ -76,6 +76,11 @@ impl Ledger {
         self.batches.keys().copied()
     }
 
+    /// The batches from this id on, oldest first.
+    pub fn batches_from(&self, id: BatchId) -> impl Iterator<Item = BatchId> + '_ {
+        self.batches.range(id..).map(|(id, _)| *id)
+    }
+
     /// The status of a batch. None if there is no such batch. A batch keeps it when its word is used again.
     pub fn status(&self, id: BatchId) -> Option<Status> {
         self.batches.get(&id).map(|record| record.word.status)
@@ -148,6 +153,16 @@ impl Ledger {
     pub fn judgement(&self, id: BatchId) -> Result<Vec<&Judgement>, WordError> {
         let accepted = self.accepted(id)?;
         Ok(accepted.steps.iter().map(|step| &step.judgement).collect())
+    }
+
+    /// The steps of a batch, each with what it is. None: it was skipped.
+    ///
+    /// # Errors
+    ///
+    /// If the batch is unknown or pruned.
+    pub fn steps(&self, id: BatchId) -> Result<Vec<(Option<&PlacedStep>, &Judgement)>, WordError> {
+        let steps = self.accepted(id)?.steps.iter();
+        Ok(steps.map(|step| (step.applied.as_ref(), &step.judgement)).collect())
     }
 
     /// The lies that can still be proved, oldest first: those of live and condemned batches within their windows.
