@@ -116,6 +116,15 @@ pub enum Refusal {
         #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
     },
+    /// The waiting one with its nonce has replaced too many others already.
+    #[error("the waiting intent of fragment {fragment} with this nonce has replaced {most} others: no more are taken")]
+    TooManyReplaced {
+        /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
+        fragment: FragmentId,
+        /// How many may be.
+        most: u32,
+    },
     /// It is no longer valid, or would not be for long enough.
     #[error("the intent of fragment {fragment} is valid until block {valid_until}, at least {least} is needed")]
     #[serde(rename_all = "camelCase")]
@@ -164,6 +173,9 @@ pub enum Refusal {
         /// What of.
         what: String,
     },
+    /// The node cannot keep it.
+    #[error("the node cannot keep it now: try again later")]
+    NotKept,
     /// Somebody else used up the nonce.
     #[error("the nonce was used by another step")]
     Overtaken,
@@ -189,11 +201,41 @@ impl Refusal {
             Self::Invalid { .. } => -32032,
             Self::TooDear { .. } => -32033,
             Self::Overtaken => -32034,
+            Self::TooManyReplaced { .. } => -32035,
             Self::NotSynced { .. } => -32050,
             Self::Full { .. } => -32051,
             Self::TooManyOfFragment { .. } => -32052,
             Self::Unverified { .. } => -32053,
             Self::Leased { .. } => -32054,
+            Self::NotKept => -32055,
+        }
+    }
+
+    /// Its kind, as its data says it: what a node counts refusals by.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NotServing => "notServing",
+            Self::NotSynced { .. } => "notSynced",
+            Self::Full { .. } => "full",
+            Self::TooManyOfFragment { .. } => "tooManyOfFragment",
+            Self::Bundle { .. } => "bundle",
+            Self::UnknownRule { .. } => "unknownRule",
+            Self::Payload { .. } => "payload",
+            Self::UnknownFragment { .. } => "unknownFragment",
+            Self::Unverified { .. } => "unverified",
+            Self::Signature { .. } => "signature",
+            Self::NonceUsed { .. } => "nonceUsed",
+            Self::NonceGap { .. } => "nonceGap",
+            Self::Replaced { .. } => "replaced",
+            Self::OnItsWay { .. } => "onItsWay",
+            Self::TooManyReplaced { .. } => "tooManyReplaced",
+            Self::Expired { .. } => "expired",
+            Self::Leased { .. } => "leased",
+            Self::Fee { .. } => "fee",
+            Self::Invalid { .. } => "invalid",
+            Self::TooDear { .. } => "tooDear",
+            Self::NotKept => "notKept",
+            Self::Overtaken => "overtaken",
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the methods take and say.
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use nthroot_protocol::{AssetId, BatchId, FragmentId, Head, Kind, Root};
 use nthroot_wallet::{RuleBook, SignedIntent};
 use schemars::JsonSchema;
@@ -218,7 +218,21 @@ pub struct Fee {
 #[serde(transparent)]
 pub struct Bundle(#[schemars(with = "Vec<schema::SignedIntent>")] pub Vec<SignedIntent>);
 
-/// Names a bundle: the keccak of its intents' signatures, each with its fragment and nonce.
+impl Bundle {
+    /// Its name.
+    pub fn id(&self) -> IntentId {
+        let mut bytes = Vec::new();
+        for intent in &self.0 {
+            bytes.extend(intent.signature.encode());
+            bytes.extend(intent.fragment.to_bytes());
+            bytes.extend(intent.nonce.to_be_bytes());
+        }
+        keccak256(bytes)
+    }
+}
+
+/// Names a bundle: the keccak of its intents' signatures, as authorisations have them (section 5), each with its fragment (10 bytes)
+/// and nonce (8).
 pub type IntentId = B256;
 
 /// Where a bundle is on its way.

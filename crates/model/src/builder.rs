@@ -182,7 +182,11 @@ impl<'a> BatchBuilder<'a> {
             index,
             ..
         } = ready;
-        assert_eq!(index, self.steps.len(), "a step is added as the one that it was evaluated as");
+        assert_eq!(
+            index,
+            self.steps.len(),
+            "a step is added as the one that it was evaluated as"
+        );
         self.proofs.push((body, proofs));
         let numbers = self.enter(&places.touches, after);
         let touches = places.touch_of_each();

@@ -87,6 +87,13 @@ impl Signature {
         }
     }
 
+    /// As an authorisation has it: its scheme, and what that says.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(&mut out);
+        out
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.push(self.scheme());
         match self {

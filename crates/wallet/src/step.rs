@@ -27,8 +27,22 @@ pub enum StepError {
     Swap,
 }
 
-/// The step that carries out these intents: those of the Account rule in one call, the others in one each, in the order in which
-/// they stand. `consent`: how fragments are paid whose own consent is not among the intents; none if they do not take part.
+/// The intents of a step in the order in which its calls take them: those of the Account rule, which make one call, at the first of
+/// them, the others where they stand.
+pub fn in_order<'a>(book: &RuleBook, intents: &'a [SignedIntent]) -> Vec<&'a SignedIntent> {
+    let is_account = |signed: &&SignedIntent| signed.rule == book.account;
+    let first = intents
+        .iter()
+        .position(|signed| is_account(&signed))
+        .unwrap_or_default();
+    let (before, rest) = intents.split_at(first);
+    let account = rest.iter().filter(is_account);
+    let others = rest.iter().filter(|signed| !is_account(signed));
+    before.iter().chain(account).chain(others).collect()
+}
+
+/// The step that carries out these intents: those of the Account rule in one call, the others in one each, in the order of
+/// [`in_order`]. `consent`: how fragments are paid whose own consent is not among the intents; none if they do not take part.
 ///
 /// # Errors
 ///
@@ -40,18 +54,19 @@ pub fn step_of(
     mut consent: impl FnMut(FragmentId) -> Option<Consent>,
 ) -> Result<StepPlan, StepError> {
     let mut plan = Plan::new(*book);
-    let mut account = Some(intents.iter().filter(|signed| signed.rule == book.account));
-    for signed in intents {
+    let is_account = |signed: &&&SignedIntent| signed.rule == book.account;
+    let ordered = in_order(book, intents);
+    let mut rest = ordered.iter();
+    while let Some(signed) = rest.next() {
         match request_of(states, book, signed)? {
             Request::Account(_) => {
-                // All of them at the first.
-                if let Some(signed) = account.take() {
-                    let (consents, leaves) = parties(states, signed, &mut consent)?;
-                    plan.account(&consents, &leaves)?;
-                }
+                let further = rest.clone().take_while(is_account).count();
+                let all = std::iter::once(signed).chain(rest.by_ref().take(further));
+                let (consents, leaves) = parties(states, all.copied(), &mut consent)?;
+                plan.account(&consents, &leaves)?;
             }
             Request::Swap(_) => return Err(StepError::Swap),
-            Request::Pool { .. } => plan.pool(std::slice::from_ref(signed))?,
+            Request::Pool { .. } => plan.pool(std::slice::from_ref(*signed))?,
             Request::Credit { op, .. } => plan.credit(signed, position_of(states, book, &op)?)?,
         }
     }

@@ -1,7 +1,9 @@
 //! What a follower can ask.
 
 use alloy_primitives::{Address, U256};
-use nthroot_protocol::{AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Status, tree};
+use nthroot_protocol::{
+    AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Status, tree,
+};
 
 use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
 use crate::{
