@@ -6,14 +6,10 @@ use alloy::{
     eips::BlockNumberOrTag,
     primitives::{B256, BlockNumber},
     providers::{DynProvider, Provider, ProviderBuilder},
-    rpc::client::RpcClient,
     transports::http::reqwest::Url,
 };
 
-use crate::{
-    error::{Error, Result},
-    failover::Failover,
-};
+use crate::error::{Error, Result};
 
 /// An L1 node that is asked over HTTP.
 #[derive(Clone)]
@@ -38,25 +34,6 @@ impl L1 {
             .connect_http(url)
             .erased();
         let chain_id = provider.get_chain_id().await?;
-        Ok(Self {
-            provider,
-            chain_id,
-            poll,
-        })
-    }
-
-    /// Connects to the nodes at these addresses, best first, all of which must be of this chain: while one does not answer
-    /// within `timeout`, the next is asked. Nothing is asked yet.
-    ///
-    /// # Errors
-    ///
-    /// If there is no way to ask anybody.
-    pub fn of_nodes(urls: &[Url], chain_id: u64, timeout: Duration, poll: Duration) -> Result<Self> {
-        let nodes = Failover::new(urls, chain_id, timeout)?;
-        let provider = ProviderBuilder::new()
-            .disable_recommended_fillers()
-            .connect_client(RpcClient::new(nodes, false))
-            .erased();
         Ok(Self {
             provider,
             chain_id,

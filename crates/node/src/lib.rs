@@ -29,7 +29,6 @@ pub mod view;
 pub mod watcher;
 
 mod derive;
-mod failover;
 
 pub use deploy::{Deployment, Parameters, deploy};
 pub use error::{Action, Error, Result};
