@@ -7,6 +7,7 @@
 mod chain;
 mod code;
 mod deployed;
+pub mod metered;
 pub mod rule;
 
 pub use chain::{Chain, Receipt, Rejected};

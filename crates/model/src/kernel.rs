@@ -33,13 +33,11 @@ pub struct Env {
 }
 
 impl Env {
-    /// What the code at a rule's address does. The enshrined rule is the same one if a rule table names it.
+    /// What the code at a rule's address does. The enshrined rule is the same one if a rule table names it; its twin is known, if
+    /// [`Self::rules`] does not have one that knows more of it.
     pub(crate) fn twin(&self, rule: Address) -> Option<Arc<dyn Rule>> {
-        if rule == self.account_rule {
-            Some(Arc::new(Account))
-        } else {
-            self.rules.get(rule)
-        }
+        let enshrined = || (rule == self.account_rule).then(|| Arc::new(Account) as Arc<dyn Rule>);
+        self.rules.get(rule).or_else(enshrined)
     }
 }
 

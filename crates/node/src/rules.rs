@@ -3,8 +3,8 @@
 use alloy::primitives::{Address, B256, Bytes, hex};
 use alloy::sol_types::SolCall;
 use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
-use nthroot_evm::{SpecId, rule::Bytecode};
-use nthroot_model::{rule::Rules, rules};
+use nthroot_evm::{SpecId, metered::Known, rule::Bytecode};
+use nthroot_model::rule::Rules;
 use nthroot_wallet::RuleBook;
 use tracing::info;
 
@@ -36,12 +36,14 @@ pub fn book(deployment: &Deployment) -> RuleBook {
     }
 }
 
-/// The twins that a follower needs to judge what they do.
+/// These rules as a follower judges them: by their twins where a call commits gas that surely suffices, else by their code with
+/// exactly that gas, so that a lie about gas is found too.
 pub fn twins(book: &RuleBook) -> Rules {
     Rules::default()
-        .with(book.swap, rules::swap::Swap)
-        .with(book.pool, rules::pool::Pool)
-        .with(book.credit, rules::credit::Credit)
+        .with(book.account, Known::Account.rule(FORK))
+        .with(book.swap, Known::Swap.rule(FORK))
+        .with(book.pool, Known::Pool.rule(FORK))
+        .with(book.credit, Known::Credit.rule(FORK))
 }
 
 /// These rules and one more, of which there is no twin: it is judged by its code. For what the registry's `RuleRegistered` names.

@@ -19,6 +19,7 @@ mod snapshot;
 #[path = "../stage/mod.rs"]
 mod stage;
 mod swap;
+mod threshold;
 mod world;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,10 @@ use alloy::{
 };
 use k256::ecdsa::SigningKey;
 use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
-use nthroot_evm::{Deployed, SpecId};
+use nthroot_evm::{Deployed, SpecId, metered::Known};
 use nthroot_model::{
     builder::{BatchBuilder, Name, StepPlan},
-    rules::{self, credit::quotes, pool::Liquidity},
+    rules::{credit::quotes, pool::Liquidity},
     signing::{Signer, authorise},
 };
 use nthroot_protocol::{
@@ -150,10 +150,12 @@ impl World {
                 &Credit::DEPLOYED_BYTECODE,
             ];
             addresses.extend(codes.map(|code| register(l1, code)));
+            // As nodes judge them: so each lie is found the way in which it would be.
             let twins = twins
-                .with(addresses[0], rules::swap::Swap)
-                .with(addresses[1], rules::pool::Pool)
-                .with(addresses[2], rules::credit::Credit);
+                .with(l1.account, Known::Account.rule(spec))
+                .with(addresses[0], Known::Swap.rule(spec))
+                .with(addresses[1], Known::Pool.rule(spec))
+                .with(addresses[2], Known::Credit.rule(spec));
             (addresses.clone(), twins)
         });
         let book = RuleBook {

@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, fmt::Debug, time::Instant};
 
-use alloy::primitives::Bytes;
-use nthroot_evm::{Code, Outcome, SpecId};
+use nthroot_evm::{
+    Code, Outcome, SpecId,
+    metered::{Known, Metered},
+};
 use nthroot_model::rule::AuthorisationView;
 use nthroot_protocol::{Effect, limits::MAX_EFFECTS};
 use nthroot_wallet::Budget;
 
 use crate::{
     case::{AMPLE, Case, returned},
+    limits,
     mutate::{Field, junk, mutate},
     rng::Rng,
     vectors::format,
@@ -25,6 +28,8 @@ const TURNS: u32 = 64;
 pub(crate) trait Subject {
     /// Its name.
     const NAME: &'static str;
+    /// The rule.
+    const KNOWN: Known;
     /// What [`Self::operation`] may say, of which each must occur.
     const OPERATIONS: &'static [&'static str];
     /// Why the twin fails, of which each must occur.
@@ -63,12 +68,21 @@ pub(crate) trait Subject {
     fn forge(rng: &mut Rng, data: &mut Vec<u8>);
 }
 
+/// What is compared with the twin.
+struct Sides {
+    code: Code,
+    metered: Metered,
+}
+
 /// What was reached.
 #[derive(Default)]
 struct Tally {
     cases: u64,
     valid: BTreeMap<&'static str, Measured>,
     failed: BTreeMap<String, u64>,
+    /// Calls of which a kernel takes what they return, and those of them that the twin judges if wallets make them.
+    bounded: u64,
+    by_twin: u64,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -79,15 +93,18 @@ struct Measured {
 }
 
 /// Runs as many cases as `NTHROOT_CASES` says, in histories whose seeds count from `NTHROOT_SEED`.
-pub(crate) fn agree<S: Subject>(runtime: Bytes) {
+pub(crate) fn agree<S: Subject>() {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     let (cases, first) = (number("NTHROOT_CASES", ENOUGH), number("NTHROOT_SEED", 1));
-    let code = Code::new(SpecId::OSAKA, runtime);
+    let sides = Sides {
+        code: Code::new(SpecId::OSAKA, S::KNOWN.runtime().clone()),
+        metered: S::KNOWN.rule(SpecId::OSAKA),
+    };
     let mut tally = Tally::default();
     let start = Instant::now();
     let mut seed = first;
     while tally.cases < cases {
-        history::<S>(&code, seed, &mut tally);
+        history::<S>(&sides, seed, &mut tally);
         seed += 1;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -95,7 +112,7 @@ pub(crate) fn agree<S: Subject>(runtime: Bytes) {
     check::<S>(&tally);
 }
 
-fn history<S: Subject>(code: &Code, seed: u64, tally: &mut Tally) {
+fn history<S: Subject>(sides: &Sides, seed: u64, tally: &mut Tally) {
     // Seeds that follow each other start far from each other.
     let mut rng = Rng(seed.wrapping_mul(0xd6e8_feb8_6659_fd93));
     let mut subject = S::new(&mut rng);
@@ -110,7 +127,7 @@ fn history<S: Subject>(code: &Code, seed: u64, tally: &mut Tally) {
             turn.case = junk::<S>(&mut rng);
         }
         let applies = !changed && turn.listed.len() == turn.case.fragments.len();
-        let effects = compare::<S>(code, &turn.case, tally).unwrap_or_else(|fault| {
+        let effects = compare::<S>(&mut rng, sides, &turn.case, tally).unwrap_or_else(|fault| {
             panic!(
                 "{}, NTHROOT_SEED={seed} NTHROOT_CASES=1, turn {number}: {fault}\n{}",
                 S::NAME,
@@ -124,10 +141,15 @@ fn history<S: Subject>(code: &Code, seed: u64, tally: &mut Tally) {
 }
 
 /// The effects of a case, if it has any; or what the two sides disagree on.
-fn compare<S: Subject>(code: &Code, case: &Case, tally: &mut Tally) -> Result<Option<Vec<Effect>>, String> {
+fn compare<S: Subject>(
+    rng: &mut Rng,
+    sides: &Sides,
+    case: &Case,
+    tally: &mut Tally,
+) -> Result<Option<Vec<Effect>>, String> {
     tally.cases += 1;
     let expected = S::twin(case);
-    match (code.call(AMPLE, case.calldata()), &expected) {
+    match (sides.code.call(AMPLE, case.calldata()), &expected) {
         (Outcome::Returned { output, gas }, Ok(effects)) if output == returned(effects) => {
             // More effects no kernel takes, so nobody commits gas for them.
             if effects.len() <= MAX_EFFECTS {
@@ -144,8 +166,16 @@ fn compare<S: Subject>(code: &Code, case: &Case, tally: &mut Tally) -> Result<Op
                     (entry.gas, entry.committed) = (gas, committed);
                 }
             }
+            let bound = limits::measure(rng, &sides.metered, case, &Effect::encode_list(effects), gas)?;
+            if let Some(bound) = bound {
+                tally.bounded += 1;
+                tally.by_twin += u64::from(bound <= S::budget(case).gas.into());
+            }
         }
-        (Outcome::Reverted(_), Err(reason)) => *tally.failed.entry(reason.clone()).or_default() += 1,
+        (Outcome::Reverted(_), Err(reason)) => {
+            *tally.failed.entry(reason.clone()).or_default() += 1;
+            limits::fails(rng, &sides.metered, case)?;
+        }
         (actual, expected) => return Err(format!("the bytecode says {actual:?}, the twin {expected:?}")),
     }
     Ok(expected.ok())
@@ -162,6 +192,7 @@ fn report<S: Subject>(tally: &Tally, seconds: f64) {
     for (operation, Measured { count, gas, committed }) in &tally.valid {
         println!("  {count:>8}  {operation} ({gas} of {committed} gas)");
     }
+    println!("  {:>8}  judged by the twin, of {}", tally.by_twin, tally.bounded);
     for (reason, count) in &tally.failed {
         println!("  {count:>8}  {reason}");
     }

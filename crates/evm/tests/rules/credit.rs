@@ -1,5 +1,6 @@
 //! Histories of markets, their lenders and borrowers.
 
+use nthroot_evm::metered::Known;
 use nthroot_model::{
     rule::AuthorisationView,
     rules::credit::{CreditFault, effects},
@@ -31,6 +32,7 @@ pub(crate) struct Markets {
 
 impl Subject for Markets {
     const NAME: &'static str = "Credit";
+    const KNOWN: Known = Known::Credit;
     const OPERATIONS: &'static [&'static str] = &[
         "add",
         "bid",

@@ -5,9 +5,11 @@
 //! by the rule.
 #![allow(clippy::print_stdout, reason = "what was measured")]
 
+mod account;
 mod bench;
 mod case;
 mod credit;
+mod limits;
 mod mutate;
 mod operations;
 mod pool;
@@ -16,49 +18,41 @@ mod swap;
 mod vectors;
 mod world;
 
-use nthroot_bindings::{Credit, Pool, Swap};
 use nthroot_model::rules;
 
-use crate::{credit::Markets, pool::Pools, swap::Swaps};
+use crate::{account::Accounts, credit::Markets, pool::Pools, swap::Swaps};
+
+#[test]
+fn the_account_rule_is_its_twin() {
+    bench::agree::<Accounts>();
+}
 
 #[test]
 fn the_pool_rule_is_its_twin() {
-    bench::agree::<Pools>(Pool::DEPLOYED_BYTECODE.clone());
+    bench::agree::<Pools>();
 }
 
 #[test]
 fn the_credit_rule_is_its_twin() {
-    bench::agree::<Markets>(Credit::DEPLOYED_BYTECODE.clone());
+    bench::agree::<Markets>();
 }
 
 #[test]
 fn the_swap_rule_is_its_twin() {
-    bench::agree::<Swaps>(Swap::DEPLOYED_BYTECODE.clone());
+    bench::agree::<Swaps>();
 }
 
 #[test]
 fn the_vectors_of_pool_are_what_it_does() {
-    vectors::check::<Pools>(
-        &vectors::pool::vectors(),
-        Pool::DEPLOYED_BYTECODE.clone(),
-        &rules::pool::Pool,
-    );
+    vectors::check::<Pools>(&vectors::pool::vectors(), &rules::pool::Pool);
 }
 
 #[test]
 fn the_vectors_of_credit_are_what_it_does() {
-    vectors::check::<Markets>(
-        &vectors::credit::vectors(),
-        Credit::DEPLOYED_BYTECODE.clone(),
-        &rules::credit::Credit,
-    );
+    vectors::check::<Markets>(&vectors::credit::vectors(), &rules::credit::Credit);
 }
 
 #[test]
 fn the_vectors_of_swap_are_what_it_does() {
-    vectors::check::<Swaps>(
-        &vectors::swap::vectors(),
-        Swap::DEPLOYED_BYTECODE.clone(),
-        &rules::swap::Swap,
-    );
+    vectors::check::<Swaps>(&vectors::swap::vectors(), &rules::swap::Swap);
 }

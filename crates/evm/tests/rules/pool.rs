@@ -1,5 +1,6 @@
 //! Histories of pools.
 
+use nthroot_evm::metered::Known;
 use nthroot_model::{
     rule::AuthorisationView,
     rules::pool::{Liquidity, effects},
@@ -29,6 +30,7 @@ pub(crate) struct Pools {
 
 impl Subject for Pools {
     const NAME: &'static str = "Pool";
+    const KNOWN: Known = Known::Pool;
     const OPERATIONS: &'static [&'static str] = &["add", "buy", "create", "first add", "remove", "sell", "several"];
     const REASONS: &'static [&'static str] = &[
         "Amount DivisionByZero",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::sol_types::SolStruct;
+use nthroot_evm::metered::Known;
 use nthroot_model::{
     rule::AuthorisationView,
     rules::swap::{Limits, SwapFailure, effects},
@@ -32,6 +33,7 @@ pub(crate) struct Swaps {
 
 impl Subject for Swaps {
     const NAME: &'static str = "Swap";
+    const KNOWN: Known = Known::Swap;
     const OPERATIONS: &'static [&'static str] = &["curve", "curve in part", "in part", "nobody", "ring", "whole"];
     const REASONS: &'static [&'static str] = &[
         "Brought",

@@ -6,14 +6,14 @@ use alloy::{
     sol_types::SolEvent,
 };
 use nthroot_bindings::{Bridge, mocks};
-use nthroot_evm::{Deployed, Parameters, Receipt, SpecId};
+use nthroot_evm::{Deployed, Parameters, Receipt, SpecId, rule::Bytecode};
 use nthroot_model::{
     anchor::AnchorState,
     builder::{BatchBuilder, Posting},
     kernel::Env,
     ledger::{Conviction, Judgement, Ledger},
     params::Params,
-    rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules},
+    rule::Rules,
 };
 use nthroot_protocol::{
     AnchorId, AssetId, Batch, BatchId, Domain, Fragment, Head, Key, Meaning, Outflow, PreEntry, SignedMessage,
@@ -37,7 +37,7 @@ pub(crate) const SPINNER: u8 = 5;
 /// JUMPDEST PUSH1 32 PUSH0 MSTORE PUSH1 64 PUSH0 RETURN
 const SPINNER_CODE: [u8; 29] = alloy::hex!("608435602401355b801560145760019003600756" "5b60205f5260405ff3");
 
-/// A bridge and its model.
+/// A bridge and its model, which judges the test rules by their code.
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) l1: Deployed,
@@ -65,30 +65,19 @@ impl Stage {
         register: impl FnOnce(&mut Deployed, Rules) -> (Vec<Address>, Rules),
     ) -> Self {
         let mut l1 = Deployed::new(spec, Parameters::default()).expect("it deploys");
-        let mut table: Vec<Address> = [
+        let codes = [
             &mocks::Puppet::DEPLOYED_BYTECODE,
             &mocks::RawReturn::DEPLOYED_BYTECODE,
             &mocks::Reverter::DEPLOYED_BYTECODE,
             &mocks::Looper::DEPLOYED_BYTECODE,
-        ]
-        .map(|code| l1.register(code.clone()).expect("it registers"))
-        .into_iter()
-        .chain([l1.register(SPINNER_CODE.into()).expect("it registers")])
-        .collect();
-        let fail =
-            |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Err(RuleFailure("fails".into()));
-        let rules = Rules::default()
-            .with(
-                table[0],
-                |_: &Context, _: &[FragmentView], _: &[AuthorisationView], extra: &[u8]| Ok(extra.to_vec()),
-            )
-            .with(table[1], fail)
-            .with(table[2], fail)
-            .with(table[3], fail)
-            .with(
-                table[4],
-                |_: &Context, _: &[FragmentView], _: &[AuthorisationView], _: &[u8]| Ok(Vec::new()),
-            );
+            &SPINNER_CODE.into(),
+        ];
+        let (mut table, mut rules) = (Vec::new(), Rules::default());
+        for code in codes {
+            let rule = l1.register(code.clone()).expect("it registers");
+            table.push(rule);
+            rules = rules.with(rule, Bytecode::new(spec, code.clone()));
+        }
         let (more, rules) = register(&mut l1, rules);
         table.extend(more);
         let registered = l1.chain.number() - 1; // the last of them

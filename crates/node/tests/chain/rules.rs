@@ -1,7 +1,8 @@
 //! The rules that come with the bridge, on the chain.
 
-use alloy::primitives::Bytes;
-use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap};
+use alloy::{primitives::Bytes, providers::Provider};
+use nthroot_bindings::{Credit, Pool, RuleRegistry, Swap, mocks::Puppet};
+use nthroot_model::rule::{Context, Rules};
 use nthroot_node::{Error, Follower, Proposer, Watcher, rules, watcher};
 use nthroot_protocol::{
     AnchorId, AssetId,
@@ -47,6 +48,39 @@ async fn rules_are_where_the_registry_says_and_registered_once() {
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_rule_is_learnt_from_no_code_but_its_own() {
+    let world = World::new().await;
+    let alice = world.actor("alice").await;
+    let registry = world.deployment.registry;
+    let code = Puppet::DEPLOYED_BYTECODE.clone();
+    let register = RuleRegistry::registerCall { runtime: code.clone() };
+    let call = nthroot_node::Call::new(registry, alloy::sol_types::SolCall::abi_encode(&register));
+    alice.sender.send(call).await.unwrap();
+    let rule = rules::address_of(registry, &code);
+    let there = world.devnet.l1().provider().get_code_at(rule).await.unwrap();
+    assert_eq!(there, code);
+
+    let none = Rules::default();
+    let behind = rules::learn(&none, registry, rule, Bytes::new());
+    assert!(matches!(behind, Err(Error::Missing { .. })), "{behind:?}");
+    let other = rules::learn(&none, registry, rule, Swap::DEPLOYED_BYTECODE.clone());
+    assert!(matches!(other, Err(Error::WrongDeployment { address, .. }) if address == rule));
+    let learnt = rules::learn(&none, registry, rule, there.clone()).unwrap();
+    // The puppet returns what it is told, for a little gas.
+    let context = Context {
+        clock: 1,
+        proposer: alice.address(),
+    };
+    let puppet = learnt.get(rule).expect("learnt");
+    assert_eq!(puppet.run(10_000, &context, &[], &[], b"said").unwrap(), b"said");
+    assert!(puppet.run(100, &context, &[], &[], b"said").is_err());
+    // What has a twin keeps it.
+    let book = rules::book(&world.deployment);
+    let known = rules::twins(&book);
+    assert!(rules::learn(&known, registry, book.swap, Bytes::new()).is_ok());
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ pub(crate) mod swap;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use alloy::primitives::Bytes;
 use nthroot_evm::{Code, Outcome, SpecId};
 use nthroot_model::rule::{Context, Rule};
 use nthroot_protocol::Effect;
@@ -45,9 +44,9 @@ impl Vectors {
 }
 
 /// The committed file is what the twin says of the cases, and the bytecode says the same.
-pub(crate) fn check<S: Subject>(vectors: &Vectors, runtime: Bytes, twin: &dyn Rule) {
+pub(crate) fn check<S: Subject>(vectors: &Vectors, twin: &dyn Rule) {
     check_coverage::<S>(vectors);
-    let code = Code::new(SpecId::OSAKA, runtime);
+    let code = Code::new(SpecId::OSAKA, S::KNOWN.runtime().clone());
     let names: BTreeSet<_> = vectors.0.iter().map(|vector| vector.name).collect();
     assert_eq!(names.len(), vectors.0.len(), "names are unique");
     let entries = vectors.0.iter().map(|vector| {
