@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use alloy::{primitives::hex, signers::local::PrivateKeySigner};
-use eyre::{OptionExt, Result, WrapErr, bail};
+use eyre::{Result, WrapErr, bail};
 use nthroot_node::Deployment;
-use nthroot_protocol::FragmentId;
+use nthroot_protocol::{FragmentId, Key};
 use nthroot_wallet::RuleBook;
 use serde::{Deserialize, Serialize};
 
-/// The environment variable that holds the key. It is no option, so that it stands in no history and no list of processes.
-const KEY: &str = "NTHROOT_KEY";
+pub(crate) use crate::key::KeyArgs;
+
+/// The L1 node, if none is named.
+const RPC_URL: &str = "http://127.0.0.1:8545";
 
 /// A deployment, and where its rules are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,14 +23,14 @@ pub(crate) struct Manifest {
 /// Which bridge, and how to print.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Chain {
-    /// The L1 node
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "NTHROOT_RPC_URL",
-        default_value = "http://127.0.0.1:8545"
-    )]
-    pub(crate) rpc_url: String,
+    /// The L1 node; http://127.0.0.1:8545, unless a bridge's node is named
+    #[arg(long, value_name = "URL", env = "NTHROOT_RPC_URL")]
+    pub(crate) rpc_url: Option<String>,
+
+    /// A node of the bridge, which carries intents and answers for your fragments; without one everything is derived from L1 and
+    /// posted under your own bond. What it says is held against L1 if --rpc-url and a manifest are given, else it is believed
+    #[arg(long, value_name = "URL", env = "NTHROOT_NODE")]
+    pub(crate) node: Option<String>,
 
     /// The manifest of the deployment, as `nthroot devnet` writes it
     #[arg(
@@ -46,6 +47,10 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    pub(crate) fn rpc_url(&self) -> &str {
+        self.rpc_url.as_deref().unwrap_or(RPC_URL)
+    }
+
     pub(crate) fn manifest(&self) -> Result<Manifest> {
         let path = self.deployment.display();
         let text = std::fs::read_to_string(&self.deployment).wrap_err_with(|| {
@@ -54,36 +59,6 @@ impl Chain {
             )
         })?;
         serde_json::from_str(&text).wrap_err_with(|| format!("{path} is not the manifest of a deployment"))
-    }
-}
-
-/// Whose key.
-#[derive(clap::Args, Clone)]
-pub(crate) struct KeyArgs {
-    /// A file with the private key (hexadecimal); without it the key is that of the environment variable NTHROOT_KEY
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-}
-
-impl KeyArgs {
-    /// The key, if there is one.
-    pub(crate) fn find(&self) -> Result<Option<PrivateKeySigner>> {
-        let text = match &self.key_file {
-            Some(path) => std::fs::read_to_string(path).wrap_err_with(|| format!("no key at {}", path.display()))?,
-            None => match std::env::var(KEY) {
-                Ok(text) => text,
-                Err(_) => return Ok(None),
-            },
-        };
-        // What is wrong with it is not said: it would be shown.
-        let bytes = hex::decode(text.trim()).ok();
-        let key = bytes.and_then(|bytes| PrivateKeySigner::from_slice(&bytes).ok());
-        Ok(Some(key.ok_or_eyre("the key is not 32 bytes in hexadecimal")?))
-    }
-
-    pub(crate) fn require(&self) -> Result<PrivateKeySigner> {
-        self.find()?
-            .ok_or_eyre("no key: set NTHROOT_KEY, or name a file with --key-file")
     }
 }
 
@@ -129,6 +104,15 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
+    /// Whose fragments it may be about: those of the key, if there is one.
+    pub(crate) fn owner(&self) -> Result<Option<Key>> {
+        if self.fragment.is_some() {
+            Ok(None)
+        } else {
+            self.key.find_public()
+        }
+    }
+
     /// Last block at which the signature holds, signed at this one.
     pub(crate) fn until(&self, now: u64) -> Result<u64> {
         match self.valid_until {

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::Address;
-use eyre::{Result, WrapErr, ensure};
+use eyre::{Result, ensure};
 use nthroot_model::{
     ledger::{Ledger, State},
     rules::pool::Liquidity,
 };
-use nthroot_node::{Follower, L1, rules};
+use nthroot_node::{Action, Follower, L1, rules};
 use nthroot_protocol::{
     AssetId, Domain, Fragment, FragmentId, Key, Kind,
     rules::{
@@ -19,10 +19,10 @@ use nthroot_protocol::{
 use nthroot_wallet::RuleBook;
 use serde_json::{Value, json};
 
-use crate::{args::Chain, text::ether};
+use crate::{args::Chain, reach::connect_l1, sign::is_under, text::ether};
 
 /// How often the L1 node is asked for what is not there yet.
-const POLL: Duration = Duration::from_millis(250);
+pub(crate) const POLL: Duration = Duration::from_millis(250);
 
 /// A bridge, as it follows from L1 up to the latest block.
 pub(crate) struct Client {
@@ -49,12 +49,7 @@ impl Client {
     /// Connects, and derives everything up to the latest block.
     pub(crate) async fn connect(chain: &Chain) -> Result<Self> {
         let manifest = chain.manifest()?;
-        let l1 = L1::connect(&chain.rpc_url, POLL).await.wrap_err_with(|| {
-            format!(
-                "no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL",
-                chain.rpc_url
-            )
-        })?;
+        let l1 = connect_l1(chain).await?;
         let book = rules::book(&manifest.deployment);
         ensure!(
             book == manifest.rules,
@@ -64,6 +59,22 @@ impl Client {
         let mut follower = Follower::start(l1.clone(), manifest.deployment, rules::twins(&book)).await?;
         follower.sync().await?;
         Ok(Self { l1, follower, book })
+    }
+
+    /// Derives what is new. An L1 node that does not answer now is asked again the next time.
+    pub(crate) async fn refresh(&mut self) -> Result<()> {
+        match self.follower.sync().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.action() == Action::Retry => {
+                tracing::warn!(%error, "asking again");
+                Ok(())
+            }
+            Err(error) if error.action() == Action::Reset => {
+                self.follower.reset().await?;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) const fn ledger(&self) -> &Ledger {
@@ -98,8 +109,9 @@ impl Client {
 
     /// Those of a key.
     pub(crate) fn own(&self, key: Key) -> Vec<(FragmentId, &Fragment)> {
-        let own = |fragment: &Fragment| fragment.kind == key.kind() && fragment.controller == key.controller();
-        self.fragments().filter(|(_, fragment)| own(fragment)).collect()
+        self.fragments()
+            .filter(|(_, fragment)| is_under(fragment, key))
+            .collect()
     }
 
     pub(crate) fn fragment(&self, id: FragmentId) -> Result<&Fragment> {
@@ -191,6 +203,7 @@ fn assets(fragment: &Fragment) -> Vec<(AssetId, u128)> {
 }
 
 /// Assets for people.
+#[derive(Default)]
 pub(crate) struct Names(BTreeMap<AssetId, String>);
 
 impl Names {

@@ -1,4 +1,4 @@
-//! What one has: fragments, deposits, bonds.
+//! Money that comes and stays: deposits, bonds, fragments that are merged.
 
 use alloy::{
     primitives::{Address, U256},
@@ -7,8 +7,9 @@ use alloy::{
     sol_types::SolCall,
 };
 use clap::Subcommand;
-use eyre::{Result, ensure};
+use eyre::{Result, bail, ensure};
 use nthroot_bindings::Bridge;
+use nthroot_model::params::GWEI;
 use nthroot_node::{Call, Mined, Sender};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, BatchId, FragmentId, Key};
 use nthroot_wallet::{
@@ -20,7 +21,8 @@ use serde_json::json;
 use crate::{
     amount::{parse_amount, parse_asset},
     args::{Chain, KeyArgs, Signing},
-    client::{Client, fragment_json},
+    client::Client,
+    key::{self, parse_key},
     post::post,
     sign::{consent, show},
     text::{ether, print_json, thousands},
@@ -35,50 +37,6 @@ sol! {
     }
 }
 
-/// List the fragments under a key, with what they hold
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  nthroot fragments --address 0x70997970C51812dc3A010C7d01b50e0d17dc79C8")]
-pub(crate) struct FragmentsArgs {
-    #[command(flatten)]
-    chain: Chain,
-
-    #[command(flatten)]
-    key: KeyArgs,
-
-    /// Whose, instead of the key's
-    #[arg(long, value_name = "ADDRESS")]
-    address: Option<Address>,
-}
-
-pub(crate) async fn fragments(args: FragmentsArgs) -> Result<()> {
-    let address = match args.address {
-        Some(address) => address,
-        None => args.key.require()?.address(),
-    };
-    let client = Client::connect(&args.chain).await?;
-    let (own, names) = (client.own(Key::Secp256k1(address)), client.names());
-    if args.chain.json {
-        let own = own
-            .into_iter()
-            .map(|(id, fragment)| fragment_json(id, fragment, &names));
-        print_json(&own.collect());
-        return Ok(());
-    }
-    if own.is_empty() {
-        println!("No fragments under {address}: `nthroot deposit` opens one.");
-    }
-    for (id, fragment) in own {
-        println!("{id}  (nonce {})", fragment.nonce);
-        for (asset, amount) in &fragment.assets {
-            println!("  {}", names.amount(*asset, *amount));
-            if asset.as_token().is_none() {
-                println!("    asset {asset}");
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Deposit ether or a token from L1: opens a fragment under the key
 #[derive(clap::Args)]
 #[command(
@@ -91,6 +49,10 @@ pub(crate) struct DepositArgs {
     #[command(flatten)]
     key: KeyArgs,
 
+    /// Under which key the fragment shall be, instead of the own one: an Ethereum address, or p256:ADDRESS
+    #[arg(long = "for", value_name = "KEY", value_parser = parse_key)]
+    owner: Option<Key>,
+
     /// What: ETH, or a token's address. The bridge's allowance is raised if need be
     #[arg(long, value_name = "ASSET", default_value = "ETH", value_parser = parse_asset)]
     token: AssetId,
@@ -101,9 +63,12 @@ pub(crate) struct DepositArgs {
 }
 
 pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
+    let key = args.key.payer()?;
+    let owner = match args.owner {
+        Some(owner) => owner,
+        None => args.key.public()?,
+    };
     let client = Client::connect(&args.chain).await?;
-    let key = args.key.require()?;
-    let owner = Key::Secp256k1(key.address());
     let sender = Sender::new(client.l1.clone(), key);
     let amount = U256::from(args.amount);
     let token = args.token.as_token();
@@ -134,13 +99,22 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
     let id = BatchId::from_u64(event.id.to()).unwrap_or_default();
     let fragment = AnchorId::new(id, 0).fragment();
     if args.chain.json {
-        print_json(&json!({ "fragment": fragment, "transaction": mined.hash(), "gas": mined.gas() }));
+        print_json(&json!({
+            "fragment": fragment,
+            "key": key::text(owner),
+            "amount": event.amount.to_string(),
+            "transaction": mined.hash(),
+            "block": mined.block(),
+            "gas": mined.gas(),
+        }));
     } else {
         let names = client.names();
         // What arrived, which a token may make less than what was sent.
         println!(
-            "Fragment {fragment} holds {}, for {} gas",
+            "Fragment {fragment} of {} holds {}, since block {}, for {} gas",
+            key::text(owner),
             names.amount(args.token, event.amount),
+            mined.block(),
             thousands(mined.gas())
         );
     }
@@ -156,6 +130,7 @@ async fn send(client: &Client, sender: &Sender, call: &impl SolCall, value: U256
 #[derive(Subcommand)]
 pub(crate) enum BondCommand {
     Fund(FundArgs),
+    Withdraw(WithdrawBondArgs),
     Show(BondArgs),
 }
 
@@ -169,6 +144,18 @@ pub(crate) struct FundArgs {
     /// How much, in wei
     #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
     amount: u128,
+}
+
+/// Take free bond out, to the key that owns it
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  nthroot bond withdraw --amount 1ether\n  nthroot bond withdraw")]
+pub(crate) struct WithdrawBondArgs {
+    #[command(flatten)]
+    bond: BondArgs,
+
+    /// How much, in wei; by default all that is free
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_amount)]
+    amount: Option<u128>,
 }
 
 /// Show a bond: all of it, and what is free
@@ -186,28 +173,20 @@ pub(crate) struct BondArgs {
 }
 
 pub(crate) async fn bond(command: BondCommand) -> Result<()> {
-    let (args, amount) = match command {
-        BondCommand::Fund(args) => (args.bond, Some(args.amount)),
-        BondCommand::Show(args) => (args, None),
+    let args = match command {
+        BondCommand::Show(args) => args,
+        BondCommand::Fund(args) => {
+            fund(&args).await?;
+            args.bond
+        }
+        BondCommand::Withdraw(args) => {
+            withdraw_bond(&args).await?;
+            args.bond
+        }
     };
-    let mut client = Client::connect(&args.chain).await?;
-    let proposer = match args.proposer {
-        Some(proposer) => proposer,
-        None => args.key.require()?.address(),
-    };
-    if let Some(amount) = amount {
-        let sender = Sender::new(client.l1.clone(), args.key.require()?);
-        let balance = client.l1.provider().get_balance(sender.address()).await?;
-        ensure!(
-            balance > U256::from(amount),
-            "{} has {} ETH on L1",
-            sender.address(),
-            ether(balance)
-        );
-        send(&client, &sender, &Bridge::fundBondCall { proposer }, U256::from(amount)).await?;
-        client.follower.sync().await?;
-    }
-    let wei = |gwei: u64| U256::from(gwei) * U256::from(1_000_000_000);
+    let client = Client::connect(&args.chain).await?;
+    let proposer = args.owner()?;
+    let wei = |gwei: u64| U256::from(gwei) * U256::from(GWEI);
     let (all, free) = (
         wei(client.ledger().bond(proposer).balance),
         wei(client.ledger().free_bond(proposer)),
@@ -221,6 +200,58 @@ pub(crate) async fn bond(command: BondCommand) -> Result<()> {
             ether(free)
         );
     }
+    Ok(())
+}
+
+impl BondArgs {
+    fn owner(&self) -> Result<Address> {
+        self.proposer.map_or_else(|| self.key.payer_address(), Ok)
+    }
+}
+
+async fn fund(args: &FundArgs) -> Result<()> {
+    let client = Client::connect(&args.bond.chain).await?;
+    let sender = Sender::new(client.l1.clone(), args.bond.key.payer()?);
+    let balance = client.l1.provider().get_balance(sender.address()).await?;
+    ensure!(
+        balance > U256::from(args.amount),
+        "{} has {} ETH on L1",
+        sender.address(),
+        ether(balance)
+    );
+    let proposer = args.bond.owner()?;
+    send(
+        &client,
+        &sender,
+        &Bridge::fundBondCall { proposer },
+        U256::from(args.amount),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn withdraw_bond(args: &WithdrawBondArgs) -> Result<()> {
+    let client = Client::connect(&args.bond.chain).await?;
+    let sender = Sender::new(client.l1.clone(), args.bond.key.payer()?);
+    ensure!(
+        args.bond.owner()? == sender.address(),
+        "a bond is withdrawn by its owner only: leave out --proposer"
+    );
+    if let Some(fault) = client.ledger().oldest_fault() {
+        bail!("batch {fault} is a lie that is not rolled back yet: until it is, no bond leaves. Try again later");
+    }
+    let free = u128::from(client.ledger().free_bond(sender.address())) * u128::from(GWEI);
+    let amount = args.amount.unwrap_or(free);
+    ensure!(
+        amount > 0,
+        "nothing of the bond is free: batches lock theirs until the epoch after the next begins"
+    );
+    ensure!(amount <= free, "{} ETH of the bond are free", ether(U256::from(free)));
+    let call = Bridge::withdrawBondCall {
+        amount: U256::from(amount),
+        to: sender.address(),
+    };
+    send(&client, &sender, &call, U256::ZERO).await?;
     Ok(())
 }
 
@@ -246,7 +277,7 @@ pub(crate) async fn merge(args: MergeArgs) -> Result<()> {
     let key = signing.key.require()?;
     let mut ids = args.fragments;
     if ids.is_empty() {
-        let own = client.own(Key::Secp256k1(key.address())).into_iter();
+        let own = client.own(key.key()).into_iter();
         ids = own
             .filter(|(_, fragment)| !fragment.assets.is_empty())
             .map(|(id, _)| id)
@@ -280,10 +311,10 @@ pub(crate) async fn merge(args: MergeArgs) -> Result<()> {
             valid_until: terms.valid_until,
         };
         lines.extend(intent.lines(&client.book));
-        parties.push(Party::signing(key.credential(), *id, state.nonce, ops));
+        parties.push(Party::signing(key.signer(), *id, state.nonce, ops));
     }
     show(signing, &lines);
     consent(signing.yes)?;
     let plan = account::plan(&terms, &parties)?;
-    post(client, &signing.chain, key.clone(), plan, &[into]).await
+    post(client, &signing.chain, &signing.key, plan, &[into]).await
 }

@@ -4,33 +4,50 @@
 
 mod amount;
 mod args;
+mod carrier;
+mod claim;
 mod client;
 mod credit;
 mod demo;
 mod devnet;
 mod funds;
+mod holdings;
+mod key;
+mod lease;
+mod light;
 mod pool;
 mod post;
+mod progress;
+mod reach;
+mod rescue;
+mod send;
 mod sign;
 mod swap;
 mod text;
+mod watch;
 
 use std::{io::IsTerminal, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use nthroot_node::Error;
 use tracing_subscriber::EnvFilter;
 
 /// Optimistic settlement on Ethereum with one root per user: any lie falls to one L1 transaction.
 ///
-/// What you own are fragments under your key. Commands show what they would sign, sign it, and post it under your own bond.
+/// What you own are fragments under your key. Commands show what they would sign, sign it, and hand it to a node that carries it
+/// (--node), or post it under your own bond: then they need nothing but an L1 node.
 #[derive(Parser)]
 #[command(
     name = "nthroot",
     version,
     max_term_width = 120,
-    after_help = "A first try, in two terminals:\n  nthroot devnet\n  nthroot deposit --amount 10ether\n\nThe key is taken from the environment variable NTHROOT_KEY or from --key-file. Exit status: 0 done, 1 refused or \
-                  failed, 2 not understood, 3 not now: try again."
+    after_help = "A first try, in two terminals:\n  nthroot devnet\n  nthroot deposit --amount 10ether\n\nFrom deposit to \
+                  withdrawal:\n  nthroot key new alice\n  export NTHROOT_ACCOUNT=alice\n  nthroot deposit --amount 1ether\n  \
+                  nthroot balance\n  nthroot send 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 0.25ether\n  nthroot withdraw \
+                  0.5ether --to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8\n  nthroot claim --watch\n\nThe key is that of an \
+                  account of the keystore (--account, NTHROOT_ACCOUNT), or of a file (--key-file), or of the environment \
+                  variable NTHROOT_KEY. Passwords are asked for, or read from the file that NTHROOT_PASSWORD_FILE names. Exit \
+                  status: 0 done, 1 refused or failed, 2 not understood, 3 not now: try again."
 )]
 struct Args {
     #[command(subcommand)]
@@ -41,9 +58,19 @@ struct Args {
 enum Command {
     Demo(Box<demo::Args>),
     Devnet(devnet::Args),
-    Fragments(funds::FragmentsArgs),
+    #[command(subcommand)]
+    Key(key::command::Command),
     Deposit(funds::DepositArgs),
+    Balance(holdings::BalanceArgs),
+    Fragments(holdings::FragmentsArgs),
+    Send(send::SendArgs),
+    Consent(send::ConsentArgs),
+    Withdraw(send::WithdrawArgs),
+    Watch(watch::Args),
+    Claim(claim::Args),
+    Rescue(rescue::Args),
     Merge(funds::MergeArgs),
+    Lease(lease::Args),
     #[command(subcommand)]
     Bond(funds::BondCommand),
     #[command(subcommand)]
@@ -53,6 +80,16 @@ enum Command {
     #[command(subcommand)]
     Credit(credit::Command),
     Post(post::Args),
+    Completions(Completions),
+}
+
+/// Print the completions of a shell
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  nthroot completions bash > ~/.local/share/bash-completion/completions/nthroot")]
+struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: clap_complete::Shell,
 }
 
 #[tokio::main]
@@ -83,14 +120,27 @@ async fn run(command: Command) -> eyre::Result<()> {
     match command {
         Command::Demo(args) => demo::run(*args).await,
         Command::Devnet(args) => devnet::run(args).await,
-        Command::Fragments(args) => funds::fragments(args).await,
+        Command::Key(command) => key::command::run(command),
         Command::Deposit(args) => funds::deposit(args).await,
+        Command::Balance(args) => holdings::balance(args).await,
+        Command::Fragments(args) => holdings::fragments(args).await,
+        Command::Send(args) => send::send(args).await,
+        Command::Consent(args) => send::consent(args).await,
+        Command::Withdraw(args) => send::withdraw(args).await,
+        Command::Watch(args) => watch::run(args).await,
+        Command::Claim(args) => claim::run(args).await,
+        Command::Rescue(args) => rescue::run(args).await,
         Command::Merge(args) => funds::merge(args).await,
+        Command::Lease(args) => lease::run(args).await,
         Command::Bond(command) => funds::bond(command).await,
         Command::Pool(command) => pool::run(command).await,
         Command::Swap(command) => swap::run(command).await,
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
+        Command::Completions(Completions { shell }) => {
+            clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
+            Ok(())
+        }
     }
 }
 
@@ -108,7 +158,12 @@ fn is_temporary(error: &eyre::Report) -> bool {
                 | Error::Leased { .. }
         )
     );
-    by_node || error.is::<post::Skipped>()
+    let refused = error.downcast_ref::<carrier::Refused>();
+    by_node
+        || error.is::<post::Skipped>()
+        || error.is::<carrier::Unanswered>()
+        || error.is::<carrier::Failed>()
+        || refused.is_some_and(|refused| refused.0.is_temporary())
 }
 
 /// Waits for Ctrl-C, or to be terminated.

@@ -226,8 +226,7 @@ pub(crate) fn held(client: &Client, posting: &Posting, asset: AssetId) -> Result
     if let Some(id) = posting.signing.fragment {
         return Ok(client.fragment(id)?.balance(asset));
     }
-    let key = posting.signing.key.require()?;
-    let own = client.own(nthroot_protocol::Key::Secp256k1(key.address()));
+    let own = client.own(posting.signing.key.public()?);
     let mut amounts = own
         .iter()
         .map(|(_, fragment)| fragment.balance(asset))

@@ -2,18 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::{primitives::U256, signers::local::PrivateKeySigner};
-use eyre::{Result, WrapErr, bail};
+use alloy::primitives::U256;
+use eyre::{Result, WrapErr, bail, ensure};
 use nthroot_model::builder::StepPlan;
 use nthroot_node::{Proposer, Sender};
 use nthroot_protocol::FragmentId;
-use nthroot_wallet::{Request, SignedIntent, states, step_of};
+use nthroot_wallet::{Consent, Request, SignedIntent, states, step_of};
 use serde_json::{Value, json};
 
 use crate::{
     args::{Chain, KeyArgs, Posting},
+    carrier::{Carrier, Refused, payment},
     client::{Client, fragment_json},
-    sign::{Wanted, sign},
+    reach::Reach,
+    sign::{Wanted, sign, sign_next},
     text::{ether, print_json, thousands},
 };
 
@@ -29,18 +31,90 @@ impl std::fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-/// Signs what is wanted, and posts it or prints it, as the options say.
+/// Signs what is wanted, and hands it to a node, posts it or prints it, as the options say.
 pub(crate) async fn carry_out(client: Client, posting: &Posting, wanted: Wanted) -> Result<()> {
+    carry(client.into(), posting, wanted, Vec::new()).await
+}
+
+/// The same by either way, with intents that others signed for it.
+pub(crate) async fn carry(
+    reach: Reach,
+    posting: &Posting,
+    mut wanted: Wanted,
+    consents: Vec<SignedIntent>,
+) -> Result<()> {
     let signing = &posting.signing;
-    let Some(signed) = sign(&client, signing, wanted)? else {
+    let carrier = if posting.sign_only {
+        None
+    } else {
+        reach.carrier(&signing.chain)?
+    };
+    // A fee is one more payment of a call of the Account rule, and a second intent beside what goes to another rule.
+    let mut fee = match &carrier {
+        Some(carrier) => carrier.terms().await?.fee,
+        None => None,
+    };
+    if let Request::Account(ops) = &mut wanted.request
+        && let Some(fee) = fee.take()
+    {
+        ops.push(payment(&fee)?);
+        wanted.needs.push((fee.amount.asset, fee.amount.amount));
+    }
+    ensure!(
+        fee.is_none() || !(signing.typed_data || signing.signature.is_some()),
+        "the node asks for a fee, which a second intent pays: this takes the key itself"
+    );
+    // Whoever cannot post shall hear of it before signing.
+    if carrier.is_none() && !posting.sign_only && !signing.typed_data {
+        signing.key.payer()?;
+    }
+    let Some(signed) = sign(reach.view(), signing, wanted)? else {
         return Ok(());
     };
     if posting.sign_only {
         print_json(&serde_json::to_value(&signed)?);
         return Ok(());
     }
-    let plan = plan_of(&client, &signed)?;
-    post(client, &signing.chain, signing.key.require()?, plan, &[signed.fragment]).await
+    let watched = signed.fragment;
+    let mut intents = vec![signed];
+    if let Some(fee) = fee {
+        intents.push(sign_next(
+            reach.view(),
+            signing,
+            Request::Account(vec![payment(&fee)?]),
+            &intents[0],
+        )?);
+    }
+    intents.extend(consents);
+    match (carrier, reach) {
+        (Some(carrier), _) => hand_in(&carrier, signing.chain.json, intents).await,
+        (None, Reach::Chain(client)) => {
+            for consent in &intents[1..] {
+                check(&client, consent).wrap_err_with(|| format!("the consent of fragment {}", consent.fragment))?;
+            }
+            let plan = step(&client, &intents)?;
+            post(*client, &signing.chain, &signing.key, plan, &[watched]).await
+        }
+        // A node that was asked is the one that carries.
+        (None, Reach::Node(_)) => bail!("no node to hand it to"),
+    }
+}
+
+/// Hands intents that go together to a node.
+async fn hand_in(carrier: &Carrier, json: bool, intents: Vec<SignedIntent>) -> Result<()> {
+    let fragment = intents.first().map(|signed| signed.fragment);
+    let id = carrier.send(intents).await.inspect_err(|error| {
+        if let Some(refused) = error.downcast_ref::<Refused>().filter(|_| json) {
+            print_json(&refused.json());
+        }
+    })?;
+    if json {
+        print_json(&json!({ "intent": id, "node": carrier.url, "fragment": fragment }));
+    } else {
+        println!("\nThe node has it as {id}: `nthroot watch {id}` follows it.");
+        println!("Until it is in a batch, what you sign next for the same fragment takes its place.");
+    }
+    Ok(())
 }
 
 /// Post signed intents of others
@@ -64,17 +138,23 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
+    if let Some(url) = &args.chain.node {
+        let carrier = Carrier::new(url)?;
+        for file in &args.files {
+            hand_in(&carrier, args.chain.json, vec![read_intent(file)?]).await?;
+        }
+        return Ok(());
+    }
     let client = Client::connect(&args.chain).await?;
-    let key = args.key.require()?;
     let mut plans = Vec::new();
     let mut watched = Vec::new();
     for file in &args.files {
         let signed = read_intent(file)?;
         check(&client, &signed).wrap_err_with(|| file.display().to_string())?;
         watched.push(signed.fragment);
-        plans.push(plan_of(&client, &signed)?);
+        plans.push(step(&client, &[signed])?);
     }
-    post_all(client, &args.chain, key, &plans, &watched).await
+    post_all(client, &args.chain, &args.key, &plans, &watched).await
 }
 
 /// A signed intent from a file.
@@ -95,17 +175,17 @@ pub(crate) fn check(client: &Client, signed: &SignedIntent) -> Result<Request> {
     Ok(checked?)
 }
 
-/// The step that carries out an intent alone.
-fn plan_of(client: &Client, signed: &SignedIntent) -> Result<StepPlan> {
-    let alone = std::slice::from_ref(signed);
-    Ok(step_of(client.ledger(), &client.book, alone, |_| None)?)
+/// The step that carries out these intents together. Whom the Account rule pays without consent is merely credited.
+fn step(client: &Client, intents: &[SignedIntent]) -> Result<StepPlan> {
+    let credited = |id| Some(Consent::Credited(id));
+    Ok(step_of(client.ledger(), &client.book, intents, credited)?)
 }
 
 /// Posts one step, and prints what came of it.
 pub(crate) async fn post(
     client: Client,
     chain: &Chain,
-    key: PrivateKeySigner,
+    key: &KeyArgs,
     plan: StepPlan,
     watched: &[FragmentId],
 ) -> Result<()> {
@@ -115,10 +195,11 @@ pub(crate) async fn post(
 async fn post_all(
     mut client: Client,
     chain: &Chain,
-    key: PrivateKeySigner,
+    key: &KeyArgs,
     plans: &[StepPlan],
     watched: &[FragmentId],
 ) -> Result<()> {
+    let key = key.payer()?;
     let address = key.address();
     let proposer = Proposer::new(Sender::new(client.l1.clone(), key)).with_rules(client.book.table());
     let batch = proposer.build(&client.follower, None, plans)?;
@@ -175,6 +256,9 @@ async fn post_all(
     );
     for id in opened {
         println!("  opened {id}");
+    }
+    if final_at.is_some() {
+        println!("  `nthroot watch {}` waits until it is final", posted.id);
     }
     for id in fragments {
         println!("  fragment {id} now holds:");

@@ -3,7 +3,7 @@
 use eyre::Result;
 use nthroot_model::rules::credit::quotes::{cover_down, debt_up, high, lot, low};
 use nthroot_protocol::{
-    AssetId, FragmentId, Key,
+    AssetId, FragmentId,
     rules::credit::{shares_tag, title_tag},
 };
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ pub(super) async fn show(args: Show) -> Result<()> {
     let market = client.market(args.market)?;
     let (names, clock) = (client.names(), client.clock());
     let shares = AssetId::issued(client.book.credit, shares_tag(args.market));
-    let own = args.key.find()?.map(|key| client.own(Key::Secp256k1(key.address())));
+    let own = args.key.find_public()?.map(|key| client.own(key));
     let own: Option<u128> = own.map(|own| own.iter().map(|(_, fragment)| fragment.balance(shares)).sum());
     if args.chain.json {
         let mut document = market_json(&market, clock)?;
@@ -131,7 +131,7 @@ pub(super) async fn list(args: List) -> Result<()> {
 pub(super) async fn positions(args: Positions) -> Result<()> {
     let client = Client::connect(&args.chain).await?;
     let own = if args.mine {
-        Some(client.own(Key::Secp256k1(args.key.require()?.address())))
+        Some(client.own(args.key.public()?))
     } else {
         None
     };

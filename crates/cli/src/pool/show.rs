@@ -2,7 +2,7 @@
 
 use eyre::Result;
 use nthroot_model::rules::pool::Liquidity;
-use nthroot_protocol::{AssetId, FragmentId, Key, rules::pool::share_tag};
+use nthroot_protocol::{AssetId, FragmentId, rules::pool::share_tag};
 use serde_json::{Value, json};
 
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) async fn show(args: Show) -> Result<()> {
     let liquidity = client.pool(args.pool)?;
     let names = client.names();
     let tag = AssetId::issued(client.book.pool, share_tag(args.pool));
-    let own = args.key.find()?.map(|key| client.own(Key::Secp256k1(key.address())));
+    let own = args.key.find_public()?.map(|key| client.own(key));
     let own: Option<u128> = own.map(|own| own.iter().map(|(_, fragment)| fragment.balance(tag)).sum());
     if args.chain.json {
         let mut document = pool_json(args.pool, &liquidity, &names);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use eyre::{OptionExt, Result, WrapErr, bail, ensure};
 use nthroot_protocol::{
-    AssetId, FragmentId, Key,
+    AssetId, FragmentId,
     rules::swap::{Fill, Leg, SwapIntent},
 };
 use nthroot_wallet::{
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let mut plan = Plan::new(client.book);
     plan.swap(&intents, &fill)?;
     let watched: Vec<FragmentId> = parties.iter().map(|(fragment, _)| *fragment).collect();
-    post(client, &signing.chain, signing.key.require()?, plan.finish(), &watched).await
+    post(client, &signing.chain, &signing.key, plan.finish(), &watched).await
 }
 
 /// Takes the surplus with an intent of one's own, which is added to the parties; none if it is for another wallet to sign.
@@ -128,8 +128,7 @@ fn own_fragment(client: &Client, args: &Args, parties: &[Party]) -> Result<Fragm
     if let Some(id) = args.signing.fragment {
         return Ok(id);
     }
-    let key = args.signing.key.require()?;
-    let own = client.own(Key::Secp256k1(key.address()));
+    let own = client.own(args.signing.key.public()?);
     let mut free = own
         .iter()
         .map(|(id, _)| *id)

@@ -1,12 +1,14 @@
 //! `nthroot devnet`, and people who run the command.
+#![allow(dead_code, reason = "each test program needs another part of it")]
 
 use std::{
-    io::Read,
+    io::{Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The anvil of the environment, or the one that npm installed.
 fn anvil() -> PathBuf {
@@ -36,6 +38,8 @@ impl Net {
     /// Starts one, with its files in a folder of this name.
     pub(crate) fn start(name: &str) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // What an earlier run left.
+        let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_nthroot"))
             .args(["devnet", "--json", "--port", "0", "--window", "20", "--out"])
@@ -76,14 +80,21 @@ impl Net {
 
     /// The command with these arguments, by somebody.
     pub(crate) fn run(&self, who: &str, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_nthroot"))
+        self.command(who, args).output().unwrap()
+    }
+
+    /// The same before it runs, for whoever changes its environment.
+    pub(crate) fn command(&self, who: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nthroot"));
+        command
             .args(args)
             .env("NTHROOT_RPC_URL", self.about["rpcUrl"].as_str().unwrap())
             .env("NTHROOT_DEPLOYMENT", self.path("deployment.json"))
             .env("NTHROOT_KEY", self.key(who))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .env("NTHROOT_KEYS", self.path("keys"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .stdin(Stdio::null());
+        command
     }
 
     /// What it answers in JSON.
@@ -106,6 +117,40 @@ impl Net {
         assert_eq!(output.status.code(), Some(status), "{args:?}: {error}");
         assert!(error.contains(says), "{args:?}: {error}");
         assert!(!error.contains(&self.key(who)[2..]), "a key was printed");
+    }
+
+    /// Asks the L1 node.
+    pub(crate) fn rpc(&self, method: &str, params: &Value) -> Value {
+        let host = self.about["rpcUrl"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let length = body.len();
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, document) = answer.split_once("\r\n\r\n").unwrap();
+        let document: Value = serde_json::from_str(document).unwrap_or_else(|bad| panic!("{bad}: {answer}"));
+        assert!(document["error"].is_null(), "{method}: {document}");
+        document["result"].clone()
+    }
+
+    /// Mines so many empty blocks.
+    pub(crate) fn mine(&self, blocks: u64) {
+        self.rpc("anvil_mine", &json!([format!("{blocks:#x}")]));
+    }
+
+    /// The latest block.
+    pub(crate) fn block(&self) -> u64 {
+        hex(&self.rpc("eth_blockNumber", &json!([]))).try_into().unwrap()
+    }
+
+    /// Wei of an account on L1.
+    pub(crate) fn wei(&self, account: &str) -> u128 {
+        hex(&self.rpc("eth_getBalance", &json!([account, "latest"])))
     }
 
     /// A fragment with ether and tokens, in whole units.
@@ -143,6 +188,11 @@ impl Net {
             .find(|asset| asset["name"].as_str().unwrap().eq_ignore_ascii_case(name));
         asset.map_or(0, |asset| number(&asset["amount"]))
     }
+}
+
+/// A number as L1 nodes write it.
+fn hex(value: &Value) -> u128 {
+    u128::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
 }
 
 /// An amount, which JSON has as text.
