@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use alloy_primitives::B256;
 use imbl::OrdMap;
-use nthroot_protocol::{AnchorProof, Cohort, Fragment, LeafTable, Root, Step, cohort};
+use nthroot_protocol::{AnchorProof, Cohort, Fragment, LeafTable, Root, Step, cohort, limits::MAX_DEPTH};
 
 use crate::kernel::Outcome;
 
@@ -27,6 +28,20 @@ impl AnchorState {
             header,
             leaves: OrdMap::new(),
         }
+    }
+
+    /// A cohort of this depth with these further leaves. None if it has no room for one of them, or there is no such cohort.
+    pub(crate) fn with_leaves(depth: u8, header: Fragment, leaves: OrdMap<u32, Arc<Fragment>>) -> Option<Self> {
+        (depth <= MAX_DEPTH && !leaves.contains_key(&0)).then_some(())?;
+        let further = leaves.iter().map(|(leaf, fragment)| (*leaf, fragment.leaf_value()));
+        let values: Vec<(u32, B256)> = std::iter::once((0, header.leaf_value())).chain(further).collect();
+        let tree = Cohort::of(depth, &values)?;
+        Some(Self { tree, header, leaves })
+    }
+
+    /// The further leaves that exist.
+    pub(crate) const fn further(&self) -> &OrdMap<u32, Arc<Fragment>> {
+        &self.leaves
     }
 
     /// Depth of the cohort.
@@ -80,6 +95,11 @@ impl AnchorState {
             self.leaves.insert(leaf, Arc::new(fragment));
         }
         true
+    }
+
+    /// Takes a further leaf away. Returns whether it existed; if not, nothing has changed.
+    pub(crate) fn remove(&mut self, leaf: u32) -> bool {
+        self.leaves.remove(&leaf).is_some() && self.tree.set(leaf, B256::ZERO)
     }
 
     /// What evidence says of it, given the further leaves that a step names.

@@ -14,17 +14,20 @@ mod challenge;
 mod claim;
 mod errors;
 mod judge;
+mod load;
 mod rollback;
+mod rows;
 mod submit;
 mod views;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 use imbl::OrdMap;
 use nthroot_protocol::{
-    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry, Preimage,
-    Withdrawal,
+    AnchorId, AssignedClaim, BatchId, BatchWord, Evidence, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry,
+    Preimage, Withdrawal,
+    limits::{MAX_CLOCK_AGE, MAX_SEQUENCE},
 };
 
 pub use assign::{Assigned, Consent, Offer, Sale};
@@ -36,6 +39,7 @@ pub use errors::{
 };
 pub use judge::{Judgement, Unjudged};
 pub use rollback::{Rollback, Unwinding};
+pub use rows::RowError;
 pub use submit::Submitted;
 pub use views::Lie;
 
@@ -64,48 +68,76 @@ impl State {
             Self::Unknown => None,
         }
     }
+
+    fn known_arc(&self) -> Option<Arc<AnchorState>> {
+        match self {
+            Self::Known(state) => Some(Arc::clone(state)),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// An open anchor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Anchor {
     head: Head,
     state: State,
 }
 
-/// A batch that was accepted: what changes of it, as L1 keeps it, and what does not.
-#[derive(Debug, Clone)]
+/// A batch as L1 keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
     word: BatchWord,
     /// What was paid, by position, if the batch has many withdrawals.
     paid: U256,
     /// The claims that were assigned, by position.
     assigned: BTreeMap<u8, AssignedClaim>,
-    /// None once it was pruned.
-    accepted: Option<Arc<Accepted>>,
 }
 
 /// What a follower keeps of a batch.
 #[derive(Debug)]
 struct Accepted {
     preimage: Preimage,
-    steps: Vec<JudgedStep>,
-    /// The step commitments.
-    commitments: Vec<B256>,
     withdrawals: Vec<Withdrawal>,
     entries: Vec<PreEntry>,
-    /// For each entry the anchor as it was, or none for an opened one.
-    before: Vec<Option<Anchor>>,
+    steps: Vec<JudgedStep>,
+    /// The step commitments; empty once its steps were [forgotten](Ledger::forget_valid_steps).
+    commitments: Vec<B256>,
 }
+
+/// The preimage commits to all that was posted. What was forgotten since makes no difference.
+impl PartialEq for Accepted {
+    fn eq(&self, other: &Self) -> bool {
+        let judgements = other.steps.iter().map(|step| &step.judgement);
+        self.preimage == other.preimage && self.steps.iter().map(|step| &step.judgement).eq(judgements)
+    }
+}
+
+impl Eq for Accepted {}
 
 /// A step and what it was found to be.
 #[derive(Debug)]
 struct JudgedStep {
-    /// None if it was skipped.
-    applied: Option<PlacedStep>,
-    /// The states before the step of its fresh, then its repeated touches.
-    pre_states: Vec<State>,
     judgement: Judgement,
+    /// None if it was skipped, a state before it is not known, or it was forgotten.
+    opening: Option<Opening>,
+}
+
+/// What evidence against a step is made of.
+#[derive(Debug)]
+enum Opening {
+    /// The step, and the states before it of its fresh, then its repeated touches, which are known.
+    Step(PlacedStep, Vec<Arc<AnchorState>>),
+    /// All of it, which the states are not needed for any more.
+    Evidence(Box<Evidence>),
+}
+
+/// What a batch made of an anchor.
+#[derive(Debug, PartialEq, Eq)]
+struct Change {
+    /// None if it opened the anchor.
+    before: Option<State>,
+    after: State,
 }
 
 /// The state machine of L1, and the states behind its heads.
@@ -123,6 +155,12 @@ pub struct Ledger {
     anchors: OrdMap<AnchorId, Anchor>,
     slots: OrdMap<(Address, u16), BatchId>,
     batches: OrdMap<BatchId, Record>,
+    /// Of the batches that are not pruned.
+    accepted: OrdMap<BatchId, Arc<Accepted>>,
+    /// By entry, of the batches that may still be unwound.
+    changes: OrdMap<BatchId, Arc<Vec<Change>>>,
+    /// The steps of batches up to this one were forgotten.
+    forgotten: BatchId,
 }
 
 impl Ledger {
@@ -140,6 +178,9 @@ impl Ledger {
             anchors: OrdMap::new(),
             slots: OrdMap::new(),
             batches: OrdMap::new(),
+            accepted: OrdMap::new(),
+            changes: OrdMap::new(),
+            forgotten: BatchId::default(),
         }
     }
 
@@ -244,15 +285,36 @@ impl Ledger {
         self.rules.entry(rule).or_insert(block);
     }
 
-    /// Forgets what can no longer matter: the steps of batches that are unwound, or final with nothing to pay. Their heads,
-    /// words and status stay.
+    /// Forgets what can no longer matter: the steps of batches that are unwound, or final with nothing to pay, and what stood
+    /// before any that is final. Their heads, words and status stay.
     pub fn prune_final(&mut self) {
-        let done: Vec<BatchId> = self.batches.keys().copied().filter(|id| self.is_done(*id)).collect();
-        for id in done {
-            if let Some(record) = self.batches.get_mut(&id) {
-                record.accepted = None;
+        let kept: Vec<BatchId> = self.accepted.keys().copied().collect();
+        for id in kept {
+            if self.is_final(id) {
+                self.changes.remove(&id);
+            }
+            if self.is_done(id) {
+                self.accepted.remove(&id);
             }
         }
+    }
+
+    /// Forgets what evidence against valid steps of the batches up to an L1 block would be made of: the steps, and the states
+    /// before them. For blocks that are final on L1; for a step of theirs that is valid, [`Self::evidence`] is
+    /// [`EvidenceUnavailable::Forgotten`] from now on. Evidence against lies stays, and so do all judgements.
+    pub fn forget_valid_steps(&mut self, block: u64) {
+        let offset = self.params.offset(block.min(self.block));
+        let Some(last) = BatchId::new(offset, MAX_SEQUENCE).filter(|last| *last > self.forgotten) else {
+            return;
+        };
+        let range = (Bound::Excluded(self.forgotten), Bound::Included(last));
+        let ids: Vec<BatchId> = self.accepted.range(range).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(accepted) = self.accepted.get_mut(&id) {
+                *accepted = Arc::new(accepted.without_valid_steps());
+            }
+        }
+        self.forgotten = last;
     }
 
     fn receive(&mut self, token: Address, amount: u128) {
@@ -267,7 +329,7 @@ impl Ledger {
     }
 
     fn forget_hashes(&mut self) {
-        let oldest = self.block.saturating_sub(nthroot_protocol::limits::MAX_CLOCK_AGE);
+        let oldest = self.block.saturating_sub(MAX_CLOCK_AGE);
         while let Some(block) = self
             .hashes
             .get_min()

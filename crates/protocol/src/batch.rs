@@ -214,6 +214,18 @@ impl Withdrawal {
         out
     }
 
+    /// The withdrawal that these bytes encode.
+    ///
+    /// # Errors
+    ///
+    /// If they are not as many as it takes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BatchError> {
+        let mut reader = Reader::new(bytes);
+        let withdrawal = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(withdrawal)
+    }
+
     /// Its leaf in the withdrawal tree.
     pub fn leaf(&self) -> B256 {
         keccak256(self.encode())

@@ -91,6 +91,21 @@ impl Subtree {
         halves: None,
     };
 
+    /// The subtree of this height with these leaves, of which it contains all.
+    fn of(height: u8, leaves: &[(u32, B256)]) -> Self {
+        let Some((_, value)) = leaves.first().copied() else {
+            return Self::EMPTY;
+        };
+        let Some(below) = height.checked_sub(1) else {
+            return Self { value, halves: None };
+        };
+        let (left, right) = halves(height, leaves, |(index, _)| *index);
+        let halves = [Self::of(below, left), Self::of(below, right)];
+        let value = node(halves[0].value, halves[1].value);
+        let halves = (!value.is_zero()).then(|| Arc::new(halves));
+        Self { value, halves }
+    }
+
     fn half(&self, right: bool) -> &Self {
         self.halves
             .as_ref()
@@ -134,6 +149,17 @@ impl Cohort {
             depth,
             tree: Subtree::EMPTY,
         }
+    }
+
+    /// The tree of this depth with the values of these leaves, built at once. None unless the leaves strictly increase and are
+    /// of the tree.
+    pub fn of(depth: u8, leaves: &[(u32, B256)]) -> Option<Self> {
+        let increasing = leaves.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let has_all = leaves.last().is_none_or(|(last, _)| has_leaf(depth, *last));
+        (increasing && has_all).then(|| Self {
+            depth,
+            tree: Subtree::of(depth, leaves),
+        })
     }
 
     /// Its depth.

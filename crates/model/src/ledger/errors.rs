@@ -332,4 +332,7 @@ pub enum EvidenceUnavailable {
     /// A state before the step is not known.
     #[error("the state of {0} before the step is not known")]
     UnknownPreState(AnchorId),
+    /// The step was found valid, and what evidence would be made of was let go.
+    #[error("step {0} is valid and was forgotten")]
+    Forgotten(u16),
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use nthroot_protocol::{AnchorId, Preimage};
 
-use super::{JudgedStep, State};
+use super::{JudgedStep, Opening, State};
 use crate::{
     anchor::{self, AnchorState},
     invalid::Invalid,
@@ -56,9 +56,8 @@ pub(super) fn judge(
     for fate in fates {
         let step = match fate {
             Err(skip) => JudgedStep {
-                applied: None,
-                pre_states: Vec::new(),
                 judgement: Judgement::Skipped(skip),
+                opening: None,
             },
             Ok(applied) => judged.take(env, preimage, applied, &before),
         };
@@ -79,17 +78,20 @@ impl Judged {
         let fresh = placed.step.fresh.iter().map(|touch| touch.anchor);
         let read: Vec<AnchorId> = fresh.chain(placed.again.iter().copied()).collect();
         let state = |anchor: &AnchorId| self.states.get(anchor).cloned().unwrap_or_else(|| before(*anchor));
-        let pre_states: Vec<State> = read.iter().map(state).collect();
+        let states: Vec<State> = read.iter().map(state).collect();
 
-        let unknown = read.iter().zip(&pre_states).find(|(_, state)| state.known().is_none());
-        let (judgement, after) = match unknown {
-            Some((anchor, _)) => (Judgement::Unjudged(Unjudged::PreState(*anchor)), Vec::new()),
+        let known: Option<Vec<Arc<AnchorState>>> = states.iter().map(State::known_arc).collect();
+        let (judgement, after) = match &known {
             None => {
-                let known: Vec<&AnchorState> = pre_states.iter().filter_map(State::known).collect();
-                let proofs = anchor::prove(&placed.step, known.iter().copied());
+                let unknown = read.iter().zip(&states).find(|(_, state)| state.known().is_none());
+                let anchor = unknown.map(|(anchor, _)| *anchor).unwrap_or_default();
+                (Judgement::Unjudged(Unjudged::PreState(anchor)), Vec::new())
+            }
+            Some(before) => {
+                let proofs = anchor::prove(&placed.step, before.iter().map(Arc::as_ref));
                 match kernel::evaluate(env, preimage, &placed, &proofs) {
                     Ok(Verdict::Valid(outcome)) => {
-                        let before = known.into_iter().cloned().collect();
+                        let before = before.iter().map(|state| AnchorState::clone(state)).collect();
                         (Judgement::Valid, anchor::advance(&placed.step, before, &outcome))
                     }
                     Ok(Verdict::Invalid(reason)) => (Judgement::Lie(reason), Vec::new()),
@@ -102,9 +104,8 @@ impl Judged {
             self.states.insert(anchor, after.next().unwrap_or(State::Unknown));
         }
         JudgedStep {
-            applied: Some(placed),
-            pre_states,
             judgement,
+            opening: known.map(|before| Opening::Step(placed, before)),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Condemning and unwinding (section 9).
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, keccak256};
 use nthroot_protocol::{BatchId, Preimage, Status};
 
-use super::{CondemnError, Ledger, UnwindError, WordError};
+use super::{Anchor, CondemnError, Ledger, UnwindError, WordError};
 use crate::params::GWEI;
 
 /// What can be done at once to roll a fault back.
@@ -178,13 +180,12 @@ impl Ledger {
 
     /// Gives every anchor the head and the state that it had before the batch, and resolves the batch's fault if it has one.
     pub(super) fn restore(&mut self, id: BatchId) -> Result<(), WordError> {
-        let accepted = self.accepted(id)?;
-        let anchors = accepted.entries.iter().map(|entry| entry.anchor);
-        let before: Vec<_> = anchors.zip(accepted.before.clone()).collect();
-        for (id, anchor) in before {
-            match anchor {
-                Some(anchor) => self.anchors.insert(id, anchor),
-                None => self.anchors.remove(&id),
+        let accepted = Arc::clone(self.accepted.get(&id).ok_or(WordError::Pruned(id))?);
+        let changes = self.changes.remove(&id).ok_or(WordError::Pruned(id))?;
+        for (entry, change) in accepted.entries.iter().zip(changes.iter()) {
+            match entry.head.zip(change.before.clone()) {
+                Some((head, state)) => self.anchors.insert(entry.anchor, Anchor { head, state }),
+                None => self.anchors.remove(&entry.anchor),
             };
         }
         if self.status(id) == Some(Status::Faulty) {

@@ -9,7 +9,7 @@ use nthroot_protocol::{
     limits::{MAX_BATCH_WITHDRAWALS, MAX_CLOCK_AGE},
 };
 
-use super::{Accepted, Anchor, Ledger, Record, State, SubmitError, judge::judge};
+use super::{Accepted, Anchor, Change, Ledger, Record, State, SubmitError, judge::judge};
 use crate::walk::{Walk, WalkTerms, walk};
 
 /// A batch that was accepted.
@@ -146,29 +146,37 @@ impl Ledger {
             self.state(anchor).cloned().unwrap_or(State::Unknown)
         });
 
-        let anchors = walk.entries.iter().map(|entry| entry.anchor);
-        let before = anchors.map(|anchor| self.anchors.get(&anchor).cloned()).collect();
-        for (anchor, head) in walk.heads {
-            let state = judged.states.get(&anchor).cloned().unwrap_or(State::Unknown);
-            self.anchors.insert(anchor, Anchor { head, state });
+        let mut changes = Vec::with_capacity(walk.entries.len());
+        for (anchor, head) in walk
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.anchor, *walk.heads.get(&entry.anchor)?)))
+        {
+            let after = judged.states.get(&anchor).cloned().unwrap_or(State::Unknown);
+            let state = after.clone();
+            let before = self.anchors.insert(anchor, Anchor { head, state });
+            changes.push(Change {
+                before: before.map(|anchor| anchor.state),
+                after,
+            });
         }
 
         let accepted = Accepted {
             preimage: preimage.clone(),
-            steps: judged.steps,
-            commitments: walk.commitments,
             withdrawals: walk.withdrawals,
             entries: walk.entries,
-            before,
+            steps: judged.steps,
+            commitments: walk.commitments,
         };
         self.slots.insert((proposer, slot), *id);
+        self.accepted.insert(*id, Arc::new(accepted));
+        self.changes.insert(*id, Arc::new(changes));
         self.batches.insert(
             *id,
             Record {
                 word: *word,
                 paid: U256::ZERO,
                 assigned: BTreeMap::new(),
-                accepted: Some(Arc::new(accepted)),
             },
         );
     }

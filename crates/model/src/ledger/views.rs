@@ -1,18 +1,16 @@
 //! What a follower can ask.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, U256};
 use nthroot_protocol::{
     AnchorId, BatchId, BatchWord, Evidence, GlobalWord, Head, PlacedStep, PreEntry, Preimage, Status, tree,
 };
 
-use super::{Accepted, EvidenceUnavailable, Judgement, Ledger, Record, State, WordError};
-use crate::{
-    anchor::{self, AnchorState},
-    bond::Bond,
-    invalid::Invalid,
-    kernel::Env,
-    params::Params,
+use super::{
+    Accepted, EvidenceUnavailable, JudgedStep, Judgement, Ledger, Opening, Record, State, Unjudged, WordError,
 };
+use crate::{anchor, bond::Bond, invalid::Invalid, kernel::Env, params::Params};
 
 /// A posted step that is a lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,13 +171,14 @@ impl Ledger {
             let status = self.status(*id);
             matches!(status, Some(Status::Live | Status::Condemned)) && !self.window_is_over(*id)
         };
-        self.batches().filter(open).flat_map(|id| self.lies_of(id)).collect()
+        let kept = self.accepted.keys().copied();
+        kept.filter(open).flat_map(|id| self.lies_of(id)).collect()
     }
 
     /// The lies of a batch, whether or not they can still be proved. None of a batch that is unknown or pruned.
     pub fn lies_of(&self, id: BatchId) -> Vec<Lie> {
         let steps = self.accepted(id).map_or(&[][..], |accepted| &accepted.steps);
-        let lie = |(judged, step): (&super::JudgedStep, u16)| match &judged.judgement {
+        let lie = |(judged, step): (&JudgedStep, u16)| match &judged.judgement {
             Judgement::Lie(reason) => Some(Lie {
                 batch: id,
                 step,
@@ -194,30 +193,10 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// If the batch is unknown or pruned, the step does not exist or was skipped, or a state before it is not known.
+    /// If the batch is unknown or pruned, the step does not exist or was skipped, a state before it is not known, or it was
+    /// valid and [forgotten](Self::forget_valid_steps).
     pub fn evidence(&self, id: BatchId, step: u16) -> Result<Vec<u8>, EvidenceUnavailable> {
-        let accepted = self.accepted(id)?;
-        let no_such_step = EvidenceUnavailable::NoSuchStep {
-            index: step,
-            count: accepted.steps.len(),
-        };
-        let judged = accepted.steps.get(usize::from(step)).ok_or(no_such_step)?;
-        let siblings = tree::siblings(&accepted.commitments, step.into()).ok_or(no_such_step)?;
-        let placed = judged.applied.clone().ok_or(EvidenceUnavailable::Skipped(step))?;
-        let fresh = placed.step.fresh.iter().map(|touch| touch.anchor);
-        let before: Vec<&AnchorState> = fresh
-            .chain(placed.again.iter().copied())
-            .zip(&judged.pre_states)
-            .map(|(anchor, state)| state.known().ok_or(EvidenceUnavailable::UnknownPreState(anchor)))
-            .collect::<Result<_, _>>()?;
-        let proofs = anchor::prove(&placed.step, before);
-        let evidence = Evidence {
-            preimage: accepted.preimage.clone(),
-            placed,
-            siblings,
-            proofs,
-        };
-        Ok(evidence.encode())
+        Ok(self.accepted(id)?.evidence(step)?.encode())
     }
 
     pub(super) const fn window_is_over(&self, id: BatchId) -> bool {
@@ -242,7 +221,54 @@ impl Ledger {
     }
 
     pub(super) fn accepted(&self, id: BatchId) -> Result<&Accepted, WordError> {
-        let accepted = self.record(id)?.accepted.as_deref();
+        self.record(id)?;
+        let accepted = self.accepted.get(&id).map(Arc::as_ref);
         accepted.ok_or(WordError::Pruned(id))
+    }
+}
+
+impl Accepted {
+    /// The evidence against a step.
+    pub(super) fn evidence(&self, index: u16) -> Result<Evidence, EvidenceUnavailable> {
+        let count = self.steps.len();
+        let no_such_step = EvidenceUnavailable::NoSuchStep { index, count };
+        let step = self.steps.get(usize::from(index)).ok_or(no_such_step)?;
+        let (placed, before) = match (&step.opening, &step.judgement) {
+            (Some(Opening::Evidence(evidence)), _) => return Ok(Evidence::clone(evidence)),
+            (Some(Opening::Step(placed, before)), _) => (placed, before),
+            (None, Judgement::Skipped(_)) => return Err(EvidenceUnavailable::Skipped(index)),
+            (None, Judgement::Unjudged(Unjudged::PreState(anchor))) => {
+                return Err(EvidenceUnavailable::UnknownPreState(*anchor));
+            }
+            (None, _) => return Err(EvidenceUnavailable::Forgotten(index)),
+        };
+        Ok(Evidence {
+            preimage: self.preimage.clone(),
+            placed: placed.clone(),
+            siblings: tree::siblings(&self.commitments, index.into()).ok_or(no_such_step)?,
+            proofs: anchor::prove(&placed.step, before.iter().map(Arc::as_ref)),
+        })
+    }
+
+    /// The same, but of its steps only what evidence against those that are not valid is made of.
+    pub(super) fn without_valid_steps(&self) -> Self {
+        let forget = |(step, index): (&JudgedStep, u16)| JudgedStep {
+            judgement: step.judgement.clone(),
+            opening: match step.judgement {
+                Judgement::Valid => None,
+                _ => self
+                    .evidence(index)
+                    .ok()
+                    .map(|evidence| Opening::Evidence(Box::new(evidence))),
+            },
+        };
+        Self {
+            preimage: self.preimage.clone(),
+            withdrawals: self.withdrawals.clone(),
+            entries: self.entries.clone(),
+            // In this order, or the count would go on to 65,536.
+            steps: self.steps.iter().zip(0..).map(forget).collect(),
+            commitments: Vec::new(),
+        }
     }
 }

@@ -88,6 +88,23 @@ impl Coverage {
         }
     }
 
+    /// What ledgers that were written down and read again must have gone through.
+    pub(crate) fn check_rows(&self) {
+        let expected = [
+            "read from rows",
+            "convicted",
+            "condemned",
+            "unwound",
+            "claimed",
+            "applied during a freeze",
+        ];
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|what| !self.counts.contains_key(*what))
+            .collect();
+        assert!(missing.is_empty(), "never reached: {missing:?}");
+    }
+
     pub(crate) fn check(&self) {
         let missing: Vec<_> = REACHED.iter().filter(|what| !self.counts.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never reached: {missing:?}");

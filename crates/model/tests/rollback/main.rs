@@ -15,6 +15,8 @@ mod history;
 mod oracle;
 mod orders;
 mod random;
+#[path = "../schedules/store.rs"]
+mod store;
 mod world;
 
 use std::{
@@ -22,17 +24,28 @@ use std::{
     time::Instant,
 };
 
-use crate::{coverage::Coverage, history::History, world::World};
+use crate::{
+    coverage::Coverage,
+    history::History,
+    random::Rng,
+    store::{Store, Visit},
+    world::{PROPOSERS, World},
+};
 
-/// Runs a history. A panic, in the ledger or here, is a failure like others.
-fn run(history: &History, coverage: &mut Coverage) -> Result<(), String> {
+/// Runs a history. A panic, in the ledger or here, is a failure like others. With `stored` the ledger is written down and read
+/// again on the way.
+fn run(history: &History, stored: Option<u64>, coverage: &mut Coverage) -> Result<(), String> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(history.window);
+        let mut store = stored.map(|seed| (Store::default(), Rng(seed)));
         for (number, action) in history.actions.iter().enumerate() {
-            world
-                .act(action)
-                .and_then(|()| world.verify())
-                .map_err(|failure| format!("after action {number}: {failure}"))?;
+            let failed = |failure| format!("after action {number}: {failure}");
+            world.act(action).and_then(|()| world.verify()).map_err(failed)?;
+            if let Some((store, rng)) = &mut store
+                && store.visit(&mut world.ledger, &PROPOSERS, rng).map_err(failed)? == Visit::Read
+            {
+                world.coverage.count("read from rows");
+            }
         }
         world.finish().map_err(|failure| format!("at the end: {failure}"))?;
         Ok(world.coverage)
@@ -50,19 +63,28 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[test]
 fn roll_back_takes_the_cones_of_faults_and_nothing_else() {
-    let histories = std::env::var("NTHROOT_ROLLBACKS").map_or(4_000, |count| count.parse().expect("a number"));
+    check_histories(4_000, |_| None).check();
+}
+
+#[test]
+fn a_ledger_from_its_rows_rolls_back_as_the_one_that_wrote_them() {
+    check_histories(400, Some).check_rows();
+}
+
+fn check_histories(histories: u64, stored: impl Fn(u64) -> Option<u64>) -> Coverage {
+    let histories = std::env::var("NTHROOT_ROLLBACKS").map_or(histories, |count| count.parse().expect("a number"));
     let mut coverage = Coverage::default();
     let start = Instant::now();
     for seed in 0..histories {
         let history = History::random(seed);
-        if let Err(failure) = run(&history, &mut coverage) {
-            let fails = |history: &History| run(history, &mut Coverage::default()).is_err();
+        if let Err(failure) = run(&history, stored(seed), &mut coverage) {
+            let fails = |history: &History| run(history, stored(seed), &mut Coverage::default()).is_err();
             let shrunk = history.shrink(fails);
-            let again = run(&shrunk, &mut Coverage::default()).expect_err("it fails");
+            let again = run(&shrunk, stored(seed), &mut Coverage::default()).expect_err("it fails");
             panic!("history {seed}: {failure}\nshrunk to {shrunk:#?}\n{again}");
         }
     }
     println!("histories 0 to {histories} in {:.1?}", start.elapsed());
     println!("{coverage}");
-    coverage.check();
+    coverage
 }

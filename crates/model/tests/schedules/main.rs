@@ -10,6 +10,7 @@ mod lies;
 #[path = "../rollback/random.rs"]
 mod random;
 mod steps;
+mod store;
 mod world;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{
     lies::Lie,
     random::{Rng, shrink},
     steps::{Seed, USERS},
+    store::{Store, Visit},
     world::{Action, PROPOSERS, World},
 };
 
@@ -130,14 +132,20 @@ fn schedule(seed: u64) -> Vec<Action> {
     actions
 }
 
-/// Runs a schedule and tells what it reached. A panic, in the model or here, is a failure like others.
-fn run(actions: &[Action]) -> Result<BTreeMap<String, u64>, String> {
+/// Runs a schedule and tells what it reached. A panic, in the model or here, is a failure like others. With `stored` the ledger
+/// is written down and read again on the way.
+fn run(actions: &[Action], stored: Option<u64>) -> Result<BTreeMap<String, u64>, String> {
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new();
+        let mut store = stored.map(|seed| (Store::default(), Rng(seed)));
         for (number, action) in actions.iter().enumerate() {
-            world
-                .act(action)
-                .map_err(|failure| format!("action {number}: {failure}"))?;
+            let failed = |failure| format!("action {number}: {failure}");
+            world.act(action).map_err(failed)?;
+            if let Some((store, rng)) = &mut store
+                && store.visit(&mut world.ledger, &PROPOSERS, rng).map_err(failed)? == Visit::Read
+            {
+                world.count("read from rows");
+            }
         }
         Ok(world.coverage)
     }));
@@ -146,18 +154,37 @@ fn run(actions: &[Action]) -> Result<BTreeMap<String, u64>, String> {
 
 #[test]
 fn no_honest_proposer_is_convicted_and_every_lie_can_be() {
-    let schedules = std::env::var("NTHROOT_SCHEDULES").map_or(250, |count| count.parse().expect("a number"));
+    let lies = Lie::ALL.iter().map(|lie| format!("lie: {lie:?}"));
+    let expected = REACHED.iter().map(ToString::to_string).chain(lies);
+    check_schedules(250, |_| None, &expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_ledger_from_its_rows_goes_on_as_the_one_that_wrote_them() {
+    let expected = [
+        "read from rows",
+        "reorganised",
+        "convicted",
+        "rolled back",
+        "opens a leaf",
+        "applied during a freeze",
+    ];
+    check_schedules(100, Some, &expected.map(ToString::to_string));
+}
+
+fn check_schedules(schedules: u64, stored: impl Fn(u64) -> Option<u64>, expected: &[String]) {
+    let schedules = std::env::var("NTHROOT_SCHEDULES").map_or(schedules, |count| count.parse().expect("a number"));
     let mut coverage: BTreeMap<String, u64> = BTreeMap::new();
     let start = Instant::now();
     for seed in 0..schedules {
         let actions = schedule(seed);
-        match run(&actions) {
+        match run(&actions, stored(seed)) {
             Ok(reached) => reached
                 .into_iter()
                 .for_each(|(what, count)| *coverage.entry(what).or_default() += count),
             Err(failure) => {
-                let shrunk = shrink(actions, |actions| run(actions).is_err());
-                let again = run(&shrunk).expect_err("it fails");
+                let shrunk = shrink(actions, |actions| run(actions, stored(seed)).is_err());
+                let again = run(&shrunk, stored(seed)).expect_err("it fails");
                 panic!("schedule {seed}: {failure}\nshrunk to {shrunk:#?}\n{again}");
             }
         }
@@ -166,8 +193,6 @@ fn no_honest_proposer_is_convicted_and_every_lie_can_be() {
     for (what, count) in &coverage {
         println!("  {count:>9}  {what}");
     }
-    let lies = Lie::ALL.iter().map(|lie| format!("lie: {lie:?}"));
-    let expected = REACHED.iter().map(ToString::to_string).chain(lies);
-    let missing: Vec<String> = expected.filter(|what| !coverage.contains_key(what)).collect();
+    let missing: Vec<&String> = expected.iter().filter(|what| !coverage.contains_key(*what)).collect();
     assert!(missing.is_empty(), "never reached: {missing:?}");
 }
