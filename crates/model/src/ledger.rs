@@ -123,6 +123,15 @@ struct JudgedStep {
     opening: Option<Opening>,
 }
 
+impl JudgedStep {
+    fn placed(&self) -> Option<&PlacedStep> {
+        Some(match self.opening.as_ref()? {
+            Opening::Step(placed, _) => placed,
+            Opening::Evidence(evidence) => &evidence.placed,
+        })
+    }
+}
+
 /// What evidence against a step is made of.
 #[derive(Debug)]
 enum Opening {

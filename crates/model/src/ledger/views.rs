@@ -155,14 +155,15 @@ impl Ledger {
         Ok(accepted.steps.iter().map(|step| &step.judgement).collect())
     }
 
-    /// The steps of a batch, each with what it is. None: it was skipped.
+    /// The steps of a batch, each with what it is. None: it was skipped, a state before it is not known, or it was
+    /// [forgotten](Self::forget_valid_steps).
     ///
     /// # Errors
     ///
     /// If the batch is unknown or pruned.
     pub fn steps(&self, id: BatchId) -> Result<Vec<(Option<&PlacedStep>, &Judgement)>, WordError> {
         let steps = self.accepted(id)?.steps.iter();
-        Ok(steps.map(|step| (step.applied.as_ref(), &step.judgement)).collect())
+        Ok(steps.map(|step| (step.placed(), &step.judgement)).collect())
     }
 
     /// The lies that can still be proved, oldest first: those of live and condemned batches within their windows.
