@@ -41,6 +41,15 @@ impl Failure {
         }
     }
 
+    /// One of each.
+    pub fn examples() -> Vec<Self> {
+        vec![
+            Self::Limited { milliseconds: 20 },
+            Self::TimedOut { seconds: 10 },
+            Self::UnknownIntent { id: IntentId::ZERO },
+        ]
+    }
+
     /// What an answer says, if it is one of these.
     pub fn of(error: &ErrorObjectOwned) -> Option<Self> {
         data(error)

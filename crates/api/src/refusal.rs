@@ -239,6 +239,56 @@ impl Refusal {
         }
     }
 
+    /// One of each.
+    pub fn examples() -> Vec<Self> {
+        let fragment = FragmentId::ZERO;
+        let what = || "…".to_owned();
+        vec![
+            Self::NotServing,
+            Self::Bundle { what: what() },
+            Self::UnknownRule { rule: Address::ZERO },
+            Self::Payload { fragment, what: what() },
+            Self::UnknownFragment { fragment },
+            Self::Signature { fragment, what: what() },
+            Self::NonceUsed {
+                fragment,
+                nonce: 4,
+                next: 5,
+            },
+            Self::NonceGap {
+                fragment,
+                nonce: 7,
+                next: 5,
+            },
+            Self::Replaced { by: B256::ZERO },
+            Self::OnItsWay { fragment },
+            Self::Expired {
+                fragment,
+                valid_until: 100,
+                least: 110,
+            },
+            Self::Fee {
+                asset: AssetId::ETH,
+                paid: "1".to_owned(),
+                fee: "2".to_owned(),
+            },
+            Self::Invalid { what: what() },
+            Self::TooDear { what: what() },
+            Self::Overtaken,
+            Self::NotSynced { block: 100 },
+            Self::Full { waiting: 10_000 },
+            Self::TooManyOfFragment { fragment, waiting: 16 },
+            Self::Unverified { fragment },
+            Self::Leased {
+                fragment,
+                holder: Address::ZERO,
+                last_block: 100,
+            },
+            Self::TooManyReplaced { fragment, most: 8 },
+            Self::NotKept,
+        ]
+    }
+
     /// Whether the same bundle may be taken later.
     pub const fn is_temporary(&self) -> bool {
         self.code() <= -32050

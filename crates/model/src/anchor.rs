@@ -102,6 +102,11 @@ impl AnchorState {
         self.leaves.remove(&leaf).is_some() && self.tree.set(leaf, B256::ZERO)
     }
 
+    /// The siblings on the way from a leaf to the top.
+    pub fn path(&self, leaf: u32) -> Vec<B256> {
+        self.tree.siblings([leaf])
+    }
+
     /// What evidence says of it, given the further leaves that a step names.
     pub fn prove(&self, further: &[u32]) -> AnchorProof {
         let leaves = AnchorProof::leaves(self.depth(), further);

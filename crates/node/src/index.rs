@@ -42,11 +42,17 @@ impl Index {
         of_key.filter(move |id| after.is_none_or(|after| *id > after))
     }
 
-    /// The withdrawals that are paid to an account, oldest first: batch and position of each.
-    pub fn claims_of(&self, recipient: Address) -> impl Iterator<Item = (BatchId, u8)> + '_ {
-        let from = self.claims.range((recipient, BatchId::default(), 0)..);
+    /// The withdrawals that are paid to an account, oldest first: batch and position of each of those after `after`.
+    pub fn claims_of(
+        &self,
+        recipient: Address,
+        after: Option<(BatchId, u8)>,
+    ) -> impl Iterator<Item = (BatchId, u8)> + '_ {
+        let (batch, position) = after.unwrap_or_default();
+        let from = self.claims.range((recipient, batch, position)..);
         let of_recipient = from.take_while(move |(to, _, _)| *to == recipient);
-        of_recipient.map(|(_, batch, position)| (*batch, *position))
+        let places = of_recipient.map(|(_, batch, position)| (*batch, *position));
+        places.filter(move |place| after.is_none_or(|after| *place > after))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a follower can ask.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use alloy_primitives::{Address, U256};
 use nthroot_protocol::{
@@ -64,6 +64,21 @@ impl Ledger {
         self.anchors.get(&anchor).map(|anchor| &anchor.state)
     }
 
+    /// The head of an anchor and the state behind it, as deposits and final batches leave it: what is there if all else is taken
+    /// back. None if nothing final opened it. Takes as long as there are batches that wrote it since.
+    pub fn final_state(&self, anchor: AnchorId) -> Option<(Head, &State)> {
+        let Anchor { head, state } = self.anchors.get(&anchor)?;
+        let (mut head, mut state) = (*head, state);
+        // A deposit's id is no batch's.
+        while self.status(head.id).is_some() && !self.is_final(head.id) {
+            let entries = &self.accepted(head.id).ok()?.entries;
+            let place = entries.iter().position(|entry| entry.anchor == anchor)?;
+            state = self.changes.get(&head.id)?.get(place)?.before.as_ref()?;
+            head = entries.get(place)?.head?;
+        }
+        Some((head, state))
+    }
+
     /// The open anchors with their heads and states.
     pub fn anchors(&self) -> impl Iterator<Item = (AnchorId, Head, &State)> {
         self.anchors
@@ -79,6 +94,12 @@ impl Ledger {
     /// The batches from this id on, oldest first.
     pub fn batches_from(&self, id: BatchId) -> impl Iterator<Item = BatchId> + '_ {
         self.batches.range(id..).map(|(id, _)| *id)
+    }
+
+    /// The batches, newest first: those before `before`.
+    pub fn batches_before(&self, before: Option<BatchId>) -> impl Iterator<Item = BatchId> + '_ {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.batches.range((Bound::Unbounded, end)).rev().map(|(id, _)| *id)
     }
 
     /// The status of a batch. None if there is no such batch. A batch keeps it when its word is used again.
