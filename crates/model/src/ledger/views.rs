@@ -8,7 +8,7 @@ use nthroot_protocol::{
 };
 
 use super::{
-    Accepted, EvidenceUnavailable, JudgedStep, Judgement, Ledger, Opening, Record, State, Unjudged, WordError,
+    Accepted, Anchor, EvidenceUnavailable, JudgedStep, Judgement, Ledger, Opening, Record, State, Unjudged, WordError,
 };
 use crate::{anchor, bond::Bond, invalid::Invalid, kernel::Env, params::Params};
 
