@@ -64,7 +64,9 @@ pub(crate) const fn advice(refusal: &Refusal) -> &'static str {
         Refusal::NonceGap { .. } => "Hand in what comes before it first",
         Refusal::NotKept => "Tell whoever runs the node, or name another one with --node",
         Refusal::Replaced { .. } => "Watch the one that replaced it",
-        Refusal::OnItsWay { .. } | Refusal::TooManyReplaced { .. } => "Wait until it is in a batch: `nthroot watch` tells",
+        Refusal::OnItsWay { .. } | Refusal::TooManyReplaced { .. } => {
+            "Wait until it is in a batch: `nthroot watch` tells"
+        }
         Refusal::Expired { .. } => "Sign it for longer: --valid-for",
         Refusal::Leased { .. } => "Wait until the lease is over, or hand it to its holder",
         Refusal::Fee { .. } => "Sign it again: the command adds the fee that the node asks now",

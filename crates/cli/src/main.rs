@@ -15,6 +15,7 @@ mod holdings;
 mod key;
 mod lease;
 mod light;
+mod node;
 mod pool;
 mod post;
 mod progress;
@@ -80,6 +81,8 @@ enum Command {
     #[command(subcommand)]
     Credit(credit::Command),
     Post(post::Args),
+    #[command(subcommand)]
+    Node(node::Command),
     Completions(Completions),
 }
 
@@ -95,6 +98,9 @@ struct Completions {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Command::Node(command) = args.command {
+        return node::main(command).await;
+    }
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off")))
         .with_writer(std::io::stderr)
@@ -141,6 +147,7 @@ async fn run(command: Command) -> eyre::Result<()> {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())
         }
+        Command::Node(_) => unreachable!("it has its own end"),
     }
 }
 

@@ -4,7 +4,12 @@ mod amount;
 mod key;
 mod sections;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use nthroot_wallet::RuleBook;
+use serde::Deserialize;
+
+use crate::{deploy::Deployment, rules};
 
 pub use amount::{Asset, Wei};
 use figment::{
@@ -33,6 +38,13 @@ pub struct ConfigError {
     pub what: String,
 }
 
+/// What a manifest says.
+#[derive(Deserialize)]
+struct Manifest {
+    deployment: Deployment,
+    rules: RuleBook,
+}
+
 impl Config {
     /// Reads a file, with the environment over it and defaults under it. Without a file there are the other two.
     ///
@@ -58,6 +70,32 @@ impl Config {
             config.resolve(folder);
         }
         Ok(config)
+    }
+
+    /// The file of the store.
+    pub fn store(&self) -> PathBuf {
+        self.data.join("node.redb")
+    }
+
+    /// The deployment that the manifest names.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest cannot be read, or its rules are not those of this version.
+    pub fn manifest(&self) -> Result<Deployment, ConfigError> {
+        let wrong = |what: String| ConfigError {
+            source_name: self.deployment.display().to_string(),
+            key: String::new(),
+            what,
+        };
+        let text = std::fs::read_to_string(&self.deployment)
+            .map_err(|error| wrong(format!("{error}; the key `deployment` names the manifest")))?;
+        let manifest: Manifest =
+            serde_json::from_str(&text).map_err(|error| wrong(format!("not the manifest of a deployment: {error}")))?;
+        if manifest.rules != rules::book(&manifest.deployment) {
+            return Err(wrong("its rules are not those of this version".to_owned()));
+        }
+        Ok(manifest.deployment)
     }
 
     fn resolve(&mut self, folder: &Path) {
