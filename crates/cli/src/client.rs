@@ -69,28 +69,24 @@ impl Client {
                 tracing::warn!(%error, "asking again");
                 Ok(())
             }
-            Err(error) if error.action() == Action::Reset => {
-                self.follower.reset().await?;
-                Ok(())
-            }
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(crate) const fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         self.follower.ledger()
     }
 
     /// The clock of a batch that would be posted now.
-    pub(crate) const fn clock(&self) -> u64 {
+    pub(crate) fn clock(&self) -> u64 {
         self.follower.tip().number
     }
 
-    pub(crate) const fn bridge(&self) -> Address {
+    pub(crate) fn bridge(&self) -> Address {
         self.follower.deployment().bridge
     }
 
-    pub(crate) const fn domain(&self) -> Domain {
+    pub(crate) fn domain(&self) -> Domain {
         Domain {
             chain_id: self.follower.deployment().chain_id,
             bridge: self.bridge(),

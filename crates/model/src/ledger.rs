@@ -12,6 +12,7 @@
 mod assign;
 mod challenge;
 mod claim;
+mod differences;
 mod errors;
 mod judge;
 mod load;

@@ -2,9 +2,9 @@
 
 use std::fmt::Debug;
 
-use alloy::primitives::{B256, U256};
-use nthroot_model::{kernel::Env, ledger::Ledger, rule::Rules};
-use nthroot_protocol::{BatchId, Withdrawal};
+use alloy::primitives::{Address, B256, U256};
+use nthroot_model::{kernel::Env, ledger::Ledger, params::Params, rule::Rules};
+use nthroot_protocol::{BatchHeader, BatchId, Withdrawal};
 
 use crate::{
     deploy::Deployment,
@@ -15,8 +15,14 @@ use crate::{
 /// Offset of the clock in a batch (section 4.1 of the specification).
 const CLOCK: std::ops::Range<usize> = 10..18;
 
-/// The ledger of a bridge before anything happened, with twins of the rules that it can judge.
-pub(crate) fn genesis(deployment: &Deployment, rules: &Rules) -> Ledger {
+/// Offset of the number of its steps.
+const STEP_COUNT: std::ops::Range<usize> = 56..58;
+
+/// Length of a batch's header without its rule table.
+const HEADER: usize = BatchHeader::BASE_LENGTH;
+
+/// What a deployment fixes, and what its steps are evaluated against.
+pub(crate) fn terms(deployment: &Deployment, rules: &Rules) -> (Params, Env) {
     let params = deployment
         .parameters
         .params(deployment.chain_id, deployment.deployment_block);
@@ -25,7 +31,26 @@ pub(crate) fn genesis(deployment: &Deployment, rules: &Rules) -> Ledger {
         bridge: deployment.bridge,
         rules: rules.clone(),
     };
+    (params, env)
+}
+
+/// The ledger of a bridge before anything happened, with twins of the rules that it can judge.
+pub(crate) fn genesis(deployment: &Deployment, rules: &Rules) -> Ledger {
+    let (params, env) = terms(deployment, rules);
     Ledger::new(params, env)
+}
+
+/// The rules of a batch's table, as far as it has them.
+pub(crate) fn rules(batch: &[u8]) -> impl Iterator<Item = Address> + '_ {
+    let count = batch.get(HEADER - 1).copied().unwrap_or(0);
+    let table = batch.get(HEADER..).unwrap_or_default();
+    table.chunks_exact(20).take(count.into()).map(Address::from_slice)
+}
+
+/// How many steps a batch says that it has. 0 if it is too short to say so.
+pub(crate) fn step_count(batch: &[u8]) -> u16 {
+    let bytes = batch.get(STEP_COUNT).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u16::from_be_bytes)
 }
 
 /// The block that a batch names as its clock. None if it is too short to name one.
@@ -145,7 +170,7 @@ fn builds_on(ledger: &Ledger, child: BatchId, parent: BatchId) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use alloy::primitives::{Address, Bytes};
+    use alloy::primitives::Bytes;
     use nthroot_protocol::Key;
 
     use super::*;

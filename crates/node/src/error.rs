@@ -16,8 +16,6 @@ use crate::revert::Revert;
 pub enum Action {
     /// Try again, later: the L1 node did not answer, or not yet.
     Retry,
-    /// L1 was reorganised: derive again from a block that is still there.
-    Reset,
     /// Stop and call a person: chain, model and node disagree, and nothing automatic may act on any of them.
     Halt,
 }
@@ -55,12 +53,22 @@ pub enum Error {
     /// A call failed, so the transaction was not sent.
     #[error("not sent, it would fail: {0}")]
     WouldFail(Revert),
-    /// The chain does not continue the one followed so far.
+    /// The chain does not continue the one followed so far: it was reorganised again and again while it was read.
     #[error("L1 was reorganised: block {number} is {found}, expected {expected}")]
     Reorg {
         /// The block that differs.
         number: u64,
         /// The hash that was followed.
+        expected: B256,
+        /// The hash that is there now.
+        found: B256,
+    },
+    /// A block that L1 had finalised is another one now.
+    #[error("L1 takes back what it had finalised: block {number} is {found}, was {expected}")]
+    FinalityBroken {
+        /// The block.
+        number: u64,
+        /// The hash that was final.
         expected: B256,
         /// The hash that is there now.
         found: B256,
@@ -75,6 +83,16 @@ pub enum Error {
         address: Address,
         /// What differs.
         what: String,
+    },
+    /// The L1 nodes that were named are of several chains.
+    #[error("the L1 node {node} is of chain {found}, the one before of chain {expected}: name nodes of one chain")]
+    WrongChain {
+        /// Host of the node.
+        node: String,
+        /// The chain of those before.
+        expected: u64,
+        /// Its chain.
+        found: u64,
     },
     /// The bridge says something else than what follows from its inputs.
     #[error("block {block}: the chain says {chain}, the model derives {model}")]
@@ -204,9 +222,11 @@ impl Error {
             | Self::Leased { .. }
             | Self::Step { .. }
             | Self::Build(_)
+            | Self::Reorg { .. }
             | Self::Store { .. } => Action::Retry,
-            Self::Reorg { .. } => Action::Reset,
             Self::WrongDeployment { .. }
+            | Self::FinalityBroken { .. }
+            | Self::WrongChain { .. }
             | Self::Parameters(_)
             | Self::Diverged { .. }
             | Self::Unreadable { .. }

@@ -34,6 +34,28 @@ impl Index {
         index
     }
 
+    /// Goes from the index of `before` to that of `after`.
+    pub(crate) fn follow(&mut self, before: &Ledger, after: &Ledger) {
+        after.fragments_since(before, &mut |id, old, new| {
+            let (old, new) = (old.and_then(key_of), new.and_then(key_of));
+            if old == new {
+                return;
+            }
+            if let Some(key) = old {
+                self.fragments.remove(&(key.to_bytes(), id));
+            }
+            if let Some(key) = new {
+                self.fragments.insert((key.to_bytes(), id));
+            }
+        });
+        for id in after.batches_since(before) {
+            for claim in claims_of(before, id) {
+                self.claims.remove(&claim);
+            }
+            self.claims.extend(claims_of(after, id));
+        }
+    }
+
     /// The fragments under a key, by id: those after `after`.
     pub fn fragments_of(&self, key: Key, after: Option<FragmentId>) -> impl Iterator<Item = FragmentId> + '_ {
         let key = key.to_bytes();

@@ -8,17 +8,29 @@ use alloy::{
     network::TransactionResponse,
     primitives::{Address, B256, BlockNumber, Bytes, U256},
     providers::Provider,
-    rpc::types::Filter,
+    rpc::types::{Filter, Log},
     sol_types::{SolCall as _, SolEvent as _, SolEventInterface as _},
 };
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use nthroot_bindings::{Bridge, RuleRegistry, bridge::Bridge::BridgeEvents};
 use nthroot_protocol::{BatchId, Key, Withdrawal};
+use tracing::debug;
 
 use crate::{
     deploy::Deployment,
+    derive,
     error::{Error, Result},
     l1::L1,
 };
+
+/// Requests for transactions that are under way at once, so that their latency does not add up.
+const REQUESTS: usize = 16;
+
+/// Blocks that are read at once, where each is asked for by its hash.
+const BLOCKS: usize = 8;
+
+/// Ranges of final blocks that are read at once.
+const RANGES: usize = 2;
 
 /// One event of the bridge or of its registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +147,27 @@ pub struct Block {
     pub parent: B256,
 }
 
+/// An input, and what else L1 must be asked to apply it. When one of these is there, nothing that L1 might still refuse to say
+/// is missing.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    /// The input.
+    pub(crate) input: Input,
+    /// The hash of the block that a batch names as its clock, where it was asked for.
+    pub(crate) clock_hash: Option<B256>,
+    /// The code of a rule that was registered.
+    pub(crate) code: Option<Bytes>,
+}
+
+/// What L1 says of blocks that are final, piece by piece.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// The next input.
+    Input(Complete),
+    /// There is nothing more up to this block.
+    End(Block),
+}
+
 /// The block with this number.
 ///
 /// # Errors
@@ -149,39 +182,155 @@ pub async fn block(l1: &L1, number: BlockNumberOrTag) -> Result<Block> {
     })
 }
 
-/// The bridge's inputs in exactly this block, whatever its place in the chain.
-///
-/// # Errors
-///
-/// If the L1 node does not answer, or what it says cannot be read.
-pub async fn of_block(l1: &L1, deployment: &Deployment, hash: B256) -> Result<Vec<Input>> {
-    read(l1, deployment, Filter::new().at_block_hash(hash)).await
+/// These blocks, each with the bridge's inputs in exactly it, whatever its place in the chain. Whether each continues the one
+/// before is for the caller to see.
+pub(crate) fn of_blocks<'a>(
+    l1: &'a L1,
+    deployment: &'a Deployment,
+    blocks: RangeInclusive<BlockNumber>,
+) -> impl Stream<Item = Result<(Block, Vec<Complete>)>> + 'a {
+    let of_block = move |number: BlockNumber| async move {
+        let block = block(l1, number.into()).await?;
+        let logs = l1.provider().get_logs(&filter(deployment).at_block_hash(block.hash)).await?;
+        if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
+            return Err(Error::missing(format!("events of block {} alone", block.hash)));
+        }
+        let inputs = stream::iter(parse(deployment, &logs)?).map(|input| complete(l1, deployment, input, false));
+        Ok((block, inputs.buffered(REQUESTS).try_collect().await?))
+    };
+    stream::iter(blocks).map(of_block).buffered(BLOCKS)
 }
 
 /// The bridge's inputs in these blocks, which must be final: the L1 node may not change its mind on the way.
-///
-/// # Errors
-///
-/// If the L1 node does not answer, or what it says cannot be read.
-pub async fn of_range(l1: &L1, deployment: &Deployment, blocks: RangeInclusive<BlockNumber>) -> Result<Vec<Input>> {
-    read(l1, deployment, Filter::new().select(blocks)).await
+pub(crate) fn of_final<'a>(
+    l1: &'a L1,
+    deployment: &'a Deployment,
+    blocks: RangeInclusive<BlockNumber>,
+) -> impl Stream<Item = Result<Piece>> + 'a {
+    let ranges = stream::iter(split(l1, blocks));
+    let pieces = ranges.map(move |range| of_range(l1, deployment, range)).buffered(RANGES);
+    let pieces = pieces.map_ok(|(inputs, end)| {
+        let inputs = inputs.into_iter().map(Found::Input);
+        stream::iter(inputs.chain([Found::End(end)]).map(Ok::<_, Error>))
+    });
+    let complete = move |found: Result<Found>| async move {
+        Ok(match found? {
+            Found::Input(input) => Piece::Input(complete(l1, deployment, input, true).await?),
+            Found::End(block) => Piece::End(block),
+        })
+    };
+    pieces.try_flatten().map(complete).buffered(REQUESTS)
 }
 
-async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<Input>> {
-    let (bridge, registry) = (deployment.bridge, deployment.registry);
-    let filter = filter.address(vec![bridge, registry]);
+enum Found {
+    Input(Input),
+    End(Block),
+}
+
+/// Ranges as wide as the L1 node answers, as far as is known when each is due.
+fn split(l1: &L1, blocks: RangeInclusive<BlockNumber>) -> impl Iterator<Item = RangeInclusive<BlockNumber>> + '_ {
+    let mut next = *blocks.start();
+    std::iter::from_fn(move || {
+        let first = next;
+        let last = first.saturating_add(l1.span() - 1).min(*blocks.end());
+        next = last + 1;
+        (first <= last).then_some(first..=last)
+    })
+}
+
+/// What the bridge and its registry said in these blocks, and the last of them; in smaller ranges if the L1 node finds this one
+/// too large.
+pub(crate) async fn of_range(
+    l1: &L1,
+    deployment: &Deployment,
+    blocks: RangeInclusive<BlockNumber>,
+) -> Result<(Vec<Input>, Block)> {
+    let (mut first, end) = blocks.into_inner();
+    let (mut inputs, mut span) = (Vec::new(), l1.span());
+    loop {
+        let last = end.min(first.saturating_add(span - 1));
+        let turn = l1.turn();
+        // A node that has not come to the last block yet would keep silent about what it does not know.
+        let block = block(l1, last.into()).await?;
+        let logs = match l1.provider().get_logs(&filter(deployment).select(first..=last)).await {
+            Ok(logs) => logs,
+            Err(error) if last > first => {
+                span = l1.halve_span(last - first + 1);
+                debug!(%error, span, "too many blocks at once");
+                // Other failures may have other reasons: the caller tries again, with fewer blocks.
+                if error.is_error_resp() {
+                    continue;
+                }
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if l1.turn() != turn {
+            // Two nodes may have answered, and know different blocks.
+            continue;
+        }
+        let misplaced = |log: &Log| match log.block_number {
+            Some(number) if number == last => log.block_hash != Some(block.hash),
+            number => number.is_none_or(|number| number < first || number > last),
+        };
+        if logs.iter().any(misplaced) {
+            return Err(Error::missing(format!("events of blocks {first} to {last} alone")));
+        }
+        inputs.extend(parse(deployment, &logs)?);
+        l1.widen_span();
+        if last == end {
+            return Ok((inputs, block));
+        }
+        first = last + 1;
+    }
+}
+
+fn filter(deployment: &Deployment) -> Filter {
+    Filter::new().address(vec![deployment.bridge, deployment.registry])
+}
+
+/// Adds what the events do not say: batches, from the calldata of their transactions; the code of rules; and the hash of a
+/// batch's clock if that block `is_final`.
+async fn complete(l1: &L1, deployment: &Deployment, mut input: Input, is_final: bool) -> Result<Complete> {
+    let (mut clock_hash, mut code) = (None, None);
+    match &mut input.what {
+        What::Submitted { proposer, batch, .. } => {
+            (*proposer, *batch) = batch_of(l1, deployment.bridge, input.transaction).await?;
+            if let Some(clock) = derive::clock(batch).filter(|_| is_final) {
+                clock_hash = Some(block(l1, clock.into()).await?.hash);
+            }
+        }
+        // The registry's own rule for what an address is says whether this is the code: asking for the latest is enough.
+        What::Registered { rule } => code = Some(l1.provider().get_code_at(*rule).await?),
+        _ => {}
+    }
+    Ok(Complete {
+        input,
+        clock_hash,
+        code,
+    })
+}
+
+/// Reads events. Batches are not in them.
+fn parse(deployment: &Deployment, logs: &[Log]) -> Result<Vec<Input>> {
     let mut inputs: Vec<Input> = Vec::new();
-    for log in l1.provider().get_logs(&filter).await? {
-        let (Some(block), Some(block_hash), Some(transaction)) =
-            (log.block_number, log.block_hash, log.transaction_hash)
+    let mut before = None;
+    for log in logs {
+        let (Some(block), Some(block_hash), Some(transaction), Some(index)) =
+            (log.block_number, log.block_hash, log.transaction_hash, log.log_index)
         else {
             return Err(Error::missing("place of an event"));
         };
+        let place = Some((block, index));
+        if log.removed || place <= before {
+            return Err(Error::missing(format!("events in their order: {index} of block {block}")));
+        }
+        before = place;
         let unreadable = |what: String| Error::Unreadable {
             hash: transaction,
             what,
         };
-        if log.address() == registry {
+        if log.address() == deployment.registry {
             let event =
                 RuleRegistry::RuleRegistered::decode_log(&log.inner).map_err(|error| unreadable(error.to_string()))?;
             inputs.push(Input {
@@ -203,16 +352,13 @@ async fn read(l1: &L1, deployment: &Deployment, filter: Filter) -> Result<Vec<In
                 token: event.token,
                 amount: event.amount,
             },
-            BridgeEvents::BatchSubmitted(event) => {
-                let (proposer, batch) = batch_of(l1, bridge, transaction).await?;
-                What::Submitted {
-                    proposer,
-                    id: batch_id(event.id.to())?,
-                    word: event.word,
-                    skipped: Bytes::new(),
-                    batch,
-                }
-            }
+            BridgeEvents::BatchSubmitted(event) => What::Submitted {
+                proposer: Address::ZERO,
+                id: batch_id(event.id.to())?,
+                word: event.word,
+                skipped: Bytes::new(),
+                batch: Bytes::new(),
+            },
             // It follows the event of its batch, in the same transaction.
             BridgeEvents::StepsSkipped(event) => {
                 let id = batch_id(event.id.to())?;

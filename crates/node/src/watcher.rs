@@ -165,10 +165,6 @@ impl Watcher {
                     continue;
                 }
                 Ok(None) => None,
-                Err(error) if error.action() == Action::Reset => {
-                    warn!(%error, "deriving again");
-                    follower.reset().await.err()
-                }
                 Err(error) => Some(error),
             };
             match failed {

@@ -245,7 +245,7 @@ impl Stage {
             .await?)
     }
 
-    pub(crate) const fn ledger(&self) -> &Ledger {
+    pub(crate) fn ledger(&self) -> &Ledger {
         self.follower.ledger()
     }
 

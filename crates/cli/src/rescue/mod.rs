@@ -293,7 +293,7 @@ fn gwei_to_wei(gwei: u64) -> U256 {
 /// Whether looking again is all that is to be done.
 fn is_passing(error: &eyre::Report) -> bool {
     let node = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-    node.is_some_and(|error| matches!(error.action(), Action::Retry | Action::Reset))
+    node.is_some_and(|error| error.action() == Action::Retry)
 }
 
 /// An L1 asset?

@@ -2,7 +2,7 @@
 
 use alloy::providers::Provider;
 use nthroot_model::ledger::State;
-use nthroot_node::{Action, Error};
+use nthroot_node::follower::News;
 use nthroot_protocol::{AccountOp, AssetId};
 
 use crate::world::{ETHER, World, party, pay, withdraw};
@@ -68,7 +68,7 @@ async fn a_step_that_lost_a_race_is_skipped_by_chain_and_model_alike() {
 }
 
 #[tokio::test]
-async fn a_reorganisation_is_told_and_derived_again() {
+async fn a_reorganisation_is_told_and_rolled_back() {
     let world = World::new().await;
     let alice = world.actor("alice").await;
     let kept = world.deposit(&alice, ETHER).await;
@@ -79,12 +79,8 @@ async fn a_reorganisation_is_told_and_derived_again() {
     assert!(follower.ledger().head(gone).is_some());
 
     world.devnet.reorg(3).await.unwrap();
-    let error = follower.sync().await.unwrap_err();
-    assert!(matches!(error, Error::Reorg { .. }), "{error}");
-    assert_eq!(error.action(), Action::Reset);
-
-    follower.reset().await.unwrap();
-    follower.sync().await.unwrap();
+    let news = follower.sync().await.unwrap();
+    assert_eq!(news.rolled_back, 3);
     assert!(follower.ledger().head(kept).is_some());
     assert_eq!(follower.ledger().head(gone), world.head(gone).await);
     world.assert_same(&follower).await;
@@ -102,14 +98,15 @@ async fn a_chain_that_became_shorter_is_another_one_or_an_older_view() {
 
     // The same blocks, fewer of them: nothing to do but wait.
     let _: bool = provider.raw_request("evm_revert".into(), (snapshot,)).await.unwrap();
-    assert!(follower.sync().await.unwrap().is_empty());
+    assert_eq!(follower.sync().await.unwrap(), News::default());
+    assert!(!follower.is_synced());
     assert!(follower.ledger().head(gone).is_some());
 
     // Other blocks.
     world.deposit(&alice, 2 * ETHER).await;
-    assert_eq!(follower.sync().await.unwrap_err().action(), Action::Reset);
-    follower.reset().await.unwrap();
-    follower.sync().await.unwrap();
+    let news = follower.sync().await.unwrap();
+    assert_eq!((news.rolled_back, news.inputs.len()), (3, 1));
+    assert!(follower.is_synced());
     world.assert_same(&follower).await;
 }
 
