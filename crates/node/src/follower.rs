@@ -231,7 +231,10 @@ impl Follower {
         self.go_back(common);
         self.grew = Instant::now();
         self.reporter.begin(head.number);
-        let finalised = self.finalised_by_l1().await?.filter(|block| block.number <= head.number);
+        let finalised = self
+            .finalised_by_l1()
+            .await?
+            .filter(|block| block.number <= head.number);
         let caught_up = match finalised {
             Some(finalised) if finalised.number > self.tip().number => {
                 self.catch_up(finalised, head).await?;
@@ -381,7 +384,10 @@ impl Follower {
         match self.hash_at(finalised.number) {
             Some(hash) if hash == finalised.hash && finalised.number > self.settled.block.number => {}
             Some(hash) if hash != finalised.hash => {
-                warn!(block = finalised.number, "L1 calls final what is not on the way to its head");
+                warn!(
+                    block = finalised.number,
+                    "L1 calls final what is not on the way to its head"
+                );
                 return;
             }
             // Nothing new, or an older view.
@@ -407,7 +413,11 @@ impl Follower {
     async fn compare_global_word(&self) -> Result<()> {
         let Moment { block, ledger, .. } = self.last();
         let (bridge, id) = (self.deployment.bridge, BlockId::hash(block.hash));
-        let word = self.l1.provider().get_storage_at(bridge, GLOBAL_SLOT.into()).block_id(id);
+        let word = self
+            .l1
+            .provider()
+            .get_storage_at(bridge, GLOBAL_SLOT.into())
+            .block_id(id);
         match (word.await, ledger.global().pack()) {
             (Ok(chain), model) if chain != model => Err(Error::Diverged {
                 block: block.number,

@@ -191,7 +191,10 @@ pub(crate) fn of_blocks<'a>(
 ) -> impl Stream<Item = Result<(Block, Vec<Complete>)>> + 'a {
     let of_block = move |number: BlockNumber| async move {
         let block = block(l1, number.into()).await?;
-        let logs = l1.provider().get_logs(&filter(deployment).at_block_hash(block.hash)).await?;
+        let logs = l1
+            .provider()
+            .get_logs(&filter(deployment).at_block_hash(block.hash))
+            .await?;
         if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
             return Err(Error::missing(format!("events of block {} alone", block.hash)));
         }
@@ -208,7 +211,9 @@ pub(crate) fn of_final<'a>(
     blocks: RangeInclusive<BlockNumber>,
 ) -> impl Stream<Item = Result<Piece>> + 'a {
     let ranges = stream::iter(split(l1, blocks));
-    let pieces = ranges.map(move |range| of_range(l1, deployment, range)).buffered(RANGES);
+    let pieces = ranges
+        .map(move |range| of_range(l1, deployment, range))
+        .buffered(RANGES);
     let pieces = pieces.map_ok(|(inputs, end)| {
         let inputs = inputs.into_iter().map(Found::Input);
         stream::iter(inputs.chain([Found::End(end)]).map(Ok::<_, Error>))
@@ -323,7 +328,9 @@ fn parse(deployment: &Deployment, logs: &[Log]) -> Result<Vec<Input>> {
         };
         let place = Some((block, index));
         if log.removed || place <= before {
-            return Err(Error::missing(format!("events in their order: {index} of block {block}")));
+            return Err(Error::missing(format!(
+                "events in their order: {index} of block {block}"
+            )));
         }
         before = place;
         let unreadable = |what: String| Error::Unreadable {

@@ -114,7 +114,9 @@ impl L1 {
     pub(crate) fn widen_span(&self) {
         let span = self.span();
         let wider = (span + span / 8 + 1).min(MAX_SPAN);
-        let _ = self.span.compare_exchange(span, wider, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self
+            .span
+            .compare_exchange(span, wider, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// How long to wait before asking again.

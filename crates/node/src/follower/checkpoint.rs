@@ -59,7 +59,11 @@ impl Checkpoints {
             load_codes(&*store, &mut rulebook)?;
             let moment = load_ledger(&*store, &deployment, &rulebook.rules())?;
             if let Some(moment) = &moment {
-                info!(block = moment.block.number, seconds = began.elapsed().as_secs_f64(), "resuming");
+                info!(
+                    block = moment.block.number,
+                    seconds = began.elapsed().as_secs_f64(),
+                    "resuming"
+                );
             }
             let checkpoints = Self {
                 store,
@@ -100,7 +104,9 @@ impl Checkpoints {
         let codes = learnt[self.codes..].to_vec();
         let done = blocking(move || {
             let rows = ledger.rows_since(saved.as_ref());
-            let codes = codes.iter().map(|(rule, code)| Change::put(Table::Code, rule.to_vec(), code.to_vec()));
+            let codes = codes
+                .iter()
+                .map(|(rule, code)| Change::put(Table::Code, rule.to_vec(), code.to_vec()));
             let mut changes: Vec<Change> = codes.collect();
             changes.push(Change::put(Table::Meta, BLOCK, encode(block)));
             let row = |(key, value)| Change {
@@ -189,7 +195,12 @@ fn load_ledger(store: &dyn Store, deployment: &Deployment, rules: &Rules) -> Res
 }
 
 fn encode(block: Block) -> Vec<u8> {
-    [&block.number.to_be_bytes()[..], block.hash.as_slice(), block.parent.as_slice()].concat()
+    [
+        &block.number.to_be_bytes()[..],
+        block.hash.as_slice(),
+        block.parent.as_slice(),
+    ]
+    .concat()
 }
 
 fn decode(bytes: &[u8]) -> Option<Block> {

@@ -48,7 +48,10 @@ impl Endpoint {
     /// Host and port: the rest of an address may be a secret.
     fn name(&self) -> String {
         let url = self.http.url().parse::<Url>();
-        url.map_or_else(|_| "?".to_owned(), |url| url.authority().rsplit('@').next().unwrap_or("?").to_owned())
+        url.map_or_else(
+            |_| "?".to_owned(),
+            |url| url.authority().rsplit('@').next().unwrap_or("?").to_owned(),
+        )
     }
 
     async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
@@ -123,7 +126,10 @@ impl Endpoints {
     pub(super) fn next_after(&self, turn: usize) {
         if self.0.endpoints.len() > 1 {
             let next = turn.wrapping_add(1);
-            let _ = self.0.turn.compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self
+                .0
+                .turn
+                .compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
