@@ -11,9 +11,12 @@ pub mod refusal;
 pub mod schema;
 pub mod types;
 
-use alloy_primitives::Address;
-use jsonrpsee::{core::RpcResult, proc_macros::rpc};
-use nthroot_protocol::{BatchId, FragmentId, Key};
+#[cfg(any(feature = "client", feature = "server"))]
+use {
+    alloy_primitives::Address,
+    jsonrpsee::{core::RpcResult, proc_macros::rpc},
+    nthroot_protocol::{BatchId, FragmentId, Key},
+};
 
 pub use failure::Failure;
 pub use proof::ProofError;
@@ -24,6 +27,7 @@ pub use types::{
 };
 
 /// What wallets and explorers can ask of a node.
+#[cfg(any(feature = "client", feature = "server"))]
 #[cfg_attr(
     all(feature = "client", feature = "server"),
     rpc(client, server, namespace = "nthroot")
