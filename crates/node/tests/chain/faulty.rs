@@ -1,9 +1,8 @@
 //! An L1 node that fails as real ones do, and a store that fails as disks do.
 
 use std::{
-    collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -12,7 +11,7 @@ use std::{
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, response::IntoResponse, routing::post};
 use nthroot_node::{
     Error, L1, Result,
-    store::{Change, Store, Table},
+    store::{Change, Memory, Store, Table},
 };
 use serde_json::Value;
 
@@ -76,63 +75,38 @@ async fn answer(State(proxy): State<Arc<Proxy>>, body: Bytes) -> impl IntoRespon
     }
 }
 
-/// Rows that outlast the one who wrote them, until commits run out.
-#[derive(Default)]
-pub(crate) struct Disk {
-    rows: Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
-}
-
-impl Disk {
-    pub(crate) fn len(&self) -> usize {
-        self.rows.lock().unwrap().len()
-    }
-}
-
-/// Somebody's view of a disk, who is killed at a commit.
+/// Somebody's view of a store that outlasts them: they are killed at a commit.
 pub(crate) struct Killed {
-    disk: Arc<Disk>,
+    store: Arc<Memory>,
     /// Commits until the fatal one.
     left: AtomicI64,
-    /// Whether the fatal one is on the disk.
+    /// Whether the fatal one is written.
     written: bool,
 }
 
 impl Killed {
-    pub(crate) const fn at(disk: Arc<Disk>, commit: i64, written: bool) -> Self {
+    pub(crate) const fn at(store: Arc<Memory>, commit: i64, written: bool) -> Self {
         Self {
-            disk,
+            store,
             left: AtomicI64::new(commit),
             written,
         }
-    }
-
-    pub(crate) const fn never(disk: Arc<Disk>) -> Self {
-        Self::at(disk, i64::MAX, false)
     }
 }
 
 impl Store for Killed {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let rows = self.disk.rows.lock().unwrap();
-        Ok(rows.get(&(table, key.to_vec())).cloned())
+        self.store.get(table, key)
     }
 
     fn scan(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
-        let rows = self.disk.rows.lock().unwrap();
-        let mut rows = rows.iter().filter(|((of, _), _)| *of == table);
-        rows.try_for_each(|((_, key), row)| each(key, row))
+        self.store.scan(table, each)
     }
 
     fn commit(&self, changes: &[Change]) -> Result<()> {
         let left = self.left.fetch_sub(1, Ordering::SeqCst);
         if left > 0 || (left == 0 && self.written) {
-            let mut rows = self.disk.rows.lock().unwrap();
-            for Change { table, key, value } in changes {
-                match value {
-                    Some(row) => rows.insert((*table, key.clone()), row.clone()),
-                    None => rows.remove(&(*table, key.clone())),
-                };
-            }
+            self.store.commit(changes)?;
         }
         if left > 0 {
             Ok(())
@@ -141,10 +115,7 @@ impl Store for Killed {
         }
     }
 
-    fn replace(&self, tables: &[Table], changes: &[Change]) -> Result<()> {
-        let mut rows = self.disk.rows.lock().unwrap();
-        rows.retain(|(table, _), _| !tables.contains(table));
-        drop(rows);
-        self.commit(changes)
+    fn replace(&self, _: &[Table], _: &[Change]) -> Result<()> {
+        panic!("an outbox replaces nothing")
     }
 }

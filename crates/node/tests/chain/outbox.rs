@@ -1,6 +1,9 @@
 //! Each job happens exactly once on L1, whatever nodes, disks, fees and reorganisations do meanwhile.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -9,18 +12,19 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use nthroot_node::{
-    Call, L1,
+    Call, Error, L1, Sender,
     devnet::Devnet,
     fees::FeePolicy,
     inputs::{self, Block},
-    outbox::{Event, Job, Outbox, Purpose},
-    store::Store,
+    outbox::{Event, Job, MAX_IN_FLIGHT, Outbox, Purpose, State},
+    store::{Memory, Store, Table},
 };
 use nthroot_protocol::BatchId;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    faulty::{Disk, Killed},
+    faulty::{Fault, Killed, faulty},
     world::{ETHER, anvil},
 };
 
@@ -56,6 +60,10 @@ impl Chain {
         key
     }
 
+    async fn outbox(&self, name: &str) -> Outbox {
+        Outbox::open(self.l1().clone(), self.key(name).await, Arc::new(Memory::new())).unwrap()
+    }
+
     async fn mine(&self) {
         self.devnet.mine(1).await.unwrap();
     }
@@ -83,9 +91,14 @@ impl Chain {
     }
 }
 
-fn disk() -> (Arc<Disk>, Arc<dyn Store>) {
-    let disk = Arc::new(Disk::default());
-    (Arc::clone(&disk), Arc::new(Killed::never(disk)))
+fn rows(store: &dyn Store) -> usize {
+    let mut rows = 0;
+    let mut count = |_: &[u8], _: &[u8]| {
+        rows += 1;
+        Ok(())
+    };
+    store.scan(Table::Outbox, &mut count).unwrap();
+    rows
 }
 
 fn batch(number: u64) -> BatchId {
@@ -118,8 +131,8 @@ fn sent(events: &[Event]) -> Vec<B256> {
 async fn a_job_is_sent_once_told_of_and_forgotten_when_it_is_final() {
     let chain = Chain::new().await;
     let key = chain.key("once").await;
-    let (disk, store) = disk();
-    let mut outbox = Outbox::open(chain.l1().clone(), key.clone(), store).unwrap();
+    let store = Arc::new(Memory::new());
+    let mut outbox = Outbox::open(chain.l1().clone(), key, store.clone()).unwrap();
     let wanted = [urgent(1)];
 
     let events = chain.tick(&mut outbox, &wanted).await;
@@ -141,16 +154,16 @@ async fn a_job_is_sent_once_told_of_and_forgotten_when_it_is_final() {
     }
     assert_eq!(chain.balance(place(wanted[0].purpose)).await, 1);
 
-    assert_eq!(disk.len(), 1);
+    assert_eq!(rows(&*store), 1);
     let tip = chain.tip().await;
     assert!(outbox.tick(tip, tip.number, &[]).await.unwrap().is_empty());
-    assert_eq!((outbox.entries().count(), disk.len()), (0, 0));
+    assert_eq!((outbox.entries().count(), rows(&*store)), (0, 0));
 }
 
 #[tokio::test]
 async fn an_urgent_job_is_raised_every_block_and_is_included_when_fees_allow() {
     let chain = Chain::new().await;
-    let mut outbox = Outbox::open(chain.l1().clone(), chain.key("raise").await, disk().1).unwrap();
+    let mut outbox = chain.outbox("raise").await;
     let wanted = [urgent(1)];
     let mut offers = Vec::new();
     // Nodes include nothing that offers less than a base fee which rises faster than they raise it.
@@ -176,7 +189,7 @@ async fn an_urgent_job_is_raised_every_block_and_is_included_when_fees_allow() {
 #[tokio::test]
 async fn what_the_node_dropped_is_sent_again_byte_for_byte() {
     let chain = Chain::new().await;
-    let mut outbox = Outbox::open(chain.l1().clone(), chain.key("dropped").await, disk().1).unwrap();
+    let mut outbox = chain.outbox("dropped").await;
     // It may wait for three blocks, so nothing else than the drop has it sent again.
     let wanted = [job(Purpose::Convict(batch(1)), FeePolicy::patient(ETHER))];
     let first = sent(&chain.tick(&mut outbox, &wanted).await);
@@ -189,4 +202,371 @@ async fn what_the_node_dropped_is_sent_again_byte_for_byte() {
         matches!(&events[..], [Event::Included { hash, .. }] if *hash == first[0]),
         "{events:?}"
     );
+}
+
+#[tokio::test]
+async fn what_a_reorganisation_took_back_is_included_again_and_once() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("reorg").await;
+    let wanted = [urgent(1), urgent(2)];
+    chain.devnet.mine(3).await.unwrap();
+    chain.tick(&mut outbox, &wanted).await;
+    chain.mine().await;
+    assert_eq!(chain.tick(&mut outbox, &wanted).await.len(), 2);
+    chain.devnet.reorg(2).await.unwrap();
+    assert_eq!(chain.balance(place(wanted[0].purpose)).await, 0);
+
+    let events = chain.tick(&mut outbox, &wanted).await;
+    let taken = events.iter().filter(|event| matches!(event, Event::Unmined { .. }));
+    assert_eq!(taken.count(), 2, "{events:?}");
+    chain.mine().await;
+    let events = chain.tick(&mut outbox, &wanted).await;
+    assert!(
+        matches!(&events[..], [Event::Included { .. }, Event::Included { .. }]),
+        "{events:?}"
+    );
+    assert_eq!(chain.count(outbox.address()).await, 2);
+    for job in &wanted {
+        assert_eq!(chain.balance(place(job.purpose)).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_that_somebody_else_used_is_given_up_and_the_job_gets_another() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("shared").await;
+    let wanted = [urgent(1)];
+    let first = sent(&chain.tick(&mut outbox, &wanted).await);
+    chain.ask("anvil_dropTransaction", (first[0],)).await;
+    let sender = Sender::new(chain.l1().clone(), chain.key("shared").await);
+    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
+    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    chain.mine().await;
+    sending.await.unwrap().unwrap();
+
+    let events = chain.tick(&mut outbox, &wanted).await;
+    let [Event::Taken { nonce: 0, block, .. }, Event::Sent { nonce: 1, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*block, chain.tip().await.number);
+    chain.mine().await;
+    chain.tick(&mut outbox, &wanted).await;
+    assert_eq!(chain.balance(place(wanted[0].purpose)).await, 1);
+}
+
+/// What L1 would not refuse the second time waits until the first transaction can never come back.
+#[tokio::test]
+async fn what_could_happen_twice_waits_for_finality_before_it_gets_another_nonce() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("careful").await;
+    let wanted = [job(Purpose::Other(B256::repeat_byte(1)), FeePolicy::urgent(ETHER))];
+    let first = sent(&chain.tick(&mut outbox, &wanted).await);
+    chain.ask("anvil_dropTransaction", (first[0],)).await;
+    let sender = Sender::new(chain.l1().clone(), chain.key("careful").await);
+    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
+    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    chain.mine().await;
+    sending.await.unwrap().unwrap();
+    let taken = chain.tip().await.number;
+    for _ in 0..3 {
+        assert!(sent(&chain.tick(&mut outbox, &wanted).await).is_empty());
+        chain.mine().await;
+    }
+    // The tick in which the nonce is forgotten.
+    let tip = chain.tip().await;
+    let events = outbox.tick(tip, taken, &wanted).await.unwrap();
+    assert!(matches!(&events[..], [Event::Sent { nonce: 1, .. }]), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_nonce_that_is_not_wanted_any_more_serves_another_job_or_is_cancelled() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("changes").await;
+    chain.tick(&mut outbox, &[urgent(1), urgent(2)]).await;
+    // The third takes over from the first, nobody from the second.
+    let events = chain.tick(&mut outbox, &[urgent(3)]).await;
+    assert!(
+        matches!(
+            &events[..],
+            [
+                Event::Sent { purpose: Some(Purpose::Convict(third)), nonce: 0, .. },
+                Event::Sent { purpose: None, nonce: 1, .. }
+            ] if *third == batch(3)
+        ),
+        "{events:?}"
+    );
+    chain.mine().await;
+    let events = chain.tick(&mut outbox, &[]).await;
+    assert!(
+        matches!(
+            &events[..],
+            [Event::Included { .. }, Event::Included { purpose: None, .. }]
+        ),
+        "{events:?}"
+    );
+    for (number, effect) in [(1, 0), (2, 0), (3, 1)] {
+        assert_eq!(chain.balance(place(urgent(number).purpose)).await, effect, "{number}");
+    }
+}
+
+/// An earlier version of a nonce may be included as well as the newest.
+#[tokio::test]
+async fn a_job_that_is_wanted_again_stays_under_its_nonce() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("again").await;
+    chain.tick(&mut outbox, &[urgent(1)]).await;
+    chain.tick(&mut outbox, &[urgent(2)]).await;
+    let events = chain.tick(&mut outbox, &[urgent(2), urgent(1)]).await;
+    assert!(
+        events.is_empty(),
+        "the first waits, since it may be included yet: {events:?}"
+    );
+    chain.mine().await;
+    chain.tick(&mut outbox, &[urgent(1)]).await;
+    chain.mine().await;
+    chain.tick(&mut outbox, &[]).await;
+    for number in [1, 2] {
+        assert_eq!(chain.balance(place(urgent(number).purpose)).await, 1, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_told_with_its_reason() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("fails").await;
+    // Code that reverts with a byte.
+    let code = "0x60ff5f5360015ffd";
+    let callee = Address::repeat_byte(0xcc);
+    chain.ask("anvil_setCode", (callee, code)).await;
+    let wanted = [Job {
+        purpose: Purpose::Convict(batch(1)),
+        call: Call::new(callee, []).gas(50_000),
+        policy: FeePolicy::urgent(ETHER),
+    }];
+    chain.tick(&mut outbox, &wanted).await;
+    chain.mine().await;
+    let events = chain.tick(&mut outbox, &[]).await;
+    assert!(
+        matches!(&events[..], [Event::Failed { revert, .. }] if revert.0 == [0xff][..]),
+        "{events:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_whose_store_was_lost_outbids_what_it_sent_before() {
+    let chain = Chain::new().await;
+    chain.tick(&mut chain.outbox("lost").await, &[urgent(1)]).await;
+    let mut outbox = chain.outbox("lost").await;
+    let events = chain.tick(&mut outbox, &[urgent(2)]).await;
+    assert!(matches!(&events[..], [Event::Sent { nonce: 0, .. }]), "{events:?}");
+    chain.mine().await;
+    chain.tick(&mut outbox, &[]).await;
+    assert_eq!(chain.balance(place(urgent(1).purpose)).await, 0);
+    assert_eq!(chain.balance(place(urgent(2).purpose)).await, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_lags_behind_has_nothing_sent_twice() {
+    let chain = Chain::new().await;
+    let lagging = Arc::new(AtomicI64::new(0));
+    let lags = Arc::clone(&lagging);
+    let l1 = faulty(chain.devnet.url(), move |method, _| match method {
+        "eth_getTransactionCount" if lags.load(Ordering::SeqCst) & 1 != 0 => Fault::Lie(json!("0x0")),
+        "eth_getTransactionReceipt" if lags.load(Ordering::SeqCst) & 2 != 0 => Fault::Lie(json!(null)),
+        _ => Fault::None,
+    })
+    .await;
+    let mut outbox = Outbox::open(l1, chain.key("lag").await, Arc::new(Memory::new())).unwrap();
+    for number in 1..=8 {
+        lagging.store(0, Ordering::SeqCst);
+        let wanted = [urgent(number)];
+        chain.tick(&mut outbox, &wanted).await;
+        chain.mine().await;
+        for lag in [1, 3, 2, 1] {
+            lagging.store(lag, Ordering::SeqCst);
+            chain.tick(&mut outbox, &wanted).await;
+            chain.mine().await;
+        }
+    }
+    lagging.store(0, Ordering::SeqCst);
+    chain.tick(&mut outbox, &[]).await;
+    assert_eq!(chain.count(outbox.address()).await, 8);
+    for number in 1..=8 {
+        assert_eq!(chain.balance(place(urgent(number).purpose)).await, 1, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_below_all_others_that_a_reorganisation_freed_is_filled() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("gap").await;
+    chain.devnet.mine(2).await.unwrap();
+    let sender = Sender::new(chain.l1().clone(), chain.key("gap").await);
+    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
+    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    chain.mine().await;
+    let foreign = sending.await.unwrap().unwrap().hash();
+    chain.tick(&mut outbox, &[urgent(1)]).await;
+    chain.devnet.reorg(1).await.unwrap();
+    chain.ask("anvil_dropTransaction", (foreign,)).await;
+    assert_eq!(chain.count(outbox.address()).await, 0);
+    // anvil takes up what stands behind the freed nonce only after that is filled, and it is sent again.
+    for _ in 0..2 {
+        chain.tick(&mut outbox, &[urgent(1)]).await;
+        chain.mine().await;
+    }
+    assert_eq!(chain.balance(place(urgent(1).purpose)).await, 1);
+    assert_eq!(chain.count(outbox.address()).await, 2);
+}
+
+#[tokio::test]
+async fn no_more_are_on_their_way_than_nodes_keep_and_none_is_lost() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("many").await;
+    let mut wanted: Vec<Job> = (1..=40).map(urgent).collect();
+    let mut blocks = 0;
+    while !wanted.is_empty() {
+        chain.tick(&mut outbox, &wanted).await;
+        let pending = outbox.entries().filter(|entry| entry.state == State::Pending);
+        assert!(pending.count() <= MAX_IN_FLIGHT);
+        chain.mine().await;
+        blocks += 1;
+        let mut left = Vec::new();
+        for job in wanted {
+            if chain.balance(place(job.purpose)).await == 0 {
+                left.push(job);
+            }
+        }
+        wanted = left;
+    }
+    assert_eq!(blocks, 3);
+    assert_eq!(chain.count(outbox.address()).await, 40);
+}
+
+#[tokio::test]
+async fn a_poor_key_offers_what_it_has_and_says_so() {
+    let chain = Chain::new().await;
+    let mut outbox = chain.outbox("poor").await;
+    let funds = 21_000 * 3 * GWEI + 1;
+    chain
+        .ask("anvil_setBalance", (outbox.address(), U256::from(funds)))
+        .await;
+    let mut wanted = [urgent(1)];
+    wanted[0].call.value = U256::ZERO;
+    let events = chain.tick(&mut outbox, &wanted).await;
+    let [Event::Sent { offer, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(offer.cost(21_000) <= funds);
+    chain.base_fee(50 * GWEI).await;
+    chain.mine().await;
+    let events = chain.tick(&mut outbox, &wanted).await;
+    assert!(
+        events.iter().any(|event| matches!(event, Event::Exhausted { .. })),
+        "{events:?}"
+    );
+}
+
+/// Where a process is killed.
+#[derive(Debug, Clone, Copy)]
+enum Kill {
+    /// Before a commit is written.
+    Commit(i64),
+    /// After a commit was written.
+    Committed(i64),
+    /// Before a transaction arrives at the node.
+    Send(i64),
+    /// After it arrived.
+    Sent(i64),
+}
+
+/// What happens meanwhile: jobs come and go, fees rise, nodes drop, blocks are taken back. `slow` is a restart that takes a
+/// block, after which the caller does not know of that block yet. Says whether it came to the kill.
+async fn history(chain: &Chain, kill: Kill, slow: bool) -> bool {
+    let name = format!("{kill:?} {slow}");
+    let key = chain.key(&name).await;
+    let address = key.address();
+    let store = Arc::new(Memory::new());
+    let purpose = |number: u64| Purpose::Other(keccak256(format!("{name} {number}")));
+    let (commits, written, sends) = match kill {
+        Kill::Commit(at) => (at, false, i64::MAX),
+        Kill::Committed(at) => (at, true, i64::MAX),
+        Kill::Send(at) | Kill::Sent(at) => (i64::MAX, false, at),
+    };
+    let left = AtomicI64::new(sends);
+    let l1 = faulty(chain.devnet.url(), move |method, _| {
+        if method != "eth_sendRawTransaction" {
+            return Fault::None;
+        }
+        match left.fetch_sub(1, Ordering::SeqCst) {
+            0 if matches!(kill, Kill::Sent(_)) => Fault::Unanswered,
+            0 => Fault::Lost,
+            _ => Fault::None,
+        }
+    })
+    .await;
+    let first = Arc::new(Killed::at(Arc::clone(&store), commits, written));
+    let mut outbox = Outbox::open(l1, key.clone(), first).unwrap();
+    let mut killed = false;
+    for round in 0..21_u64 {
+        // Each comes in a round of its own, the third is not wanted for a while.
+        let mut wanted = Vec::new();
+        for number in (0..=round.min(3)).filter(|number| *number != 2 || !(3..6).contains(&round)) {
+            if chain.balance(place(purpose(number))).await == 0 {
+                wanted.push(job(purpose(number), FeePolicy::urgent(ETHER)));
+            }
+        }
+        let tip = chain.tip().await;
+        let finalised = tip.number - if round == 20 { 0 } else { 2 };
+        while let Err(error) = outbox.tick(tip, finalised, &wanted).await {
+            assert!(!killed, "{kill:?}: {error}");
+            assert!(matches!(error, Error::Outbox(_) | Error::Transport(_)), "{error}");
+            killed = true;
+            if slow {
+                chain.mine().await;
+            }
+            outbox = Outbox::open(chain.l1().clone(), key.clone(), store.clone()).unwrap();
+        }
+        match round {
+            // Too dear for what is offered so far.
+            1 => chain.base_fee(20 * GWEI).await,
+            4 => chain.ask("anvil_dropAllTransactions", ()).await,
+            _ => {}
+        }
+        if round % 2 == 1 {
+            chain.mine().await;
+        }
+        if round == 7 {
+            chain.devnet.reorg(1).await.unwrap();
+        }
+    }
+    for number in 0..4 {
+        let effects = chain.balance(place(purpose(number))).await;
+        assert_eq!(effects, 1, "job {number} of {kill:?}");
+    }
+    let pending = chain.l1().provider().get_transaction_count(address).pending();
+    assert_eq!(pending.await.unwrap(), chain.count(address).await, "{kill:?}");
+    assert_eq!((outbox.entries().count(), rows(&*store)), (0, 0), "{kill:?}");
+    killed
+}
+
+#[tokio::test]
+async fn whoever_is_killed_at_any_moment_does_each_job_once() {
+    let chain = Chain::new().await;
+    chain.devnet.mine(70).await.unwrap();
+    let mut moments = 0;
+    for kind in [Kill::Commit, Kill::Committed, Kill::Send, Kill::Sent] {
+        for slow in [false, true] {
+            for at in 0.. {
+                if !history(&chain, kind(at), slow).await {
+                    break;
+                }
+                moments += 1;
+            }
+        }
+    }
+    assert!(moments >= 80, "killed at {moments} moments only");
 }
