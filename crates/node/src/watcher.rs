@@ -1,4 +1,9 @@
 //! Proves lies, and clears up after them.
+//!
+//! [`Duties`] says what is to be done, for an outbox that sends it. [`Watcher`] does it at once, one after the other, and
+//! waits for each: for tests and demonstrations.
+
+mod duties;
 
 use std::time::Duration;
 
@@ -11,17 +16,22 @@ use nthroot_model::ledger::{Ledger, Lie, Rollback};
 use nthroot_protocol::{BatchId, Body, Evidence, PreEntry, ProofSizes, proof_gas::PROOF_GAS};
 use tracing::{info, warn};
 
+pub use self::duties::{Duties, MAX_SIMULATIONS, Work};
 use crate::{
     error::{Action, Error, Result},
     follower::Follower,
-    sender::{Call, MAX_TX_GAS, Mined, Sender},
+    l1::L1,
+    sender::{self, Call, MAX_TX_GAS, Mined, Sender},
 };
 
 /// Gas for an entry that is restored with the conviction: two storage accesses, and its calldata, with room.
 const ENTRY_GAS: u64 = 15_000;
 
-/// Gas for the verdict's consequences: word, bond, reward, with room.
+/// Gas for the verdict's consequences: word, bond, reward, with room; and for those of a roll-back, which are fewer.
 const VERDICT_GAS: u64 = 200_000;
+
+/// Gas for a byte of calldata: what nodes may ask for it under any schedule that is known (EIP-7976).
+const BYTE_GAS: u64 = 64;
 
 /// A challenge that convicts a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +200,8 @@ impl Watcher {
         let Some(what) = follower.ledger().rollbacks().into_iter().next() else {
             return Ok(None);
         };
-        let mined = self.sender.send(rollback(follower, what)?).await?;
+        let call = rollback(follower.ledger(), follower.deployment().bridge, what)?;
+        let mined = self.sender.send(call).await?;
         let paid = mined.event::<Bridge::OrphanFeePaid>(follower.deployment().bridge);
         let fee = paid.map_or(U256::ZERO, |event| event.amount);
         info!(?what, %fee, hash = %mined.hash(), "rolled back");
@@ -224,47 +235,46 @@ impl Watcher {
     /// [`Error::VerdictDiffers`] if the step is valid, [`Error::WouldFail`] if the proof comes too late, as when somebody
     /// else was faster.
     pub async fn simulate(&self, bridge: Address, proof: &Proof) -> Result<()> {
-        match self.sender.simulate(&proof.call(bridge)).await {
-            Ok(_) => Ok(()),
-            Err(Error::WouldFail(revert)) if revert.is_step_is_valid() => Err(Error::VerdictDiffers {
-                batch: proof.batch,
-                step: proof.step,
-                revert,
-            }),
-            Err(error) => Err(error),
-        }
+        simulate(self.sender.l1(), self.sender.address(), bridge, proof).await
     }
 }
 
-/// The transaction of a roll-back.
-fn rollback(follower: &Follower, what: Rollback) -> Result<Call> {
-    let ledger = follower.ledger();
+async fn simulate(l1: &L1, from: Address, bridge: Address, proof: &Proof) -> Result<()> {
+    match sender::simulate(l1, from, &proof.call(bridge)).await {
+        Ok(_) => Ok(()),
+        Err(Error::WouldFail(revert)) if revert.is_step_is_valid() => Err(Error::VerdictDiffers {
+            batch: proof.batch,
+            step: proof.step,
+            revert,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// The transaction of a roll-back, with a gas limit that suffices whatever happens before it.
+fn rollback(ledger: &Ledger, bridge: Address, what: Rollback) -> Result<Call> {
     let unknown = |error: nthroot_model::ledger::WordError| Error::Model(error.to_string());
-    let preimage = |id| {
-        ledger
-            .preimage(id)
-            .map(|preimage| Bytes::from(preimage.encode()))
-            .map_err(unknown)
-    };
-    let entries = |id| {
-        ledger
-            .entries(id)
-            .map(|entries| Bytes::from(PreEntry::encode_list(entries)))
-            .map_err(unknown)
-    };
-    let input = match what {
-        Rollback::Condemn { child, index, parent } => Bridge::condemnCall {
-            child: preimage(child)?,
-            childEntries: entries(child)?,
-            index: U256::from(index),
-            parent: preimage(parent)?,
+    let preimage = |id| -> Result<Bytes> { Ok(ledger.preimage(id).map_err(unknown)?.encode().into()) };
+    let entries = |id| -> Result<Bytes> { Ok(PreEntry::encode_list(ledger.entries(id).map_err(unknown)?).into()) };
+    let (input, written) = match what {
+        Rollback::Condemn { child, index, parent } => {
+            let call = Bridge::condemnCall {
+                child: preimage(child)?,
+                childEntries: entries(child)?,
+                index: U256::from(index),
+                parent: preimage(parent)?,
+            };
+            (call.abi_encode(), 0)
         }
-        .abi_encode(),
-        Rollback::Unwind(id) => Bridge::unwindCall {
-            preimage: preimage(id)?,
-            entries: entries(id)?,
+        Rollback::Unwind(id) => {
+            let call = Bridge::unwindCall {
+                preimage: preimage(id)?,
+                entries: entries(id)?,
+            };
+            (call.abi_encode(), ledger.entries(id).map_err(unknown)?.len())
         }
-        .abi_encode(),
     };
-    Ok(Call::new(follower.deployment().bridge, input))
+    let many = |count: usize, gas: u64| gas.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX));
+    let gas = VERDICT_GAS.saturating_add(many(input.len(), BYTE_GAS));
+    Ok(Call::new(bridge, input).gas(gas.saturating_add(many(written, ENTRY_GAS))))
 }
