@@ -1,4 +1,11 @@
-//! Posts batches.
+//! Posts batches: one at once, as [`Proposer`] does for commands and tests, or of what waits, block by block, as [`Carrying`] does
+//! for a node.
+
+mod duty;
+mod pack;
+mod room;
+mod swaps;
+mod sweep;
 
 use std::borrow::Cow;
 
@@ -11,6 +18,11 @@ use nthroot_model::{
 };
 use nthroot_protocol::{Batch, BatchId, limits::MAX_CEILING};
 use tracing::{info, warn};
+
+pub use duty::{Bond, Carrying, Policy, TopUp};
+pub use pack::{Packed, Packing, pack};
+pub use room::{MOST_CALLDATA, MOST_GAS, Room};
+pub use sweep::Sweep;
 
 use crate::{
     error::{Error, Result},

@@ -10,8 +10,8 @@ use nthroot_model::{
     invalid::{CallFault, Invalid},
     kernel::Failure,
 };
-use nthroot_protocol::{AnchorId, Domain, FragmentId, limits::MAX_CEILING};
-use nthroot_wallet::{IntentError, RuleBook, SignedIntent, States, states::open_position, step, step_of};
+use nthroot_protocol::{AnchorId, Domain, Fragment, FragmentId, limits::MAX_CEILING};
+use nthroot_wallet::{IntentError, Request, RuleBook, SignedIntent, States, states::open_position, step, step_of};
 
 use super::{Carrier, heads::Heads};
 use crate::view::View;
@@ -53,15 +53,10 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// Chain and bridge.
-    pub(crate) fn domain(&self) -> Domain {
-        domain(self.view)
-    }
-
     /// The step of a bundle, evaluated as the next one.
     pub(crate) fn evaluate(&self, intents: &[SignedIntent]) -> Result<ReadyStep, Refusal> {
         self.check_place(intents)?;
-        let (book, domain, clock) = (&self.view.book, self.domain(), self.view.tip.number);
+        let (book, domain, clock) = (&self.view.book, domain(self.view), self.view.tip.number);
         let consent = |till| self.carrier.consent(self, book, &domain, clock, till);
         let plan = step_of(self, book, intents, consent).map_err(|error| self.not_planned(intents, error))?;
         self.evaluate_plan(plan, intents)
@@ -86,6 +81,43 @@ impl<'a> Composer<'a> {
         self.builder
             .evaluate(&plan)
             .map_err(|error| refusal_of(error, fragment))
+    }
+
+    /// Whether an intent's fragment is where it must be for it, and nobody else has leased it.
+    pub(crate) fn comes_next(&self, signed: &SignedIntent) -> bool {
+        let clock = self.view.tip.number;
+        let lease = self
+            .anchor(signed.fragment.anchor())
+            .and_then(|anchor| anchor.header().lease);
+        let others = lease.is_some_and(|lease| lease.runs(clock) && lease.holder != self.carrier.proposer());
+        !others && signed.valid_until >= clock && self.check_place(std::slice::from_ref(signed)).is_ok()
+    }
+
+    /// Whether bundles must pay.
+    pub(crate) const fn charges(&self) -> bool {
+        self.carrier.fee.is_some()
+    }
+
+    /// The till that the batch has used least.
+    pub(crate) fn till(&self) -> Option<FragmentId> {
+        let used = |till: &FragmentId| {
+            let before = self.view.ledger.fragment(*till)?.nonce;
+            let verified = self.heads.is_verified(&self.view.ledger, till.anchor());
+            let now = self.fragment(*till)?.nonce;
+            verified.then_some((now - before, *till))
+        };
+        self.carrier.tills.iter().filter_map(used).min().map(|(_, till)| till)
+    }
+
+    /// The tills.
+    pub(crate) fn tills(&self) -> &[FragmentId] {
+        &self.carrier.tills
+    }
+
+    /// Signs what a till wants next.
+    pub(crate) fn sign(&self, till: FragmentId, state: &Fragment, request: Request) -> SignedIntent {
+        let (book, clock) = (&self.view.book, self.view.tip.number);
+        self.carrier.sign(book, &domain(self.view), clock, till, state, request)
     }
 
     /// Each intent's fragment stands on a head that can be built on, and the intent comes next of it.
@@ -176,7 +208,7 @@ pub(super) fn firsts(book: &RuleBook, intents: &[SignedIntent]) -> BTreeMap<Frag
 }
 
 /// Chain and bridge.
-pub(crate) fn domain(view: &View) -> Domain {
+pub(super) fn domain(view: &View) -> Domain {
     Domain {
         chain_id: view.deployment.chain_id,
         bridge: view.deployment.bridge,

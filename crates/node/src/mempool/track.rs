@@ -52,6 +52,7 @@ impl Mempool {
         for id in bundles {
             if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.state == State::Waiting) {
                 entry.state = State::Posted(transaction);
+                entry.fails = 0;
             }
         }
     }

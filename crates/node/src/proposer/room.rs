@@ -1,0 +1,149 @@
+//! What a batch has room for: calldata, gas, entries, and the bond that it locks.
+
+use nthroot_model::{builder::ReadyStep, params::Params};
+use nthroot_protocol::{
+    Step,
+    limits::{MAX_BATCH_WITHDRAWALS, MAX_CEILING, MAX_ENTRIES},
+};
+
+/// Bytes of a transaction that nodes pass on, 128 KiB, less what it has beside the batch, at most.
+pub const MOST_CALLDATA: usize = (128 << 10) - 1_024;
+
+/// Gas of a transaction, at most (EIP-7825).
+pub const MOST_GAS: u64 = 1 << 24;
+
+/// By how much later steps can raise a step's proof gas at most: 35 siblings in the tree over its batch's steps, 64 gas a byte.
+const SIBLINGS_GAS: u64 = 35 * 32 * 64;
+
+/// What posting takes beside its calldata, in gas: measured, and rounded up under the dearer of the forks that are known.
+mod gas {
+    /// A batch.
+    pub(super) const BATCH: u64 = 90_000;
+    /// A byte, beside the floor: calldata, copying, hashing.
+    pub(super) const BYTE: u64 = 18;
+    /// A byte, if that is dearer than all the rest (EIP-7976).
+    pub(super) const FLOOR_BYTE: u64 = 64;
+    /// A step.
+    pub(super) const STEP: u64 = 2_500;
+    /// An anchor that is touched for the first time.
+    pub(super) const FRESH: u64 = 14_000;
+    /// One that is opened.
+    pub(super) const OPENED: u64 = 60_000;
+    /// One that is touched again.
+    pub(super) const AGAIN: u64 = 2_500;
+    /// A withdrawal.
+    pub(super) const WITHDRAWAL: u64 = 1_500;
+}
+
+/// What one batch may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes, at most [`MOST_CALLDATA`].
+    pub calldata: usize,
+    /// Gas of its transaction, as it is reckoned beforehand; at most [`MOST_GAS`].
+    pub gas: u64,
+    /// Entries.
+    pub entries: usize,
+    /// Proof ceiling.
+    pub ceiling: u32,
+    /// Proof gas up to which a step is not dear: what is dearer is taken when the others are, since it raises the bond that all
+    /// of them lock.
+    pub cheap: u32,
+    /// Bond that it locks, in gwei.
+    pub lock: u64,
+}
+
+impl Default for Room {
+    /// All but what protocol and nodes refuse; a lock is bounded by what is free.
+    fn default() -> Self {
+        Self {
+            calldata: MOST_CALLDATA,
+            gas: MOST_GAS - (1 << 21),
+            entries: MAX_ENTRIES.into(),
+            ceiling: MAX_CEILING,
+            cheap: 1_500_000,
+            lock: u64::MAX,
+        }
+    }
+}
+
+/// What a batch takes so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    bytes: usize,
+    execution: u64,
+    entries: usize,
+    withdrawals: usize,
+    ceiling: u64,
+}
+
+/// Why a step does not go into a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// There is no room left.
+    Full,
+    /// Its proof is dear: it may go when the others are in.
+    Dear,
+}
+
+impl Load {
+    /// Of a batch with so many rules.
+    pub(super) const fn new(rules: usize) -> Self {
+        Self {
+            bytes: 61 + 20 * rules,
+            execution: gas::BATCH,
+            entries: 0,
+            withdrawals: 0,
+            ceiling: 0,
+        }
+    }
+
+    /// With one more step, if there is room for it.
+    pub(super) fn with(self, ready: &ReadyStep, room: &Room, params: &Params, dear: bool) -> Result<Self, NoRoom> {
+        let step = ready.step();
+        let load = Self {
+            bytes: self.bytes + step.encoded_length(),
+            execution: self.execution + execution(step),
+            entries: self.entries + ready.entries(),
+            withdrawals: self.withdrawals + step.withdrawals.len(),
+            ceiling: self.ceiling.max(ready.proof_gas.saturating_add(SIBLINGS_GAS)),
+        };
+        let fits = load.bytes <= room.calldata.min(MOST_CALLDATA)
+            && load.gas() <= room.gas.min(MOST_GAS)
+            && load.entries <= room.entries.min(MAX_ENTRIES.into())
+            && load.withdrawals <= MAX_BATCH_WITHDRAWALS
+            && load.ceiling <= u64::from(room.ceiling.min(MAX_CEILING))
+            && load.lock(params) <= room.lock;
+        if !fits {
+            return Err(NoRoom::Full);
+        }
+        // Up to the least lock a higher ceiling costs nothing.
+        let costs_nothing = load.lock(params) <= params.lock(0, 0);
+        if !dear && load.ceiling > u64::from(room.cheap) && load.ceiling > self.ceiling && !costs_nothing {
+            return Err(NoRoom::Dear);
+        }
+        Ok(load)
+    }
+
+    /// Gas of its transaction.
+    pub(super) fn gas(&self) -> u64 {
+        let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
+        let floor = gas::BATCH.saturating_add(gas::FLOOR_BYTE.saturating_mul(bytes));
+        floor.max(self.execution.saturating_add(gas::BYTE.saturating_mul(bytes)))
+    }
+
+    fn lock(&self, params: &Params) -> u64 {
+        let ceiling = u32::try_from(self.ceiling).unwrap_or(u32::MAX);
+        params.lock(ceiling, u16::try_from(self.entries).unwrap_or(u16::MAX))
+    }
+}
+
+/// Gas of a step beside its bytes.
+fn execution(step: &Step) -> u64 {
+    let times = |count: usize, gas: u64| u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(gas);
+    gas::STEP
+        + times(step.fresh.len(), gas::FRESH)
+        + times(step.opened.len(), gas::OPENED)
+        + times(step.again.len(), gas::AGAIN)
+        + times(step.withdrawals.len(), gas::WITHDRAWAL)
+}

@@ -1,0 +1,254 @@
+//! What becomes of a bundle, from received to final, over restarts, reorganisations and other people's batches.
+
+use nthroot_api::{IntentStatus, Refusal};
+use nthroot_node::mempool::{Carrier, Limits};
+use nthroot_wallet::{Request, account};
+
+use crate::world::{BOOK, DOMAIN, LIAR, Node, OURS, RIVAL, WINDOW, World, alone, key, open, payment, sign_until};
+
+#[test]
+fn a_bundle_is_followed_from_received_to_final() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let mut node = Node::new();
+    let id = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    assert_eq!(node.status(&world, id), IntentStatus::Waiting { blocks: Some(1) });
+    let transaction = alloy::primitives::B256::repeat_byte(7);
+    node.mempool.set_posted(&[id], transaction);
+    assert_eq!(node.status(&world, id), IntentStatus::Posted { transaction });
+
+    let batch = node.step(&mut world).unwrap();
+    let (block, step) = (world.tip(), 0);
+    let final_at = Some(block + WINDOW + 1);
+    let included = IntentStatus::Included {
+        batch,
+        step,
+        block,
+        final_at,
+    };
+    assert_eq!(node.status(&world, id), included);
+    // What is final of L1 is dropped from memory, and told as before.
+    world.finalised = world.tip();
+    world.mine();
+    node.see(&world);
+    assert_eq!(node.status(&world, id), included);
+    while world.tip() < block + WINDOW {
+        world.mine();
+        node.see(&world);
+    }
+    assert_eq!(node.status(&world, id), included);
+    world.mine();
+    node.see(&world);
+    assert_eq!(node.status(&world, id), IntentStatus::Final { batch, step });
+    node.restart();
+    node.see(&world);
+    assert!(
+        node.mempool.status(&world.view(), id).is_none(),
+        "what is over is not kept"
+    );
+}
+
+#[test]
+fn what_was_taken_outlasts_a_crash_in_its_order() {
+    let mut world = World::new();
+    let fragments = [1, 2, 3].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let mut node = Node::new();
+    let mut ids = Vec::new();
+    for (user, fragment) in (1..).zip(fragments) {
+        ids.push(
+            node.send(&world, alone(user, fragment, 0, vec![open(user, 5)]))
+                .unwrap(),
+        );
+        ids.push(
+            node.send(&world, alone(user, fragment, 1, vec![open(user, 6)]))
+                .unwrap(),
+        );
+    }
+    // Killed after it was kept and before the answer: whoever sends it again gets the name that it has.
+    node.restart();
+    let again = node.send(&world, alone(1, fragments[0], 0, vec![open(1, 5)]));
+    assert_eq!(again, Ok(ids[0]));
+    assert_eq!(node.mempool.len(), 6);
+    node.see(&world);
+    let packed = node.pack(&world).unwrap();
+    assert_eq!(packed.bundles(), ids);
+
+    // Killed when it was on L1: it is found there.
+    let batch = world.include(&packed);
+    node.restart();
+    node.see(&world);
+    for (step, id) in (0..).zip(&ids) {
+        let status = node.status(&world, *id);
+        assert!(
+            matches!(status, IntentStatus::Included { batch: of, step: at, .. } if (of, at) == (batch, step)),
+            "{status:?}"
+        );
+    }
+    assert!(node.mempool.is_empty());
+}
+
+#[test]
+fn what_a_reorganisation_takes_back_waits_again() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let before = world.ledger.clone();
+    let mut node = Node::new();
+    let ids = [(1, one), (2, two)].map(|(user, fragment)| {
+        let bundle = alone(user, fragment, 0, vec![open(user, 5)]);
+        node.send(&world, bundle).unwrap()
+    });
+    let first = node.step(&mut world).unwrap();
+    world.mine();
+    node.see(&world);
+
+    // Another branch, without the batch.
+    world.ledger = before;
+    world.branch = 1;
+    world.mine();
+    node.see(&world);
+    for id in ids {
+        assert!(node.is_waiting(&world, id));
+    }
+    // Then with another one of the same id, which has one of them.
+    let plan = {
+        let terms = account::Terms {
+            domain: DOMAIN,
+            book: BOOK,
+            valid_until: 1_000_000,
+        };
+        let signer = key(2);
+        account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 5)])]).unwrap()
+    };
+    let second = world.post(RIVAL, &[plan], |_| {});
+    node.see(&world);
+    assert_ne!(first.block_offset(), 0);
+    assert!(node.is_waiting(&world, ids[0]));
+    let status = node.status(&world, ids[1]);
+    assert!(
+        matches!(status, IntentStatus::Included { batch, .. } if batch == second),
+        "whoever carries it: {status:?}"
+    );
+}
+
+#[test]
+fn a_batch_of_the_same_id_on_another_branch_is_another_one() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let before = world.ledger.clone();
+    let mut node = Node::new();
+    let id = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    let batch = node.step(&mut world).unwrap();
+    world.ledger = before;
+    let terms = account::Terms {
+        domain: DOMAIN,
+        book: BOOK,
+        valid_until: 1_000_000,
+    };
+    let signer = key(2);
+    let plan = account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 9)])]).unwrap();
+    assert_eq!(world.post(RIVAL, &[plan], |_| {}), batch);
+    node.see(&world);
+    assert!(node.is_waiting(&world, id));
+}
+
+#[test]
+fn what_is_unwound_with_a_lie_waits_again() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let mut node = Node::new();
+    let bundle = alone(2, two, 0, vec![open(2, 5)]);
+    let id = node.send(&world, bundle).unwrap();
+    let terms = account::Terms {
+        domain: DOMAIN,
+        book: BOOK,
+        valid_until: 1_000_000,
+    };
+    let plans = [(1, one), (2, two)].map(|(user, fragment)| {
+        let signer = key(user);
+        account::plan(
+            &terms,
+            &[account::Party::signing(&signer, fragment, 0, vec![open(user, 5)])],
+        )
+        .unwrap()
+    });
+    let batch = world.post(LIAR, &plans, |batch| batch.steps[0].fresh[0].root.0[0] ^= 1);
+    // Final of L1, so that the bundle is in the store only.
+    world.finalised = world.tip();
+    node.see(&world);
+    assert!(matches!(node.status(&world, id), IntentStatus::Included { .. }));
+    world.mine();
+    node.see(&world);
+    let evidence = world.ledger.evidence(batch, 0).unwrap();
+    let entries = nthroot_protocol::PreEntry::encode_list(world.ledger.entries(batch).unwrap());
+    world.ledger.convict(&evidence, &entries).unwrap();
+    assert_eq!(world.ledger.oldest_fault(), None, "unwound at once");
+    node.see(&world);
+    assert!(node.is_waiting(&world, id));
+    node.step(&mut world).unwrap();
+    assert!(matches!(node.status(&world, id), IntentStatus::Included { .. }));
+}
+
+#[test]
+fn what_is_too_late_or_overtaken_is_dropped() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let mut node = Node::new();
+    let valid_until = world.tip() + 4;
+    let request = Request::Account(vec![open(1, 5)]);
+    let bundle = nthroot_api::Bundle(vec![sign_until(&key(1), one, 0, request, valid_until)]);
+    let late = node.send(&world, bundle).unwrap();
+    let both = node.send(&world, payment((2, two, 0), (1, one, 1), 10)).unwrap();
+    let terms = account::Terms {
+        domain: DOMAIN,
+        book: BOOK,
+        valid_until: 1_000_000,
+    };
+    let signer = key(2);
+    let plan = account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 9)])]).unwrap();
+    world.post(RIVAL, &[plan], |_| {});
+    node.see(&world);
+    let reason = Refusal::Overtaken;
+    assert_eq!(node.status(&world, both), IntentStatus::Dropped { reason });
+    while world.tip() < valid_until {
+        world.mine();
+        node.see(&world);
+        assert!(node.is_waiting(&world, late), "it is valid at its last block");
+    }
+    world.mine();
+    node.see(&world);
+    let (fragment, least) = (one, valid_until + 1);
+    let reason = Refusal::Expired {
+        fragment,
+        valid_until,
+        least,
+    };
+    assert_eq!(node.status(&world, late), IntentStatus::Dropped { reason });
+    assert!(node.mempool.is_empty());
+    node.restart();
+    assert!(node.mempool.is_empty(), "nor is it kept");
+}
+
+#[test]
+fn what_is_over_is_remembered_up_to_a_bound() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let limits = Limits {
+        remembered: 2,
+        replacements: 100,
+        ..Limits::default()
+    };
+    let mut node = Node::with(limits, Carrier::new(key(OURS)));
+    let send = |amount| alone(1, one, 0, vec![open(1, amount)]);
+    let ids: Vec<_> = (1..=5).map(|amount| node.send(&world, send(amount)).unwrap()).collect();
+    let known = ids
+        .iter()
+        .filter(|id| node.mempool.status(&world.view(), **id).is_some());
+    assert_eq!(known.count(), 3, "two that are over and the one that waits");
+}
