@@ -1,6 +1,8 @@
 //! `nthroot node`: a node that runs for months.
 
 mod check;
+mod log;
+mod run;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -19,6 +21,7 @@ pub(crate) enum Command {
     /// Print a configuration file with every key, what it means, and its default
     Config,
     Check(check::Args),
+    Run(run::Args),
 }
 
 /// Which configuration.
@@ -43,6 +46,7 @@ pub(crate) async fn main(command: Command) -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(args) => check::run(&args).await,
+        Command::Run(args) => run::run(&args).await,
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -2,6 +2,7 @@
 
 mod amount;
 mod key;
+mod policies;
 mod sections;
 
 use std::path::{Path, PathBuf};
@@ -9,7 +10,11 @@ use std::path::{Path, PathBuf};
 use nthroot_wallet::RuleBook;
 use serde::Deserialize;
 
-use crate::{deploy::Deployment, rules};
+use crate::{
+    deploy::Deployment,
+    proposer::{MOST_CALLDATA, MOST_GAS},
+    rules,
+};
 
 pub use amount::{Asset, Wei};
 use figment::{
@@ -158,25 +163,44 @@ impl Config {
             return refuse(&format!("watcher.key.{there}"), what);
         }
         within("proposer.capacity", size(proposer.capacity), 1, 1_000_000)?;
+        within(
+            "proposer.capacity_bytes",
+            size(proposer.capacity_bytes),
+            1 << 20,
+            4 << 30,
+        )?;
         within("proposer.per_fragment", size(proposer.per_fragment), 1, 1_000)?;
         within("proposer.bundle_limit", size(proposer.bundle_limit), 1, 255)?;
-        within("proposer.batch_steps", size(proposer.batch_steps), 1, 4_096)?;
-        within("proposer.batch_bytes", size(proposer.batch_bytes), 1_000, 120_000)?;
+        within(
+            "proposer.batch_bytes",
+            size(proposer.batch_bytes),
+            1_000,
+            size(MOST_CALLDATA),
+        )?;
+        within("proposer.batch_gas", proposer.batch_gas, 1_000_000, MOST_GAS)?;
         if proposer.fee.amount > 0 && proposer.fee.tills.is_empty() {
             return refuse(
                 "proposer.fee.amount",
                 "it needs proposer.fee.tills, the fragments that it is paid to",
             );
         }
-        if proposer.bond.floor > Wei(0) && proposer.bond.top_up == Wei(0) {
-            return refuse(
-                "proposer.bond.floor",
-                "it needs a proposer.bond.top_up that is not zero",
-            );
+        if proposer.bond.top_up_below > proposer.bond.top_up_to {
+            return refuse("proposer.bond.top_up_below", "it is more than proposer.bond.top_up_to");
+        }
+        if proposer.sweep.asset.0.as_token().is_none() {
+            return refuse("proposer.sweep.asset", "only \"ETH\" and tokens can be withdrawn");
         }
         within("api.requests_per_second", api.requests_per_second.into(), 1, 1_000_000)?;
         within("api.burst", api.burst.into(), 1, 1_000_000)?;
         within("api.max_connections", api.max_connections.into(), 1, 100_000)?;
+        within(
+            "api.max_connections_of_client",
+            api.max_connections_of_client.into(),
+            1,
+            100_000,
+        )?;
+        within("api.max_batch", api.max_batch.into(), 1, 1_000)?;
+        within("api.max_page", api.max_page.into(), 1, 1_000)?;
         within("api.max_request_bytes", api.max_request_bytes.into(), 1_024, 16 << 20)?;
         within(
             "api.max_response_bytes",
@@ -185,6 +209,16 @@ impl Config {
             256 << 20,
         )?;
         within("api.max_subscriptions", api.max_subscriptions.into(), 0, 10_000)?;
+        for (section, enabled, listen, public) in [
+            ("api", api.enabled, api.listen, api.public),
+            ("ops", ops.enabled, ops.listen, ops.public),
+        ] {
+            if enabled && !public && !listen.ip().is_loopback() {
+                let what =
+                    format!("other machines can reach it: say {section}.public if that is meant, or take 127.0.0.1");
+                return refuse(&format!("{section}.listen"), &what);
+            }
+        }
         if api.enabled && ops.enabled && api.listen == ops.listen && api.listen.port() != 0 {
             return refuse(
                 "ops.listen",

@@ -90,6 +90,8 @@ metrics! {
     OUTBOX: Gauge Count = "nthroot_outbox_pending" [];
     /// Fees that were paid to L1, in gwei, by purpose.
     FEES: Counter Count = "nthroot_fees_gwei_total" ["purpose"];
+    /// Ether of a key, in gwei, by what it is for: watcher, proposer.
+    BALANCE: Gauge Count = "nthroot_balance_gwei" ["of"];
     /// Bond of the proposer that nothing locks, in gwei.
     BOND_FREE: Gauge Count = "nthroot_bond_free_gwei" [];
     /// Bond of the proposer that batches lock, in gwei.

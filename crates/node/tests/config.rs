@@ -61,14 +61,14 @@ fn the_default_file_has_every_key() {
 #[test]
 fn a_file_changes_what_it_names() {
     let (dir, path) = file(
-        "data = \"store\"\n[l1]\npoll_ms = 5\n[watcher]\nenabled = true\nkey.file = \"w.key\"\n[proposer.bond]\nfloor = \"2 ether\"\n",
+        "data = \"store\"\n[l1]\npoll_ms = 5\n[watcher]\nenabled = true\nkey.file = \"w.key\"\n[proposer.bond]\nlow = \"2 ether\"\n",
     );
     let config = Config::load(Some(&path)).unwrap();
     let default = Config::load(None).unwrap();
     assert_eq!(config.data, dir.path().join("store"));
     assert_eq!(config.watcher.key.file, Some(dir.path().join("w.key")));
     assert_eq!((config.l1.poll_ms, &config.l1.urls), (5, &default.l1.urls));
-    assert_eq!(config.proposer.bond.floor, Wei(2_000_000_000_000_000_000));
+    assert_eq!(config.proposer.bond.low, Wei(2_000_000_000_000_000_000));
     assert_eq!(config.api, default.api);
 }
 
@@ -76,7 +76,7 @@ fn a_file_changes_what_it_names() {
 fn what_is_served_is_for_this_machine_unless_said_otherwise() {
     let config = Config::load(None).unwrap();
     assert!(config.api.listen.ip().is_loopback() && config.ops.listen.ip().is_loopback());
-    assert!(!config.watcher.enabled && !config.proposer.enabled && !config.follow.trusted_signatures);
+    assert!(!config.watcher.enabled && !config.proposer.enabled && !config.api.public && !config.ops.public);
 }
 
 #[test]
@@ -143,17 +143,21 @@ fn nonsense_is_refused_with_the_key_and_what_is_allowed() {
         ),
         (
             "[proposer]\nbatch_bytes = 200000",
-            "proposer.batch_bytes: 200000 is not between 1000 and 120000",
+            "proposer.batch_bytes: 200000 is not between 1000 and 130048",
         ),
         (
-            "[proposer.bond]\nfloor = \"1 ether\"\ntop_up = \"0 wei\"",
-            "proposer.bond.floor: it needs a proposer.bond.top_up",
+            "[proposer.bond]\ntop_up_below = \"3 ether\"",
+            "proposer.bond.top_up_below: it is more than",
         ),
         ("[api]\nlisten = \"localhost\"", "api.listen: invalid socket address"),
         ("[ops]\nlisten = \"127.0.0.1:8590\"", "ops.listen: it is api.listen"),
         (
             "[log]\nformat = \"xml\"",
             "log.format: `xml` is not possible; there are `text`, `json`",
+        ),
+        (
+            "[api]\nlisten = \"0.0.0.0:8590\"",
+            "api.listen: other machines can reach it",
         ),
         ("data = ", "node.toml: "),
     ] {

@@ -2,10 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use alloy::primitives::Address;
 use nthroot_protocol::FragmentId;
 use serde::{Deserialize, Serialize};
-
-use crate::fees::FeePolicy;
 
 use super::{Asset, Endpoint, KeyFiles, Wei};
 
@@ -21,8 +20,6 @@ pub struct Config {
     pub on_halt: OnHalt,
     /// L1 nodes.
     pub l1: L1Section,
-    /// What is taken for good.
-    pub follow: FollowSection,
     /// Proving lies.
     pub watcher: WatcherSection,
     /// Posting batches.
@@ -47,14 +44,6 @@ pub struct L1Section {
     pub poll_ms: u64,
     /// Milliseconds.
     pub timeout_ms: u64,
-}
-
-/// `[follow]`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FollowSection {
-    /// Whether signatures of what is final are not checked.
-    pub trusted_signatures: bool,
 }
 
 /// `[watcher]`
@@ -85,18 +74,6 @@ pub struct FeesSection {
     pub raise_percent: u64,
 }
 
-impl FeesSection {
-    /// The policy.
-    pub const fn policy(&self) -> FeePolicy {
-        FeePolicy {
-            tip_floor: self.tip.0,
-            max_fee_budget_wei: self.budget.0,
-            raise_percent: self.raise_percent,
-            patience: self.patience,
-        }
-    }
-}
-
 /// `[proposer]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,14 +86,18 @@ pub struct ProposerSection {
     pub least_validity: u64,
     /// Bundles.
     pub capacity: usize,
-    /// Bundles.
+    /// Bytes.
+    pub capacity_bytes: usize,
+    /// Intents.
     pub per_fragment: usize,
     /// Intents.
     pub bundle_limit: usize,
-    /// Steps.
-    pub batch_steps: usize,
+    /// How often.
+    pub replacements: u32,
     /// Bytes.
     pub batch_bytes: usize,
+    /// Gas.
+    pub batch_gas: u64,
     /// Its key.
     pub key: KeyFiles,
     /// What its transactions may cost.
@@ -125,16 +106,22 @@ pub struct ProposerSection {
     pub bond: BondSection,
     /// What bundles pay.
     pub fee: FeeSection,
+    /// What becomes of it.
+    pub sweep: SweepSection,
 }
 
 /// `[proposer.bond]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BondSection {
-    /// Wei that are kept free.
-    pub floor: Wei,
-    /// Wei that are added.
-    pub top_up: Wei,
+    /// Free wei below which there is an alert.
+    pub low: Wei,
+    /// Free wei below which it is topped up.
+    pub top_up_below: Wei,
+    /// Free wei that it has then.
+    pub top_up_to: Wei,
+    /// Wei of the whole bond.
+    pub most: Wei,
 }
 
 /// `[proposer.fee]`
@@ -150,6 +137,23 @@ pub struct FeeSection {
     pub amount: u128,
 }
 
+/// `[proposer.sweep]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepSection {
+    /// Who gets it on L1.
+    #[serde(default)]
+    pub recipient: Option<Address>,
+    /// What.
+    pub asset: Asset,
+    /// Base units.
+    #[serde(with = "nthroot_wallet::decimal")]
+    pub at_least: u128,
+    /// Base units.
+    #[serde(with = "nthroot_wallet::decimal")]
+    pub stays: u128,
+}
+
 /// `[api]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +162,8 @@ pub struct ApiSection {
     pub enabled: bool,
     /// Where.
     pub listen: SocketAddr,
+    /// Whether other machines may reach it.
+    pub public: bool,
     /// Web pages that may ask.
     pub origins: Vec<String>,
     /// Of one client.
@@ -168,10 +174,16 @@ pub struct ApiSection {
     pub behind_proxy: bool,
     /// Of all clients.
     pub max_connections: u32,
+    /// Of one client.
+    pub max_connections_of_client: u32,
     /// Bytes.
     pub max_request_bytes: u32,
     /// Bytes.
     pub max_response_bytes: u32,
+    /// Requests.
+    pub max_batch: u32,
+    /// Items.
+    pub max_page: u32,
     /// Of a connection.
     pub max_subscriptions: u32,
 }
@@ -184,6 +196,8 @@ pub struct OpsSection {
     pub enabled: bool,
     /// Where.
     pub listen: SocketAddr,
+    /// Whether other machines may reach it.
+    pub public: bool,
 }
 
 /// `[alerts]`

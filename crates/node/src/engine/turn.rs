@@ -1,0 +1,134 @@
+//! One turn after the other: sync, publish, watch, propose.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{Ended, Pause, proposing::Proposing, report::Report, watching::Watching};
+use crate::{
+    config::{Config, OnHalt},
+    error::{Action, Error, Result},
+    follower::Follower,
+    outbox::{Outbox, State},
+    view::View,
+};
+
+/// Who goes through the turns.
+pub(super) struct Engine {
+    follower: Follower,
+    watcher: Option<Watching>,
+    proposer: Option<Proposing>,
+    views: watch::Sender<View>,
+    report: Report,
+    poll: Duration,
+    on_halt: OnHalt,
+}
+
+impl Engine {
+    pub(super) fn new(
+        follower: Follower,
+        watcher: Option<Watching>,
+        proposer: Option<Proposing>,
+        views: watch::Sender<View>,
+        report: Report,
+        config: &Config,
+    ) -> Self {
+        Self {
+            follower,
+            watcher,
+            proposer,
+            views,
+            report,
+            poll: Duration::from_millis(config.l1.poll_ms),
+            on_halt: config.on_halt,
+        }
+    }
+
+    /// Until it is stopped, or must halt.
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
+        let mut clock = interval(self.poll);
+        // After a turn that took longer than the poll the next one begins at once.
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pause = Pause::new(self.poll);
+        let ended = loop {
+            let turn = tokio::select! {
+                biased;
+                // Whatever is dropped in the middle is as it would be after a crash: commits are whole, and transactions were kept
+                // before they left.
+                () = stop.cancelled() => break Ended::Stopped,
+                turn = async { clock.tick().await; self.turn().await } => turn,
+            };
+            match turn {
+                Ok(()) => {
+                    pause.reset();
+                    self.report.works();
+                }
+                Err(error) if error.action() == Action::Halt => {
+                    break self.halt(&error, stop).await;
+                }
+                Err(error) => {
+                    let pause = pause.after_failure();
+                    self.report.fails(&error, pause);
+                    clock.reset_after(pause);
+                }
+            }
+        };
+        self.farewell();
+        ended
+    }
+
+    async fn turn(&mut self) -> Result<()> {
+        let news = self.follower.sync().await?;
+        let view = self.follower.view();
+        self.report.news(&news, &view);
+        self.views.send_replace(view.clone());
+        // The watcher comes first, and neither waits for the other: a failure of one is no reason for the other to do nothing.
+        let watched = match &mut self.watcher {
+            Some(watcher) => watcher.turn(&view, &mut self.report).await,
+            None => Ok(()),
+        };
+        if let Err(error) = &watched
+            && error.action() == Action::Halt
+        {
+            return watched;
+        }
+        let proposed = match &mut self.proposer {
+            Some(proposer) => proposer.turn(&view, &mut self.report).await,
+            None => Ok(()),
+        };
+        watched.and(proposed)
+    }
+
+    /// Nothing is sent any more. What was derived can still be read, if that is wanted, and it is said that it is old.
+    async fn halt(&mut self, error: &Error, stop: &CancellationToken) -> Ended {
+        error!(%error, "halted: nothing is sent any more");
+        self.report.halts(error);
+        self.views.send_modify(|view| view.synced = false);
+        if self.on_halt == OnHalt::Stay {
+            stop.cancelled().await;
+        }
+        Ended::Halted(error.to_string())
+    }
+
+    /// Says what goes on without the node.
+    fn farewell(&self) {
+        let outboxes = [
+            self.watcher.as_ref().map(|watcher| &watcher.outbox),
+            self.proposer.as_ref().map(|proposer| &proposer.outbox),
+        ];
+        for entry in outboxes.into_iter().flatten().flat_map(Outbox::entries) {
+            if entry.state == State::Pending {
+                let purpose = entry.purpose().map_or("cancel", |purpose| purpose.kind());
+                let hash = entry.last().map(|version| tracing::field::display(version.hash));
+                warn!(nonce = entry.nonce, purpose, hash, "still on its way");
+            }
+        }
+        let waiting = self.proposer.as_ref().map_or(0, |proposer| proposer.mempool().len());
+        info!(block = self.follower.tip().number, waiting, "the node ends");
+    }
+}
