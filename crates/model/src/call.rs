@@ -77,11 +77,13 @@ impl<F: Into<CallFault>> From<F> for Stop {
     }
 }
 
-/// What is done about the signatures of calls.
-pub(crate) enum Signatures<'a> {
-    /// They are judged.
-    Judged,
-    /// They are passed over; what they should be of is collected, call by call.
+/// What is done about the messages that a call's authorisations should be signatures of.
+pub(crate) enum Messages<'a> {
+    /// The signatures are checked.
+    Checked,
+    /// Nothing: the signatures are trusted.
+    Ignored,
+    /// They are collected, call by call, and the signatures passed over.
     Collected(&'a mut Vec<Vec<SignedMessage>>),
 }
 
@@ -91,7 +93,7 @@ pub(crate) fn run(
     terms: &Terms,
     call: &Call,
     step: &mut Progress,
-    signatures: &mut Signatures<'_>,
+    then: &mut Messages<'_>,
 ) -> Result<(), Stop> {
     let rule = rule_of(env, terms, call)?;
     let mut participants = list(call, &step.fragments)?;
@@ -129,15 +131,16 @@ pub(crate) fn run(
 
     let effects = Effect::decode_list(&returned).map_err(CallFault::Effects)?;
     let meanings = read_meanings(&effects, &mut messages)?;
-    match signatures {
-        Signatures::Judged => {
+    match then {
+        Messages::Checked => {
             let domain = Domain {
                 chain_id: terms.chain_id,
                 bridge: env.bridge,
             };
             check_signatures(&domain, call, &messages, &participants)?;
         }
-        Signatures::Collected(all) => all.push(messages),
+        Messages::Ignored => {}
+        Messages::Collected(all) => all.push(messages),
     }
 
     let mut frame = Frame {

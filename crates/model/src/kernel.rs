@@ -15,7 +15,7 @@ use nthroot_protocol::{
 };
 
 use crate::{
-    call::{self, Progress, Signatures, StepFragment, Stop},
+    call::{self, Messages, Progress, StepFragment, Stop},
     invalid::Invalid,
     rule::{Rule, Rules},
     rules::account::Account,
@@ -39,6 +39,16 @@ impl Env {
         let enshrined = || (rule == self.account_rule).then(|| Arc::new(Account) as Arc<dyn Rule>);
         self.rules.get(rule).or_else(enshrined)
     }
+}
+
+/// Whether the signatures of steps are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Signatures {
+    /// A step with a bad signature is invalid.
+    #[default]
+    Checked,
+    /// They count as good. For steps of which others have shown it, as that their batch was not convicted within its window.
+    Trusted,
 }
 
 /// What the calls of a batch have in common.
@@ -141,7 +151,7 @@ pub enum Undecided {
 ///
 /// If an anchor is leased to somebody else, a call is invalid, a fragment is left unlisted or unopened, or a rule has no twin.
 pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Result<Outcome, Failure> {
-    run(env, terms, body, touches, &mut Signatures::Judged)
+    run(env, terms, body, touches, &mut Messages::Checked)
 }
 
 /// What the authorisations of a step's calls have to be signatures of, call by call, as the twins of the rules say it. The
@@ -157,7 +167,7 @@ pub fn messages(
     touches: Vec<Touch>,
 ) -> Result<Vec<Vec<SignedMessage>>, Failure> {
     let mut messages = Vec::with_capacity(body.calls.len());
-    run(env, terms, body, touches, &mut Signatures::Collected(&mut messages))?;
+    run(env, terms, body, touches, &mut Messages::Collected(&mut messages))?;
     Ok(messages)
 }
 
@@ -166,13 +176,13 @@ fn run(
     terms: &Terms,
     body: &Body,
     touches: Vec<Touch>,
-    signatures: &mut Signatures<'_>,
+    then: &mut Messages<'_>,
 ) -> Result<Outcome, Failure> {
     let mut step = begin(terms, touches)?;
     let opened: BTreeSet<usize> = step.to_open.iter().chain(&step.leaves_to_open).copied().collect();
 
     for (index, call) in body.calls.iter().enumerate() {
-        call::run(env, terms, call, &mut step, signatures).map_err(|stop| match stop {
+        call::run(env, terms, call, &mut step, then).map_err(|stop| match stop {
             Stop::Fault(fault) => Failure::Invalid(Invalid::Call { call: index, fault }),
             Stop::UnknownRule(rule) => Failure::UnknownRule(rule),
         })?;
@@ -250,13 +260,24 @@ pub fn evaluate(
     placed: &PlacedStep,
     proofs: &[AnchorProof],
 ) -> Result<Verdict, Undecided> {
+    evaluate_with(Signatures::Checked, env, preimage, placed, proofs)
+}
+
+/// As [`evaluate`], but signatures may be trusted.
+pub(crate) fn evaluate_with(
+    signatures: Signatures,
+    env: &Env,
+    preimage: &Preimage,
+    placed: &PlacedStep,
+    proofs: &[AnchorProof],
+) -> Result<Verdict, Undecided> {
     let step = &placed.step;
     let table = LeafTable::of(step);
     check_counts(placed, &table, proofs)?;
     let header = &preimage.header;
     let (index, count) = (placed.index, header.step_count);
     let siblings = tree::sibling_count(count.into(), index.into()).ok_or(Undecided::StepIndex { index, count })?;
-    Ok(match judge(env, preimage, placed, &table, proofs, siblings) {
+    Ok(match judge(signatures, env, preimage, placed, &table, proofs, siblings) {
         Ok(outcome) => Verdict::Valid(outcome),
         Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
         Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
@@ -264,6 +285,7 @@ pub fn evaluate(
 }
 
 fn judge(
+    signatures: Signatures,
     env: &Env,
     preimage: &Preimage,
     placed: &PlacedStep,
@@ -291,7 +313,11 @@ fn judge(
     let touches = touches(preimage.id, placed, table, proofs)?;
 
     // 3 to 5. No anchor is leased to somebody else, the calls are valid, and every fragment has its part in them.
-    let outcome = execute(env, &Terms::of(preimage), &body, touches)?;
+    let mut then = match signatures {
+        Signatures::Checked => Messages::Checked,
+        Signatures::Trusted => Messages::Ignored,
+    };
+    let outcome = run(env, &Terms::of(preimage), &body, touches, &mut then)?;
 
     // 6 and 7. Roots and withdrawals are those that the step says.
     compare(step, table, proofs, &outcome)?;

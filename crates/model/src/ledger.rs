@@ -47,7 +47,7 @@ pub use views::Lie;
 use crate::{
     anchor::AnchorState,
     bond::Bond,
-    kernel::Env,
+    kernel::{Env, Signatures},
     params::{GWEI, Params},
     rule::Rules,
 };
@@ -169,6 +169,7 @@ pub struct Ledger {
     accepted: OrdMap<BatchId, Arc<Accepted>>,
     /// By entry, of the batches that may still be unwound.
     changes: OrdMap<BatchId, Arc<Vec<Change>>>,
+    signatures: Signatures,
     /// The steps of batches up to this one were forgotten.
     forgotten: BatchId,
 }
@@ -190,6 +191,7 @@ impl Ledger {
             batches: OrdMap::new(),
             accepted: OrdMap::new(),
             changes: OrdMap::new(),
+            signatures: Signatures::Checked,
             forgotten: BatchId::default(),
         }
     }
@@ -197,6 +199,12 @@ impl Ledger {
     /// Sets the twins by which steps are judged from now on. Judgements that were given stay.
     pub fn set_rules(&mut self, rules: Rules) {
         self.env.rules = rules;
+    }
+
+    /// Sets whether signatures are looked at when batches are posted from now on. Trusted are those of batches whose windows are
+    /// over, in blocks that are final: whatever their signatures are, the batches stand. Evidence is always judged with them.
+    pub const fn set_signatures(&mut self, signatures: Signatures) {
+        self.signatures = signatures;
     }
 
     /// Goes on to L1 block `number`. Blocks without anything for the ledger may be left out; then clocks that name them

@@ -8,7 +8,7 @@ use super::{JudgedStep, Opening, State};
 use crate::{
     anchor::{self, AnchorState},
     invalid::Invalid,
-    kernel::{self, Env, Undecided, Verdict},
+    kernel::{self, Env, Signatures, Undecided, Verdict},
     walk::{AppliedStep, Skip, StepFate},
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Judged {
 
 /// Judges the steps in order, each on the states that the steps before it left. `before` are the states before the batch.
 pub(super) fn judge(
+    signatures: Signatures,
     env: &Env,
     preimage: &Preimage,
     fates: Vec<StepFate>,
@@ -59,7 +60,7 @@ pub(super) fn judge(
                 judgement: Judgement::Skipped(skip),
                 opening: None,
             },
-            Ok(applied) => judged.take(env, preimage, applied, &before),
+            Ok(applied) => judged.take(signatures, env, preimage, applied, &before),
         };
         judged.steps.push(step);
     }
@@ -69,6 +70,7 @@ pub(super) fn judge(
 impl Judged {
     fn take(
         &mut self,
+        signatures: Signatures,
         env: &Env,
         preimage: &Preimage,
         applied: AppliedStep,
@@ -89,7 +91,7 @@ impl Judged {
             }
             Some(before) => {
                 let proofs = anchor::prove(&placed.step, before.iter().map(Arc::as_ref));
-                match kernel::evaluate(env, preimage, &placed, &proofs) {
+                match kernel::evaluate_with(signatures, env, preimage, &placed, &proofs) {
                     Ok(Verdict::Valid(outcome)) => {
                         let before = before.iter().map(|state| AnchorState::clone(state)).collect();
                         (Judgement::Valid, anchor::advance(&placed.step, before, &outcome))

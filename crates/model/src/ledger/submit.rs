@@ -142,7 +142,7 @@ impl Ledger {
     fn accept(&mut self, submitted: &Submitted, walk: Walk) {
         let Submitted { id, word, preimage, .. } = submitted;
         let (proposer, slot) = (preimage.proposer, preimage.header.slot);
-        let judged = judge(&self.env, preimage, walk.steps, |anchor| {
+        let judged = judge(self.signatures, &self.env, preimage, walk.steps, |anchor| {
             self.state(anchor).cloned().unwrap_or(State::Unknown)
         });
 
