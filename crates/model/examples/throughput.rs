@@ -2,12 +2,16 @@
 //!
 //! `cargo run --release -p nthroot-model --example throughput [-- --json] [FRAGMENTS…]`
 //!
-//! Payments from one fragment to another, each signed, of fragments chosen at random (the seed is fixed), in batches with as many
-//! steps as fit: 512 anchors, 128 KiB. A batch is posted in a block of its own, and the ledger before each of the last
-//! 64 blocks is kept, as a follower does.
+//! Payments between fragments chosen at random (the seed is fixed), in batches with as many steps as fit: 512 anchors, 128 KiB.
+//! The payer signs, and so does the payee unless the proposer holds a lease of its anchor: one signature a step, or two. A
+//! batch is posted in a block of its own, and the ledger before each block is kept, as a follower does.
 #![allow(clippy::print_stdout, reason = "the figures")]
 
-use std::{fs, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Instant,
+};
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
@@ -20,7 +24,8 @@ use nthroot_model::{
     signing::Signer,
 };
 use nthroot_protocol::{
-    AccountOp, AnchorId, AssetId, Authorisation, Body, Call, FragmentId, Outflow, Signature, limits::MAX_ENTRIES,
+    AccountOp, AnchorId, AssetId, Authorisation, Body, Call, CompactSignature, FragmentId, Outflow, Signature,
+    limits::{MAX_ENTRIES, MAX_LEASE},
 };
 
 const ETHER: u128 = 1_000_000_000_000_000_000;
@@ -33,8 +38,8 @@ const DEPOSITS: usize = 8_000;
 /// Keys are dear to make: fragments share them.
 const KEYS: usize = 256;
 const BATCHES: usize = 24;
-/// Ledgers of earlier blocks that are kept.
-const KEPT: usize = 64;
+/// Of which the best counts: others compute on this machine too.
+const RUNS: usize = 5;
 
 /// A generator of numbers (`SplitMix64`).
 struct Rng(u64);
@@ -94,45 +99,57 @@ impl World {
         Self { ledger, keys, anchors }
     }
 
-    fn name(&self, fragment: usize) -> (Name, FragmentId) {
-        let anchor = self.anchors[fragment];
-        (Name::Anchor(anchor), anchor.fragment())
-    }
-
-    /// A payment, to be signed.
-    fn payment(&self, from: usize, to: usize, amount: u128) -> StepPlan {
-        let (from, (to, id)) = (self.name(from).0, self.name(to));
-        let payload = AccountOp::encode_payload(&[AccountOp::Pay {
-            to: id,
-            asset: AssetId::ETH,
-            amount,
-        }]);
-        let authorisation = Authorisation {
-            position: 0,
+    /// A call of the Account rule, in which these fragments say something each; to be signed.
+    fn plan(&self, fragments: &[usize], says: &[(u8, Option<Outflow>, Vec<AccountOp>)]) -> StepPlan {
+        let authorisation = |(position, outflow, ops): &(u8, Option<Outflow>, Vec<AccountOp>)| Authorisation {
+            position: *position,
             valid_until: u64::MAX,
-            outflows: vec![Outflow {
-                asset: AssetId::ETH,
-                amount,
-            }],
-            payload: payload.into(),
-            signature: Signature::Secp256k1(Default::default()),
+            outflows: outflow.iter().copied().collect(),
+            payload: AccountOp::encode_payload(ops).into(),
+            signature: Signature::Secp256k1(CompactSignature::ZERO),
         };
         let call = Call {
             rule: 0,
             gas: 100_000,
             max_effects: 256,
-            fragments: vec![0, 1],
-            authorisations: vec![authorisation],
+            fragments: (0..).take(fragments.len()).collect(),
+            authorisations: says.iter().map(authorisation).collect(),
             extra: Bytes::new(),
         };
         StepPlan {
-            fragments: vec![from, to],
+            fragments: fragments
+                .iter()
+                .map(|fragment| Name::Anchor(self.anchors[*fragment]))
+                .collect(),
             body: Body::from(vec![call]),
         }
     }
 
-    /// A full batch for the next block, and its number of steps.
-    fn batch(&self, ledger: &Ledger, slot: u16, rng: &mut Rng) -> (Vec<u8>, usize) {
+    fn payment(&self, from: usize, to: usize, amount: u128, payee_signs: bool) -> StepPlan {
+        let asset = AssetId::ETH;
+        let to_id = self.anchors[to].fragment();
+        let pay = AccountOp::Pay {
+            to: to_id,
+            asset,
+            amount,
+        };
+        let mut says = vec![(0, Some(Outflow { asset, amount }), vec![pay])];
+        if payee_signs {
+            says.push((1, None, Vec::new()));
+        }
+        self.plan(&[from, to], &says)
+    }
+
+    fn lease(&self, fragment: usize, last_block: u64) -> StepPlan {
+        let lease = AccountOp::SetLease {
+            holder: PROPOSER,
+            last_block,
+        };
+        self.plan(&[fragment], &[(0, None, vec![lease])])
+    }
+
+    /// A batch of these steps for the next block, or of as many as fit, and how many these are.
+    fn batch(&self, ledger: &Ledger, slot: u16, plans: impl Iterator<Item = StepPlan>) -> (Vec<u8>, usize) {
         let clock = ledger.block();
         let posting = Posting {
             proposer: PROPOSER,
@@ -141,30 +158,64 @@ impl World {
             slot,
             ceiling: 5_000_000,
         };
+        let key_of: BTreeMap<FragmentId, usize> =
+            self.anchors.iter().map(|anchor| anchor.fragment()).zip(0..).collect();
         let mut builder = BatchBuilder::new(ledger, posting);
-        let mut used: Vec<usize> = Vec::new();
         let mut bytes = 0;
-        while bytes < MAX_BATCH {
-            let room = usize::from(MAX_ENTRIES) - used.len() >= 2;
-            let mut pick = || if room { rng.below(self.anchors.len()) } else { used[rng.below(used.len())] };
-            let (from, to) = (pick(), pick());
-            if from == to {
-                continue;
+        for mut plan in plans {
+            let signer = |fragment: FragmentId| Some(&self.keys[key_of[&fragment] % KEYS] as &dyn Signer);
+            builder.sign(&mut plan, signer).expect("it can be built");
+            // No step is longer than with fresh touches.
+            bytes += plan.body.encode().len() + 4 + 39 * plan.fragments.len();
+            if bytes > MAX_BATCH {
+                break;
             }
-            for fragment in [from, to] {
-                if !used.contains(&fragment) {
-                    used.push(fragment);
-                }
-            }
-            let mut plan = self.payment(from, to, 1 + rng.below(1_000) as u128);
-            let signer: &dyn Signer = &self.keys[from % KEYS];
-            builder.sign(&mut plan, |_| Some(signer)).expect("it can be built");
             builder.step(&plan).expect("it is valid");
-            // 29 of a repeated touch and 39 of a fresh one are near enough.
-            bytes += plan.body.encode().len() + 4 + 2 * 39;
         }
         let batch = builder.build().expect("a batch");
         (batch.encode(), batch.steps.len())
+    }
+
+    /// Batches of payments, and the ledger on which they are posted in the next blocks.
+    fn payments(&self, payee_signs: bool, rng: &mut Rng) -> (Ledger, Vec<(Vec<u8>, usize)>) {
+        let pairs: Vec<Vec<(usize, usize)>> = (0..BATCHES).map(|_| self.pairs(rng)).collect();
+        let mut ledger = self.ledger.clone();
+        let mut slots = 0..;
+        let mut post = |ledger: &mut Ledger, plans: &mut dyn Iterator<Item = StepPlan>| {
+            let batch = self.batch(ledger, slots.next().expect("few"), plans);
+            begin_next(ledger);
+            ledger.submit(PROPOSER, &batch.0).expect("it is accepted");
+            batch
+        };
+        if !payee_signs {
+            for pairs in &pairs {
+                let payees: BTreeSet<usize> = pairs.iter().map(|(_, to)| *to).collect();
+                let last_block = ledger.block() + MAX_LEASE;
+                post(
+                    &mut ledger,
+                    &mut payees.into_iter().map(|payee| self.lease(payee, last_block)),
+                );
+            }
+        }
+        let start = ledger.clone();
+        let batches = pairs.into_iter().map(|pairs| {
+            let amounts = (1..).zip(pairs.iter().cycle());
+            let mut payments = amounts.map(|(amount, (from, to))| self.payment(*from, *to, amount, payee_signs));
+            post(&mut ledger, &mut payments)
+        });
+        let batches = batches.collect();
+        (start, batches)
+    }
+
+    /// Who pays whom in a batch.
+    fn pairs(&self, rng: &mut Rng) -> Vec<(usize, usize)> {
+        let mut used = BTreeSet::new();
+        let most = usize::from(MAX_ENTRIES).min(self.anchors.len());
+        while used.len() < most {
+            used.insert(rng.below(self.anchors.len()));
+        }
+        let (payers, payees): (Vec<usize>, Vec<usize>) = used.into_iter().partition(|fragment| fragment % 2 == 0);
+        payers.into_iter().zip(payees).collect()
     }
 }
 
@@ -182,71 +233,69 @@ fn resident() -> usize {
 
 struct Figures {
     fragments: usize,
-    steps_per_batch: usize,
-    checked: f64,
-    trusted: f64,
-    /// Bytes per fragment.
+    /// Of steps with one signature, and with two.
+    steps: [Steps; 2],
+    /// Bytes of a fragment.
     memory: usize,
     rows: usize,
-    /// Bytes of memory and of rows per step, once valid steps are forgotten.
-    step_memory: usize,
-    step_rows: usize,
 }
 
-fn measure(fragments: usize) -> Figures {
-    let mut rng = Rng(fragments as u64);
-    let before = resident();
-    let world = World::new(fragments);
-    let memory = resident().saturating_sub(before) / fragments;
+struct Steps {
+    in_batch: usize,
+    /// A second.
+    checked: f64,
+    trusted: f64,
+    /// Bytes of a step, once valid ones are forgotten.
+    memory: usize,
+    rows: usize,
+}
 
-    let mut building = world.ledger.clone();
-    let batches: Vec<(Vec<u8>, usize)> = (0..BATCHES)
-        .map(|slot| {
-            let slot = u16::try_from(slot).expect("few");
-            let batch = world.batch(&building, slot, &mut rng);
-            begin_next(&mut building);
-            building.submit(PROPOSER, &batch.0).expect("it is accepted");
-            batch
-        })
-        .collect();
-    drop(building);
+fn measure_steps(world: &World, payee_signs: bool) -> Steps {
+    let (start, batches) = world.payments(payee_signs, &mut Rng(1));
     let steps: usize = batches.iter().map(|(_, steps)| steps).sum();
-
     let run = |signatures: Signatures| {
-        let mut ledger = world.ledger.clone();
+        let mut ledger = start.clone();
         ledger.set_signatures(signatures);
-        let mut kept = Vec::with_capacity(KEPT);
-        let start = Instant::now();
+        let mut kept = Vec::with_capacity(BATCHES);
+        let begin = Instant::now();
         for (batch, _) in &batches {
             kept.push(ledger.clone());
             begin_next(&mut ledger);
             ledger.submit(PROPOSER, batch).expect("it is accepted");
         }
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = begin.elapsed().as_secs_f64();
         assert!(ledger.lies().is_empty(), "no lies");
         (ledger, steps as f64 / seconds)
     };
-    let best = |signatures| (0..3).map(|_| run(signatures).1).fold(0.0, f64::max);
+    let best = |signatures| (0..RUNS).map(|_| run(signatures).1).fold(0.0, f64::max);
     let (checked, trusted) = (best(Signatures::Checked), best(Signatures::Trusted));
 
-    let rows = |old: Option<&Ledger>, new: &Ledger| -> usize {
-        let rows = new.rows_since(old).into_iter();
-        rows.map(|(key, value)| key.len() + value.map_or(0, |value| value.len())).sum()
-    };
-    let start = resident();
+    let before = resident();
     let (mut ledger, _) = run(Signatures::Trusted);
     ledger.forget_valid_steps(ledger.block());
-    let step_memory = resident().saturating_sub(start) / steps;
-    let step_rows = rows(Some(&world.ledger), &ledger) / steps;
-    Figures {
-        fragments,
-        steps_per_batch: steps / BATCHES,
+    Steps {
+        in_batch: steps / BATCHES,
         checked,
         trusted,
-        memory,
-        rows: rows(None, &world.ledger) / fragments,
-        step_memory,
-        step_rows,
+        memory: resident().saturating_sub(before) / steps,
+        rows: row_bytes(Some(&start), &ledger) / steps,
+    }
+}
+
+fn row_bytes(old: Option<&Ledger>, new: &Ledger) -> usize {
+    let rows = new.rows_since(old).into_iter();
+    rows.map(|(key, value)| key.len() + value.map_or(0, |value| value.len()))
+        .sum()
+}
+
+fn measure(fragments: usize) -> Figures {
+    let before = resident();
+    let world = World::new(fragments);
+    Figures {
+        fragments,
+        memory: resident().saturating_sub(before) / fragments,
+        rows: row_bytes(None, &world.ledger) / fragments,
+        steps: [false, true].map(|payee_signs| measure_steps(&world, payee_signs)),
     }
 }
 
@@ -254,31 +303,42 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let json = arguments.iter().any(|argument| argument == "--json");
     let sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
-    let sizes = if sizes.is_empty() { vec![1_000, 30_000, 1_000_000] } else { sizes };
+    let sizes = if sizes.is_empty() {
+        vec![1_000, 30_000, 1_000_000]
+    } else {
+        sizes
+    };
     if !json {
-        println!("| fragments | steps a batch | steps/s, signatures checked | trusted | bytes a fragment | in rows | bytes a step | in rows |");
-        println!("|---:|---:|---:|---:|---:|---:|---:|---:|");
+        println!(
+            "| fragments | bytes each | in rows | signatures a step | steps a batch | steps/s | trusted | bytes a step | in rows |"
+        );
+        println!("|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     }
-    // The largest first: memory that a smaller one gave back would count for nothing.
+    // The largest first: what it takes of memory would otherwise be there already.
     for size in sizes.into_iter().rev() {
         let Figures {
             fragments,
-            steps_per_batch,
-            checked,
-            trusted,
+            steps,
             memory,
             rows,
-            step_memory,
-            step_rows,
         } = measure(size);
-        if json {
-            println!(
-                r#"{{"fragments":{fragments},"stepsPerBatch":{steps_per_batch},"checkedPerSecond":{checked:.0},"trustedPerSecond":{trusted:.0},"memoryPerFragment":{memory},"rowBytesPerFragment":{rows},"memoryPerStep":{step_memory},"rowBytesPerStep":{step_rows}}}"#
-            );
-        } else {
-            println!(
-                "| {fragments} | {steps_per_batch} | {checked:.0} | {trusted:.0} | {memory} | {rows} | {step_memory} | {step_rows} |"
-            );
+        for (signatures, steps) in (1..).zip(steps) {
+            let Steps {
+                in_batch,
+                checked,
+                trusted,
+                memory: step_memory,
+                rows: step_rows,
+            } = steps;
+            if json {
+                println!(
+                    r#"{{"fragments":{fragments},"bytesPerFragment":{memory},"rowBytesPerFragment":{rows},"signatures":{signatures},"stepsPerBatch":{in_batch},"checkedPerSecond":{checked:.0},"trustedPerSecond":{trusted:.0},"bytesPerStep":{step_memory},"rowBytesPerStep":{step_rows}}}"#
+                );
+            } else {
+                println!(
+                    "| {fragments} | {memory} | {rows} | {signatures} | {in_batch} | {checked:.0} | {trusted:.0} | {step_memory} | {step_rows} |"
+                );
+            }
         }
     }
 }

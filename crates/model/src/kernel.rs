@@ -277,11 +277,13 @@ pub(crate) fn evaluate_with(
     let header = &preimage.header;
     let (index, count) = (placed.index, header.step_count);
     let siblings = tree::sibling_count(count.into(), index.into()).ok_or(Undecided::StepIndex { index, count })?;
-    Ok(match judge(signatures, env, preimage, placed, &table, proofs, siblings) {
-        Ok(outcome) => Verdict::Valid(outcome),
-        Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
-        Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
-    })
+    Ok(
+        match judge(signatures, env, preimage, placed, &table, proofs, siblings) {
+            Ok(outcome) => Verdict::Valid(outcome),
+            Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
+            Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
+        },
+    )
 }
 
 fn judge(
