@@ -1,13 +1,19 @@
 //! Signatures (sections 5 and 5.1): of secp256k1 keys in the compact form of EIP-2098, of P-256 keys, and assertions.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
-use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
+use std::sync::LazyLock;
+
+use alloy_primitives::{Address, B256, Bytes, b256, keccak256};
+use k256::ecdsa::{SigningKey, VerifyingKey};
 use nthroot_protocol::{
     Assertion, Authorisation, CompactSignature, Domain, Key, Kind, P256Signature, Signature, SignedMessage,
 };
 use p256::{
     EncodedPoint,
     ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier},
+};
+use secp256k1::{
+    Message, Secp256k1, VerifyOnly,
+    ecdsa::{RecoverableSignature, RecoveryId},
 };
 use sha2::{Digest, Sha256};
 
@@ -26,21 +32,31 @@ pub fn address_of(key: &SigningKey) -> Address {
     address(key.verifying_key())
 }
 
+/// Half the order of secp256k1, rounded down: the greatest s.
+const MAX_S: B256 = b256!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
+
+/// Its tables take long to make, so there is one.
+static SECP256K1: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
+
 /// Who signed `digest`. None if r or s is zero or not below the group order, if s is above half of it, if no key fits, or
 /// if the signer is the zero address.
 pub fn recover(digest: B256, signature: &CompactSignature) -> Option<Address> {
     let mut r_s = signature.0;
     let odd = r_s[32] & Y_PARITY != 0;
     r_s[32] &= !Y_PARITY;
-
-    // Refuses r and s outside 1 … order − 1.
-    let signature = k256::ecdsa::Signature::from_slice(&r_s).ok()?;
-    if signature.normalize_s().is_some() {
+    if r_s[32..] > MAX_S[..] {
         return None;
     }
     // As in the EVM's ecrecover, r is the x coordinate itself, not its remainder by the order.
-    let key = VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, RecoveryId::new(odd, false)).ok()?;
-    Some(address(&key)).filter(|signer| !signer.is_zero())
+    let parity = if odd { RecoveryId::One } else { RecoveryId::Zero };
+    // Refuses r and s that are not below the order, and then those that are zero.
+    let signature = RecoverableSignature::from_compact(&r_s, parity).ok()?;
+    let key = SECP256K1
+        .recover_ecdsa(Message::from_digest(digest.0), &signature)
+        .ok()?;
+    // The uncompressed form is 0x04 ‖ x ‖ y.
+    let signer = Address::from_word(keccak256(&key.serialize_uncompressed()[1..]));
+    Some(signer).filter(|signer| !signer.is_zero())
 }
 
 /// Signs `digest`, deterministically (RFC 6979) and with the lower s.

@@ -1,7 +1,7 @@
 //! Signatures (section 5). That the signed hash is the one of EIP-712 is tested in the protocol crate.
 
-use alloy_primitives::{B256, U256, eip191_hash_message, hex};
-use k256::ecdsa::SigningKey;
+use alloy_primitives::{Address, B256, U256, eip191_hash_message, hex, keccak256};
+use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
 use nthroot_model::signing::{address_of, recover, sign};
 use nthroot_protocol::CompactSignature;
 
@@ -95,4 +95,73 @@ fn an_x_coordinate_off_the_curve_is_nobodys() {
     // x = 5 is on no point of y² = x³ + 7.
     let (_, s) = words(sign(&key(1), DIGEST));
     assert_eq!(recover(DIGEST, &compact(U256::from(5), s)), None);
+}
+
+/// Recovery as k256 does it, which shares no code with what the model uses.
+fn recover_by_k256(digest: B256, signature: &CompactSignature) -> Option<Address> {
+    let mut r_s = signature.0;
+    let odd = r_s[32] & 0x80 != 0;
+    r_s[32] &= 0x7f;
+    let signature = k256::ecdsa::Signature::from_slice(&r_s).ok()?;
+    if signature.normalize_s().is_some() {
+        return None;
+    }
+    let key = VerifyingKey::recover_from_prehash(digest.as_slice(), &signature, RecoveryId::new(odd, false)).ok()?;
+    Some(address(&key)).filter(|signer| !signer.is_zero())
+}
+
+fn address(key: &VerifyingKey) -> Address {
+    Address::from_word(keccak256(&key.to_encoded_point(false).as_bytes()[1..]))
+}
+
+/// For every class of digest, r, s and parity, on both sides of each limit, and for random ones.
+#[test]
+fn two_implementations_recover_the_same_signer() {
+    let order = U256::from_be_bytes(ORDER);
+    let field = U256::MAX - U256::from(0x1_0000_03d0_u64);
+    let around = |x: U256| [x - U256::ONE, x, x.wrapping_add(U256::ONE)];
+    let mut numbers = vec![U256::ZERO, U256::ONE, U256::from(2), U256::MAX, U256::MAX >> 1];
+    for limit in [
+        order,
+        order >> 1,
+        (order >> 1) + U256::ONE,
+        field,
+        field - order,
+        U256::ONE << 255,
+    ] {
+        numbers.extend(around(limit));
+    }
+    for n in 0..12_u8 {
+        let (r, s) = words(sign(&key(n + 1), B256::repeat_byte(n)));
+        numbers.extend([r, s & (U256::MAX >> 1), keccak256([n]).into()]);
+    }
+    let (mut some, mut none) = (0, 0);
+    let mut check = |digest: B256, signature: CompactSignature| {
+        let expected = recover_by_k256(digest, &signature);
+        assert_eq!(recover(digest, &signature), expected, "{digest} {signature}");
+        *if expected.is_some() { &mut some } else { &mut none } += 1;
+    };
+    for digest in [
+        B256::ZERO,
+        DIGEST,
+        ORDER.into(),
+        B256::repeat_byte(0xff),
+        (order - U256::ONE).into(),
+    ] {
+        for r in &numbers {
+            for s in &numbers {
+                check(digest, compact(*r, *s));
+            }
+        }
+    }
+    for n in 0..500_u16 {
+        let (digest, r, s) = (
+            keccak256([n.to_be_bytes()].concat()),
+            keccak256(n.to_le_bytes()),
+            keccak256([n.to_le_bytes(), [1, 1]].concat()),
+        );
+        check(digest, CompactSignature::from_slice(&[r, s].concat()));
+        check(digest, sign(&key(1 + n.to_le_bytes()[0] % 7), digest));
+    }
+    assert!(some > 1_000 && none > 1_000, "{some} signers, {none} of nobody");
 }
