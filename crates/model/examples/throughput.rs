@@ -7,10 +7,7 @@
 //! batch is posted in a block of its own, and the ledger before each block is kept, as a follower does.
 #![allow(clippy::print_stdout, reason = "the figures")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::{collections::BTreeSet, fs};
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
