@@ -1,4 +1,4 @@
-//! The interface as an OpenRPC document: what it is called, what it takes and what it says, with schemas out of the types.
+//! The interface as an `OpenRPC` document: what it is called, what it takes and what it says, with schemas out of the types.
 
 use std::sync::LazyLock;
 
@@ -15,16 +15,18 @@ struct Param {
     name: &'static str,
     help: &'static str,
     required: bool,
-    schema: fn(&mut SchemaGenerator) -> Value,
+    schema: SchemaOf,
 }
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Value;
 
 struct Method {
     name: &'static str,
     summary: &'static str,
     params: Vec<Param>,
-    result: fn(&mut SchemaGenerator) -> Value,
+    result: SchemaOf,
     /// What is told to those who subscribed, and how to end it.
-    told: Option<(&'static str, fn(&mut SchemaGenerator) -> Value, &'static str)>,
+    told: Option<(&'static str, SchemaOf, &'static str)>,
     refuses: bool,
 }
 
@@ -274,16 +276,16 @@ fn describe(generator: &mut SchemaGenerator, method: &Method) -> Value {
 
 /// The refusals by kind, each with an example of its data.
 fn refusals() -> Vec<(String, Value)> {
-    let entry = |refusal: &Refusal| error(refusal.code(), &refusal.to_string(), json!(refusal));
+    let entry = |refusal: &Refusal| error(refusal.code(), &refusal.to_string(), &json!(refusal));
     Refusal::examples().iter().map(entry).collect()
 }
 
 fn failures() -> Vec<(String, Value)> {
-    let entry = |failure: &Failure| error(failure.code(), &failure.to_string(), json!(failure));
+    let entry = |failure: &Failure| error(failure.code(), &failure.to_string(), &json!(failure));
     Failure::examples().iter().map(entry).collect()
 }
 
-fn error(code: i32, message: &str, data: Value) -> (String, Value) {
+fn error(code: i32, message: &str, data: &Value) -> (String, Value) {
     let kind = data["kind"].as_str().unwrap_or_default().to_owned();
     (kind, json!({ "code": code, "message": message, "data": data }))
 }

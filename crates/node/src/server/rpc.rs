@@ -72,7 +72,7 @@ impl Desk {
     }
 }
 
-/// The document that says what there is, under the name that OpenRPC gives it.
+/// The document that says what there is, under the name that `OpenRPC` gives it.
 fn discover(module: &mut RpcModule<Connection>) {
     let method = module.register_method(openrpc::DISCOVER, |_, _, _| openrpc::document().clone());
     if let Err(error) = method {

@@ -27,6 +27,9 @@ pub(super) struct Socket {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Who waits to read.
     reader: Option<Waker>,
+    /// Whether the last that was asked for was read: then others first do what it makes them do, answers among them, or a
+    /// client that asks without end would be read faster than it is answered.
+    rest: bool,
     dead: bool,
     /// Given back when the connection is gone, and not before.
     _place: Place,
@@ -40,6 +43,7 @@ impl Socket {
             cut: [(); 2].map(|()| Box::pin(cut.clone().cancelled_owned())),
             deadline: None,
             reader: None,
+            rest: false,
             dead: false,
             _place: place,
         }
@@ -70,6 +74,10 @@ impl Socket {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(0, context)?;
+        if std::mem::take(&mut self.rest) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let read = if self.deadline.is_none() {
             Pin::new(&mut self.stream).poll_read(context, out)
         } else if self.is_late(context) {
@@ -77,6 +85,7 @@ impl AsyncRead for Socket {
         } else {
             Poll::Pending
         };
+        self.rest = read.is_ready();
         if read.is_pending() {
             self.reader = Some(context.waker().clone());
         }

@@ -91,7 +91,7 @@ fn the_file_is_what_the_types_say() {
 }
 
 /// The object a schema names, and what it may be instead.
-fn resolve<'a>(schema: &'a Value) -> &'a Value {
+fn resolve(schema: &Value) -> &Value {
     let Some(reference) = schema["$ref"].as_str() else {
         return schema;
     };
