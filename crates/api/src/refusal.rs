@@ -176,8 +176,8 @@ pub enum Refusal {
     /// The node cannot keep it.
     #[error("the node cannot keep it now: try again later")]
     NotKept,
-    /// Somebody else used up the nonce.
-    #[error("the nonce was used by another step")]
+    /// The nonce was used by another step than one that the node saw carry it out.
+    #[error("the nonce is used, and not by a step that this node saw carry it out")]
     Overtaken,
 }
 

@@ -24,7 +24,7 @@ use tracing::{error, warn};
 pub use carrier::Carrier;
 pub(crate) use compose::Composer;
 
-use entry::{Entry, Row, State};
+use entry::{Entry, Found, Row, State};
 use heads::Heads;
 
 use crate::{
@@ -86,6 +86,8 @@ pub struct Mempool {
     nonces: BTreeMap<(FragmentId, u64), IntentId>,
     /// The same by the first signature.
     signatures: HashMap<B256, IntentId>,
+    /// Those that a store says are on L1, until that was looked up.
+    found: Vec<(IntentId, Found)>,
     /// Those that are on L1 and not final.
     included: BTreeMap<BatchId, Vec<IntentId>>,
     /// Those that are over, oldest first.
@@ -112,6 +114,7 @@ impl Mempool {
             queue: BTreeMap::new(),
             nonces: BTreeMap::new(),
             signatures: HashMap::new(),
+            found: Vec::new(),
             included: BTreeMap::new(),
             over: VecDeque::new(),
             bytes: 0,
@@ -281,6 +284,7 @@ impl Mempool {
         for row in rows {
             self.next = self.next.max(row.number + 1);
             let id = row.bundle.id();
+            self.found.extend(row.found.map(|found| (id, found)));
             self.entries.insert(id, Entry::of(row));
             self.enqueue(id);
         }

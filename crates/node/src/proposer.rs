@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 pub use duty::{Bond, Carrying, Policy, TopUp};
 pub use pack::{Packed, Packing, pack};
-pub use room::{MOST_CALLDATA, MOST_GAS, Room};
+pub use room::{MOST_CALLDATA, MOST_GAS, Room, gas_of};
 pub use sweep::Sweep;
 
 use crate::{

@@ -63,6 +63,7 @@ impl Mempool {
             number,
             replaced: count,
             bundle,
+            found: None,
         };
         changes.push(row.change(id));
         self.over.retain(|over| *over != id);

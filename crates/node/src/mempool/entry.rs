@@ -51,15 +51,27 @@ pub(super) struct Entry {
     pub(super) state: State,
 }
 
-/// A bundle as it is kept.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) number: u64,
-    pub(super) replaced: u32,
-    pub(super) bundle: Bundle,
+/// Where a bundle was found on L1: once that is final, and its batch's steps are let go, nothing else tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Found {
+    /// The batch.
+    pub(super) batch: BatchId,
+    /// What tells it from another one with its id, on another branch of L1.
+    pub(super) identity: B256,
+    /// The step.
+    pub(super) step: u16,
 }
 
-impl Row {
+/// A bundle as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Row<B = Bundle> {
+    pub(super) number: u64,
+    pub(super) replaced: u32,
+    pub(super) bundle: B,
+    pub(super) found: Option<Found>,
+}
+
+impl<B: Serialize> Row<B> {
     /// The row as it is written.
     pub(super) fn change(&self, id: IntentId) -> Change {
         Change {
@@ -69,7 +81,9 @@ impl Row {
             value: serde_json::to_vec(self).ok(),
         }
     }
+}
 
+impl Row {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

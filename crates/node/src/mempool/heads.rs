@@ -139,8 +139,8 @@ fn fragments_of(step: &PlacedStep) -> Vec<FragmentId> {
     leaves.chain(opened).collect()
 }
 
-/// What tells a batch from another one with its id, on another branch of L1.
-fn identity(ledger: &Ledger, id: BatchId) -> Option<B256> {
+/// What tells a batch from another one with its id, on another branch of L1. None if it is not known, or over in every respect.
+pub(super) fn identity(ledger: &Ledger, id: BatchId) -> Option<B256> {
     let preimage = ledger.preimage(id).ok()?;
     Some(alloy::primitives::keccak256(preimage.encode()))
 }

@@ -11,7 +11,8 @@ use tracing::{debug, error};
 
 use super::{
     Mempool,
-    entry::{Row, State, mark},
+    entry::{Found, Row, State, mark},
+    heads,
 };
 use crate::{
     store::{Change, Table},
@@ -35,8 +36,15 @@ impl Mempool {
         for id in gone.into_values().flatten().chain(doomed) {
             self.wait_again(id, &mut changes);
         }
+        for (id, Found { batch, identity, step }) in std::mem::take(&mut self.found) {
+            // Of what is over in every respect nothing is left that could tell.
+            let is_it = heads::identity(&view.ledger, batch).map_or(view.ledger.is_final(batch), |is| is == identity);
+            if is_it && view.ledger.status(batch) == Some(Status::Live) {
+                self.include(id, batch, step);
+            }
+        }
         for batch in changed.new {
-            self.find(view, batch);
+            self.find(view, batch, &mut changes);
         }
         self.settle(view, &mut changes);
         self.drop_what_cannot_be(view, &mut changes);
@@ -104,12 +112,12 @@ impl Mempool {
     }
 
     /// Looks for bundles among the steps of a batch, whoever posted it.
-    fn find(&mut self, view: &View, batch: BatchId) {
+    fn find(&mut self, view: &View, batch: BatchId, changes: &mut Vec<Change>) {
         if self.queue.is_empty() {
             return;
         }
         let steps = view.ledger.steps(batch).unwrap_or_default();
-        for (number, (placed, judgement)) in (0..).zip(steps) {
+        for (step, (placed, judgement)) in (0..).zip(steps) {
             let Some(placed) = placed.filter(|_| *judgement == Judgement::Valid) else {
                 continue;
             };
@@ -120,23 +128,38 @@ impl Mempool {
                 .iter()
                 .filter_map(|mark| self.signatures.get(mark).copied())
                 .collect();
-            for id in ids {
-                self.include(id, batch, number, &marks);
+            for id in ids
+                .into_iter()
+                .filter(|id| self.is_whole(*id, &marks))
+                .collect::<Vec<_>>()
+            {
+                debug!(%id, %batch, step, "included");
+                self.include(id, batch, step);
+                let identity = heads::identity(&view.ledger, batch);
+                let kept = self.entries.get(&id).zip(identity).and_then(|(entry, identity)| {
+                    let row = Row {
+                        number: entry.number,
+                        replaced: entry.replaced,
+                        bundle: entry.bundle.as_deref()?,
+                        found: Some(Found { batch, identity, step }),
+                    };
+                    Some(row.change(id))
+                });
+                changes.extend(kept);
             }
         }
     }
 
-    /// A step has these signatures, of a bundle the first one. If it has all, it carries the bundle out.
-    fn include(&mut self, id: IntentId, batch: BatchId, step: u16, marks: &[B256]) {
-        let bundle = self.entries.get(&id).and_then(|entry| entry.bundle.clone());
-        let whole = bundle.is_some_and(|bundle| {
+    /// Whether a step that has the first signature of a bundle has all of them, and so carries it out.
+    fn is_whole(&self, id: IntentId, marks: &[B256]) -> bool {
+        let bundle = self.entries.get(&id).and_then(|entry| entry.bundle.as_deref());
+        bundle.is_some_and(|bundle| {
             let mut signatures = bundle.0.iter().map(|signed| mark(&signed.signature));
             signatures.all(|mark| marks.contains(&mark))
-        });
-        if !whole {
-            return;
-        }
-        debug!(%id, %batch, step, "included");
+        })
+    }
+
+    fn include(&mut self, id: IntentId, batch: BatchId, step: u16) {
         self.dequeue(id);
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.state = State::Included { batch, step };

@@ -98,7 +98,8 @@ impl Carrying {
             };
             jobs.push(Job {
                 purpose: Purpose::Submit(packed.hash()),
-                call: Call::new(view.deployment.bridge, submit.abi_encode()),
+                // Not the node's estimate: it would be one on top of the version that this one replaces.
+                call: Call::new(view.deployment.bridge, submit.abi_encode()).gas(packed.gas),
                 policy: self.policy.fees,
             });
         } else {

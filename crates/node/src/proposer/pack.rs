@@ -9,7 +9,7 @@ use nthroot_protocol::{Batch, FragmentId};
 use tracing::{debug, error};
 
 use super::{
-    room::{Load, NoRoom, Room},
+    room::{Load, NoRoom, Room, gas_of},
     swaps,
     sweep::{self, Sweep},
 };
@@ -32,7 +32,7 @@ pub struct Packed {
     pub steps: Vec<Vec<IntentId>>,
     /// What it locks, in gwei.
     pub lock: u64,
-    /// Gas of its transaction, as it was reckoned.
+    /// Gas that suffices for its transaction.
     pub gas: u64,
 }
 
@@ -182,10 +182,10 @@ impl<'a> Packer<'a> {
         };
         let packed = Packed {
             bytes: batch.encode(),
+            gas: gas_of(&batch),
             batch,
             steps: self.steps,
             lock,
-            gas: self.load.gas(),
         };
         if is_good(&packed, self.view, proposer) {
             packing.packed = Some(packed);

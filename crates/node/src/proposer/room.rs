@@ -2,7 +2,7 @@
 
 use nthroot_model::{builder::ReadyStep, params::Params};
 use nthroot_protocol::{
-    Step,
+    Batch, Step,
     limits::{MAX_BATCH_WITHDRAWALS, MAX_CEILING, MAX_ENTRIES},
 };
 
@@ -18,7 +18,7 @@ const SIBLINGS_GAS: u64 = 35 * 32 * 64;
 /// What posting takes beside its calldata, in gas: measured, and rounded up under the dearer of the forks that are known.
 mod gas {
     /// A batch.
-    pub(super) const BATCH: u64 = 90_000;
+    pub(super) const BATCH: u64 = 270_000;
     /// A byte, beside the floor: calldata, copying, hashing.
     pub(super) const BYTE: u64 = 18;
     /// A byte, if that is dearer than all the rest (EIP-7976).
@@ -28,11 +28,11 @@ mod gas {
     /// An anchor that is touched for the first time.
     pub(super) const FRESH: u64 = 14_000;
     /// One that is opened.
-    pub(super) const OPENED: u64 = 60_000;
+    pub(super) const OPENED: u64 = 114_000;
     /// One that is touched again.
     pub(super) const AGAIN: u64 = 2_500;
     /// A withdrawal.
-    pub(super) const WITHDRAWAL: u64 = 1_500;
+    pub(super) const WITHDRAWAL: u64 = 2_500;
 }
 
 /// What one batch may take.
@@ -136,6 +136,17 @@ impl Load {
         let ceiling = u32::try_from(self.ceiling).unwrap_or(u32::MAX);
         params.lock(ceiling, u16::try_from(self.entries).unwrap_or(u16::MAX))
     }
+}
+
+/// Gas that suffices for the transaction which posts a batch, whatever of it is applied.
+pub fn gas_of(batch: &Batch) -> u64 {
+    let load = Load::new(batch.header.rules.len());
+    let add = |load: Load, step: &Step| Load {
+        bytes: load.bytes + step.encoded_length(),
+        execution: load.execution + execution(step),
+        ..load
+    };
+    batch.steps.iter().fold(load, add).gas()
 }
 
 /// Gas of a step beside its bytes.

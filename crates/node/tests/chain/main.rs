@@ -7,6 +7,7 @@ mod faulty;
 mod following;
 mod outbox;
 mod passkeys;
+mod proposing;
 mod rules;
 mod sending;
 mod watching;

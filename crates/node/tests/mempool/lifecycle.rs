@@ -33,6 +33,12 @@ fn a_bundle_is_followed_from_received_to_final() {
     world.mine();
     node.see(&world);
     assert_eq!(node.status(&world, id), included);
+    // Nor does it take the batch's steps, which a follower lets go.
+    world.ledger.forget_valid_steps(world.finalised);
+    assert!(world.ledger.steps(batch).unwrap()[0].0.is_none());
+    node.restart();
+    node.see(&world);
+    assert_eq!(node.status(&world, id), included);
     while world.tip() < block + WINDOW {
         world.mine();
         node.see(&world);

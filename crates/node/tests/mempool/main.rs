@@ -1,5 +1,6 @@
 //! The mempool and the batches that are packed of it, against the model: no L1 node, and time as the tests say it.
 
+mod gas;
 mod lifecycle;
 mod packing;
 mod random;
