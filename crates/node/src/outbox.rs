@@ -28,6 +28,7 @@ use crate::{
     inputs::Block,
     l1::L1,
     revert::Revert,
+    sender::Call,
     store::{Change, Store, Table},
 };
 
@@ -165,6 +166,15 @@ impl Outbox {
     pub fn is_pending(&self, purpose: Purpose) -> bool {
         let mut pending = self.entries().filter(|entry| entry.state == State::Pending);
         pending.any(|entry| entry.may_fulfil(purpose))
+    }
+
+    /// Whether the newest version of something that is on its way, and not in a block, is this call for this purpose.
+    pub fn carries(&self, job: &Job) -> bool {
+        let mut pending = self.entries().filter(|entry| entry.state == State::Pending);
+        pending.any(|entry| {
+            let same = |call: Call| job.call.is_carried_by(&call);
+            entry.purpose() == Some(job.purpose) && entry.call().is_ok_and(same)
+        })
     }
 
     /// Looks what became of the transactions, and sees to it that what is `wanted` now, most urgent first, is on its way, and

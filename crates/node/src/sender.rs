@@ -342,13 +342,15 @@ impl Sender {
     }
 }
 
-/// What the call would return if `from` sent it, as the node sees it now.
+/// What the call would return if `from` sent it after the latest block: what the node has pending may never be included, a
+/// transaction of the same purpose among it.
 ///
 /// # Errors
 ///
 /// [`Error::WouldFail`] if it reverts; or if the node does not answer.
 pub(crate) async fn simulate(l1: &L1, from: Address, call: &Call) -> Result<Bytes> {
-    l1.provider().call(call.request(from)).await.map_err(refusal)
+    let answer = l1.provider().call(call.request(from)).latest().await;
+    answer.map_err(refusal)
 }
 
 /// A gas limit for the call: the node's estimate, and a margin.

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     fees::FeePolicy,
     l1::L1,
-    outbox::{Job, Purpose},
+    outbox::{Job, Outbox, Purpose},
     revert::Revert,
     sender::{self, Call},
 };
@@ -38,7 +38,6 @@ pub struct Work {
 pub struct Duties {
     l1: L1,
     bridge: Address,
-    address: Address,
     policy: FeePolicy,
     /// Calls that a simulation found good, as their hashes.
     good: BTreeMap<Purpose, B256>,
@@ -47,27 +46,26 @@ pub struct Duties {
 }
 
 impl Duties {
-    /// Of the watcher at `address`, which spends by this policy: on a conviction at most half of what the batch locks, which
+    /// Of a watcher that spends by this policy: on a conviction at most half of what the batch locks, which
     /// is what it wins; on roll-backs, which are less urgent, without haste.
-    pub const fn new(l1: L1, bridge: Address, address: Address, policy: FeePolicy) -> Self {
+    pub const fn new(l1: L1, bridge: Address, policy: FeePolicy) -> Self {
         Self {
             l1,
             bridge,
-            address,
             policy,
             good: BTreeMap::new(),
             failed: BTreeMap::new(),
         }
     }
 
-    /// What is to be done now. Every call was simulated by the L1 node since it was last another one; a lie is proved only if
-    /// that says fraud.
+    /// What is to be done now, with the key of `outbox`. Every call was simulated by the L1 node since it was last another one,
+    /// in an earlier process if it is on its way; a lie is proved only if that says fraud.
     ///
     /// # Errors
     ///
     /// [`Error::VerdictDiffers`] if the contracts hold valid what the model holds a lie: then nothing may be sent. Or if the
     /// L1 node does not answer; or the ledger misses what it must know.
-    pub async fn of(&mut self, ledger: &Ledger) -> Result<Work> {
+    pub async fn of(&mut self, ledger: &Ledger, outbox: &Outbox) -> Result<Work> {
         let lies = lies(ledger);
         let mut duties = Vec::new();
         for lie in lies.iter().take(MAX_DUTIES) {
@@ -80,6 +78,12 @@ impl Duties {
         self.good.retain(|purpose, _| is_due(purpose));
         self.failed.retain(|purpose, _| is_due(purpose));
 
+        for Duty { job, .. } in &duties {
+            if outbox.carries(job) {
+                self.good.insert(job.purpose, fingerprint(&job.call));
+            }
+        }
+
         let mut work = Work {
             lies,
             ..Work::default()
@@ -89,7 +93,7 @@ impl Duties {
             .collect();
         unknown.sort_by_key(|duty| self.failed.get(&duties[*duty].job.purpose));
         for duty in unknown.into_iter().take(MAX_SIMULATIONS) {
-            let refused = self.simulate(&duties[duty], ledger.block()).await?;
+            let refused = self.simulate(&duties[duty], ledger.block(), outbox.address()).await?;
             work.refused
                 .extend(refused.map(|revert| (duties[duty].job.purpose, revert)));
         }
@@ -138,11 +142,11 @@ impl Duties {
     }
 
     /// Remembers whether L1 would do it. Returns why not, unless somebody else was faster.
-    async fn simulate(&mut self, duty: &Duty, block: u64) -> Result<Option<Revert>> {
+    async fn simulate(&mut self, duty: &Duty, block: u64, from: Address) -> Result<Option<Revert>> {
         let Job { purpose, call, .. } = &duty.job;
         let answer = match &duty.proof {
-            Some(proof) => simulate(&self.l1, self.address, self.bridge, proof).await,
-            None => sender::simulate(&self.l1, self.address, call).await.map(|_| ()),
+            Some(proof) => simulate(&self.l1, from, self.bridge, proof).await,
+            None => sender::simulate(&self.l1, from, call).await.map(|_| ()),
         };
         let revert = match answer {
             Ok(()) => {

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Unanswered,
     /// It never arrives, and this is the answer.
     Lie(Value),
+    /// It never arrives, and this error is the answer.
+    Refusal(Value),
 }
 
 type Decide = dyn Fn(&str, &Value) -> Fault + Send + Sync;
@@ -60,6 +62,10 @@ async fn answer(State(proxy): State<Arc<Proxy>>, body: Bytes) -> impl IntoRespon
         Fault::Lie(result) => {
             let lie = serde_json::json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
             return (StatusCode::OK, lie.to_string().into());
+        }
+        Fault::Refusal(error) => {
+            let refusal = serde_json::json!({"jsonrpc": "2.0", "id": request["id"], "error": error});
+            return (StatusCode::OK, refusal.to_string().into());
         }
         Fault::None | Fault::Unanswered => {}
     }

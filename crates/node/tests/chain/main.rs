@@ -5,6 +5,7 @@ mod cohorts;
 mod deployment;
 mod faulty;
 mod following;
+mod guarding;
 mod outbox;
 mod passkeys;
 mod proposing;

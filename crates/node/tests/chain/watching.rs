@@ -14,7 +14,7 @@ use nthroot_protocol::{AnchorId, Batch, Body, Evidence, Fragment, ProofSizes, St
 use crate::world::{Actor, ETHER, World, party, pay};
 
 /// Claims for the first fresh touch of the first step the root of a fragment of `actor` with a million ether.
-fn enrich(actor: &Actor) -> impl FnOnce(&mut Batch) {
+pub(crate) fn enrich(actor: &Actor) -> impl FnOnce(&mut Batch) {
     let rich = Fragment {
         nonce: 1,
         ..Fragment::deposited(actor.key(), Default::default(), 1_000_000 * ETHER)
@@ -22,14 +22,14 @@ fn enrich(actor: &Actor) -> impl FnOnce(&mut Batch) {
     move |batch| batch.steps[0].fresh[0].root = rich.root()
 }
 
-struct Scene {
-    world: World,
-    mallory: Actor,
-    wanda: Actor,
-    anchors: [AnchorId; 2],
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) mallory: Actor,
+    pub(crate) wanda: Actor,
+    pub(crate) anchors: [AnchorId; 2],
 }
 
-async fn scene() -> Scene {
+pub(crate) async fn scene() -> Scene {
     let world = World::new().await;
     let (mallory, wanda) = (world.proposer("mallory").await, world.actor("wanda").await);
     let anchors = [
@@ -45,7 +45,7 @@ async fn scene() -> Scene {
 }
 
 impl Scene {
-    fn transfer(&self, nonce: u64) -> [nthroot_model::builder::StepPlan; 1] {
+    pub(crate) fn transfer(&self, nonce: u64) -> [nthroot_model::builder::StepPlan; 1] {
         let [a, b] = self.anchors;
         [self.world.plan(&[
             party(&self.mallory, a, nonce, &[pay(b, ETHER / 4)]),
@@ -284,7 +284,7 @@ async fn a_watcher_that_runs_survives_a_reorganisation_and_proves_the_lie_that_c
 }
 
 /// A batch with a consent to nothing on an anchor whose state the model does not know.
-async fn build_on_unknown(world: &World, actor: &Actor, slot: u16, anchor: AnchorId, nonce: u64) -> Batch {
+pub(crate) async fn build_on_unknown(world: &World, actor: &Actor, slot: u16, anchor: AnchorId, nonce: u64) -> Batch {
     let follower = world.follower().await;
     let head = follower.ledger().head(anchor).unwrap();
     let before = Fragment {
