@@ -81,7 +81,7 @@ metrics! {
     CONVICTIONS: Counter Count = "nthroot_convictions_total" ["by"];
     /// Blocks from the one with a lie to the one with its conviction.
     LIE_TO_PROOF: Histogram Count = "nthroot_lie_to_proof_blocks" [];
-    /// Alerts, by kind, and by what became of them: sent, failed.
+    /// Alerts, by kind, and by what became of them: sent, failed, or logged only as there is no webhook.
     ALERTS: Counter Count = "nthroot_alerts_total" ["kind", "outcome"];
 
     /// Transactions by purpose (convict, condemn, unwind, submit, claim, cancel) and state: sent, replaced, included, failed, dropped.
