@@ -16,10 +16,10 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-pub use self::{filter::Filter, webhook::Pace};
-use self::{
-    filter::Told,
-    webhook::{Message, Webhook},
+use self::webhook::{Message, Webhook};
+pub use self::{
+    filter::{Filter, Told},
+    webhook::Pace,
 };
 use crate::{
     config::Endpoint,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Json, Router, http::StatusCode, routing::post};
+use axum::{Router, body::Bytes, http::StatusCode, routing::post};
 use nthroot_node::{
     Error,
     alert::{Alert, Alerts, Filter, Kind, Pace, Severity},
@@ -35,7 +35,7 @@ impl Service {
     async fn new(answer: impl Fn(usize) -> Option<StatusCode> + Clone + Send + Sync + 'static) -> Self {
         let (attempts, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (count, list) = (Arc::clone(&attempts), Arc::clone(&taken));
-        let handler = move |Json(body): Json<Value>| {
+        let handler = move |body: Bytes| {
             let answer = answer(count.fetch_add(1, Ordering::SeqCst));
             let list = Arc::clone(&list);
             async move {
@@ -43,7 +43,7 @@ impl Service {
                     return std::future::pending().await;
                 };
                 if status.is_success() {
-                    list.lock().unwrap().push(body);
+                    list.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
                 }
                 status
             }

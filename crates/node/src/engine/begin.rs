@@ -128,7 +128,7 @@ async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
     let watcher = match watcher {
         Some(key) => {
             let policy = config.watcher.fees.policy();
-            let duties = Duties::new(l1.clone(), deployment.bridge, key.address(), policy);
+            let duties = Duties::new(l1.clone(), deployment.bridge, policy);
             let outbox = Outbox::open(l1.clone(), key, Arc::clone(&store))?;
             Some(Watching::new(l1.clone(), outbox, duties))
         }

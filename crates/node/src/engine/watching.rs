@@ -42,7 +42,7 @@ impl Watching {
     pub(super) async fn turn(&mut self, view: &View, report: &mut Report) -> Result<()> {
         let is_new = self.looked_at != Some(view.tip.hash);
         if is_new {
-            let work = self.duties.of(&view.ledger).await?;
+            let work = self.duties.of(&view.ledger, &self.outbox).await?;
             report.refused(&work.refused);
             // What L1 refuses now is simulated again, and what there was no time for has its turn.
             let is_all = work.refused.is_empty() && work.jobs.len() >= work.lies.len();

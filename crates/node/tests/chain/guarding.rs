@@ -59,11 +59,7 @@ impl Guard {
     }
 
     async fn look(&mut self) -> Result<Work, Error> {
-        if let Err(error) = self.follower.sync().await {
-            assert!(matches!(error, Error::Reorg { .. }), "{error}");
-            self.follower.reset().await?;
-            self.follower.sync().await?;
-        }
+        self.follower.sync().await?;
         self.duties.of(self.follower.ledger(), &self.outbox).await
     }
 
