@@ -109,6 +109,9 @@ pub struct FragmentInfo {
     pub settled: Option<FragmentState>,
     /// The first block in which what is pending is final, if nothing happens. Null if it cannot be told.
     pub final_at: Option<u64>,
+    /// The nonce of its next intent, behind those that wait at this node; an intent with a lower one takes the place of what
+    /// waits. Null if the node carries no intents, or the state is not known.
+    pub next_nonce: Option<u64>,
 }
 
 /// Some of many.

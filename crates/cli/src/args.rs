@@ -83,6 +83,10 @@ pub(crate) struct Signing {
     #[arg(long, value_name = "BLOCK")]
     pub(crate) valid_until: Option<u64>,
 
+    /// Nonce of the intent; by default the one behind those that wait at the node. That of a waiting one takes its place
+    #[arg(long)]
+    pub(crate) nonce: Option<u64>,
+
     /// Do not ask before signing
     #[arg(long)]
     pub(crate) yes: bool,

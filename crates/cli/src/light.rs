@@ -204,6 +204,12 @@ impl View for Light {
         found.ok_or_else(|| eyre::eyre!("there is no fragment {id}"))
     }
 
+    fn next_nonce(&self, id: FragmentId) -> Result<u64> {
+        let nonce = self.fragment(id)?.nonce;
+        let next = self.fragments.get(&id).and_then(|(info, _)| info.next_nonce);
+        Ok(next.map_or(nonce, |next| next.max(nonce)))
+    }
+
     fn names(&self) -> Names {
         Names::default()
     }

@@ -102,7 +102,11 @@ pub(crate) async fn carry(
 
 /// Hands intents that go together to a node.
 async fn hand_in(carrier: &Carrier, json: bool, intents: Vec<SignedIntent>) -> Result<()> {
-    let fragment = intents.first().map(|signed| signed.fragment);
+    let first = intents.first();
+    let (fragment, nonce) = (
+        first.map(|signed| signed.fragment),
+        first.map_or(0, |signed| signed.nonce),
+    );
     let id = carrier.send(intents).await.inspect_err(|error| {
         if let Some(refused) = error.downcast_ref::<Refused>().filter(|_| json) {
             print_json(&refused.json());
@@ -112,7 +116,9 @@ async fn hand_in(carrier: &Carrier, json: bool, intents: Vec<SignedIntent>) -> R
         print_json(&json!({ "intent": id, "node": carrier.url, "fragment": fragment }));
     } else {
         println!("\nThe node has it as {id}: `nthroot watch {id}` follows it.");
-        println!("Until it is in a batch, what you sign next for the same fragment takes its place.");
+        println!(
+            "What you sign next for the same fragment follows it; with --nonce {nonce} it takes its place while it waits."
+        );
     }
     Ok(())
 }

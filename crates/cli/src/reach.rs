@@ -29,6 +29,10 @@ pub(crate) trait View {
     fn own(&self, key: Key) -> Vec<(FragmentId, &Fragment)>;
     /// A fragment.
     fn fragment(&self, id: FragmentId) -> Result<&Fragment>;
+    /// The nonce of a fragment's next intent, behind those that wait.
+    fn next_nonce(&self, id: FragmentId) -> Result<u64> {
+        Ok(self.fragment(id)?.nonce)
+    }
     /// What assets are called.
     fn names(&self) -> Names;
 }

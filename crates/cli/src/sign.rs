@@ -62,7 +62,10 @@ pub(crate) fn sign(view: &dyn View, signing: &Signing, wanted: Wanted) -> Result
     let intent = Intent {
         request: wanted.request,
         fragment,
-        nonce: state.nonce,
+        nonce: match signing.nonce {
+            Some(nonce) => nonce,
+            None => view.next_nonce(fragment)?,
+        },
         valid_until: signing.until(view.clock())?,
     };
     let domain = view.domain();
@@ -89,7 +92,7 @@ pub(crate) fn sign_as(view: &dyn View, signing: &Signing, request: Request, id: 
     let intent = Intent {
         request,
         fragment: id,
-        nonce: view.fragment(id)?.nonce,
+        nonce: view.next_nonce(id)?,
         valid_until: signing.until(view.clock())?,
     };
     sign_beside(view, signing, &intent)

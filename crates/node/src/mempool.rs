@@ -19,6 +19,7 @@ use alloy::primitives::B256;
 use metrics::{counter, gauge};
 use nthroot_api::{Bundle, IntentId, IntentInfo, IntentStatus, Refusal, Terms, types::Fee};
 use nthroot_protocol::{BatchId, FragmentId};
+use nthroot_wallet::States as _;
 use tracing::{error, warn};
 
 pub use carrier::Carrier;
@@ -205,6 +206,12 @@ impl Mempool {
             status,
             as_of: view.tip.number,
         })
+    }
+
+    /// The nonce of a fragment's next intent, behind those that wait. None if its state is not known.
+    pub fn next_nonce(&self, view: &View, fragment: FragmentId) -> Option<u64> {
+        let state = view.ledger.fragment(fragment)?;
+        Some(self.behind(fragment, state.nonce))
     }
 
     /// How many bundles wait, or are on their way.

@@ -143,18 +143,25 @@ impl Mempool {
         bundle.0.iter().map(request).collect()
     }
 
+    /// The first nonce from `next` on that nothing of the fragment waits with. Those that wait follow each other, or would do
+    /// again if an earlier one had not been too late.
+    pub(super) fn behind(&self, fragment: FragmentId, next: u64) -> u64 {
+        let mut free = next;
+        while self.nonces.contains_key(&(fragment, free)) {
+            free = free.saturating_add(1);
+        }
+        free
+    }
+
     /// Those that wait and use the same nonces, if this one comes next or may take their place.
     fn replaced(&self, view: &View, bundle: &Bundle) -> Result<BTreeSet<IntentId>, Refusal> {
         for (fragment, nonce) in firsts(&view.book, &bundle.0) {
             let state = view.ledger.fragment(fragment);
-            let mut next = state.map_or(0, |state| state.nonce);
+            let next = state.map_or(0, |state| state.nonce);
             if nonce < next {
                 return Err(Refusal::NonceUsed { fragment, nonce, next });
             }
-            // Those that wait follow each other, or would do again if an earlier one had not been too late.
-            while next < nonce && self.nonces.contains_key(&(fragment, next)) {
-                next += 1;
-            }
+            let next = self.behind(fragment, next);
             if nonce > next {
                 return Err(Refusal::NonceGap { fragment, nonce, next });
             }

@@ -52,6 +52,7 @@ pub(super) fn fragment(view: &View, id: FragmentId) -> Option<FragmentInfo> {
         pending,
         settled,
         final_at: final_at(view, head),
+        next_nonce: None,
     })
 }
 

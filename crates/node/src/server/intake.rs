@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nthroot_api::{Bundle, IntentId, IntentInfo, Refusal, Terms};
+use nthroot_protocol::FragmentId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{mempool::Mempool, view::View};
@@ -16,6 +17,9 @@ pub trait Intake: Send + Sync {
     /// Where a bundle is. None if it is not known.
     fn status(&self, view: &View, id: IntentId) -> Option<IntentInfo>;
 
+    /// The nonce of a fragment's next intent, behind those that wait. None if its state is not known.
+    fn next_nonce(&self, view: &View, fragment: FragmentId) -> Option<u64>;
+
     /// What is asked for carrying intents.
     fn terms(&self) -> Terms;
 }
@@ -27,6 +31,10 @@ impl Intake for Mutex<Mempool> {
 
     fn status(&self, view: &View, id: IntentId) -> Option<IntentInfo> {
         locked(self).status(view, id)
+    }
+
+    fn next_nonce(&self, view: &View, fragment: FragmentId) -> Option<u64> {
+        locked(self).next_nonce(view, fragment)
     }
 
     fn terms(&self) -> Terms {

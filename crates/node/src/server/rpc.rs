@@ -62,6 +62,17 @@ impl Desk {
         self.views.borrow().clone()
     }
 
+    /// A fragment, as a view has it.
+    pub(super) async fn fragment(&self, view: View, id: FragmentId) -> RpcResult<Option<FragmentInfo>> {
+        let intake = self.intake.clone();
+        elsewhere(move || {
+            let mut info = answers::fragment(&view, id)?;
+            number(intake.as_ref(), &view, &mut info);
+            Some(info)
+        })
+        .await
+    }
+
     /// Where a bundle is.
     pub(super) async fn status(&self, id: IntentId) -> RpcResult<Option<IntentInfo>> {
         let Some((intake, _)) = &self.intake else {
@@ -70,6 +81,11 @@ impl Desk {
         let (intake, view) = (intake.clone(), self.view());
         elsewhere(move || intake.status(&view, id)).await
     }
+}
+
+/// Says which nonce a fragment's next intent has.
+fn number(intake: Option<&(Arc<dyn Intake>, Counter)>, view: &View, info: &mut FragmentInfo) {
+    info.next_nonce = intake.and_then(|(intake, _)| intake.next_nonce(view, info.id));
 }
 
 /// The document that says what there is, under the name that `OpenRPC` gives it.
@@ -120,12 +136,20 @@ impl ApiServer for Connection {
     }
 
     async fn fragment(&self, id: FragmentId) -> RpcResult<Option<FragmentInfo>> {
-        Ok(answers::fragment(&self.desk.view(), id))
+        self.desk.fragment(self.desk.view(), id).await
     }
 
     async fn fragments_of(&self, key: Key, after: Option<FragmentId>) -> RpcResult<Page<FragmentInfo>> {
         let (view, size) = (self.desk.view(), self.desk.limits.page(None));
-        elsewhere(move || answers::fragments_of(&view, key, after, size)).await
+        let intake = self.desk.intake.clone();
+        elsewhere(move || {
+            let mut page = answers::fragments_of(&view, key, after, size);
+            for info in &mut page.items {
+                number(intake.as_ref(), &view, info);
+            }
+            page
+        })
+        .await
     }
 
     async fn proof(&self, id: FragmentId) -> RpcResult<Option<FragmentProof>> {

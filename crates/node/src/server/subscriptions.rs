@@ -46,7 +46,7 @@ impl Subscriber {
     /// A fragment.
     pub(super) async fn fragment(self, pending: PendingSubscriptionSink, id: FragmentId) -> SubscriptionResult {
         let sink = pending.accept().await?;
-        let say = |_, view: View| ready(Some(Say::Now(answers::fragment(&view, id))));
+        let say = |desk: Desk, view| async move { Some(Say::Now(desk.fragment(view, id).await.ok()?)) };
         self.tell(sink, None, say, PartialEq::eq).await
     }
 

@@ -296,6 +296,10 @@ impl Intake for Slow {
         None
     }
 
+    fn next_nonce(&self, _: &View, _: nthroot_protocol::FragmentId) -> Option<u64> {
+        None
+    }
+
     fn terms(&self) -> Terms {
         Terms {
             proposer: alloy::primitives::Address::ZERO,
