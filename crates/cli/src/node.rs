@@ -1,6 +1,7 @@
 //! `nthroot node`: a node that runs for months.
 
 mod check;
+mod health;
 mod log;
 mod run;
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Config,
     Check(check::Args),
     Run(run::Args),
+    Health(health::Args),
 }
 
 /// Which configuration.
@@ -47,6 +49,7 @@ pub(crate) async fn main(command: Command) -> ExitCode {
         }
         Command::Check(args) => check::run(&args).await,
         Command::Run(args) => run::run(&args).await,
+        Command::Health(args) => health::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -90,6 +90,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::LieFound,
+        Self::Convicted,
+        Self::VerdictDiffers,
+        Self::Halted,
+        Self::DutyRefused,
+        Self::BudgetExhausted,
+        Self::TransactionFailed,
+        Self::TransactionRefused,
+        Self::KeyShared,
+        Self::DeepReorg,
+        Self::L1Unreachable,
+        Self::L1Stale,
+        Self::BondLow,
+        Self::BalanceLow,
+        Self::StoreFailing,
+    ];
+
     /// Its name, as metrics, logs and webhooks have it.
     pub const fn name(self) -> &'static str {
         match self {

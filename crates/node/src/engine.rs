@@ -5,6 +5,7 @@
 //! on answering, not ready, with the reason.
 
 mod begin;
+mod metered;
 mod proposing;
 mod report;
 mod turn;

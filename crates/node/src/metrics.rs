@@ -77,6 +77,8 @@ metrics! {
 
     /// Batches that were found to have a lie.
     LIES: Counter Count = "nthroot_lies_total" [];
+    /// Batches with a lie that could be proved now, and is not yet.
+    LIES_OPEN: Gauge Count = "nthroot_lies_open" [];
     /// Batches that were convicted, by who did: us, others.
     CONVICTIONS: Counter Count = "nthroot_convictions_total" ["by"];
     /// Blocks from the one with a lie to the one with its conviction.

@@ -64,6 +64,18 @@ impl Net {
         Self { child, dir, about }
     }
 
+    /// Where its L1 node is.
+    pub(crate) fn rpc_url(&self) -> &str {
+        self.about["rpcUrl"].as_str().unwrap()
+    }
+
+    /// Somebody's account.
+    pub(crate) fn address(&self, who: &str) -> String {
+        let people = self.about["people"].as_array().unwrap();
+        let person = people.iter().find(|person| person["name"] == who).unwrap();
+        person["address"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn token(&self) -> &str {
         self.about["token"].as_str().unwrap()
     }

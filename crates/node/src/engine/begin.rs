@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Ended, Node, Pause, StartError, Watch, proposing::Proposing, report::Report, turn::Engine, watching::Watching,
+    Ended, Node, Pause, StartError, Watch, metered::Metered, proposing::Proposing, report::Report, turn::Engine,
+    watching::Watching,
 };
 use crate::{
+    alert::{Alerts, Pace},
     config::{Config, KeyFiles},
     deploy::Deployment,
     error::{Action, Result},
@@ -57,7 +59,7 @@ pub(super) async fn start(config: &Config) -> Result<Node, StartError> {
         path: config.data.display().to_string(),
         error,
     })?;
-    let store = Arc::new(Redb::open(config.store())?);
+    let store = Arc::new(Metered(Redb::open(config.store())?));
     let figures = metrics::install().map_err(|error| StartError::Metrics(error.to_string()))?;
     let (condition, seen) = channel::channel(Condition::default());
     let ops = match &config.ops {
@@ -165,12 +167,13 @@ async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
         proposer = proposer.as_ref().map(|proposer| tracing::field::display(proposer.address())),
         "the node begins"
     );
+    let alerts = Alerts::start(config.alerts.webhook.clone(), Pace::default());
     let engine = Engine::new(
         follower,
         watcher,
         proposer,
         views,
-        Report::new(condition, &config),
+        Report::new(condition, alerts, &config),
         &config,
     );
     Ok((engine, server))

@@ -51,7 +51,7 @@ impl Proposing {
         locked(&self.mempool)
     }
 
-    pub(super) async fn turn(&mut self, view: &View, report: &mut Report) -> Result<()> {
+    pub(super) async fn turn(&mut self, view: &View, report: &Report) -> Result<()> {
         if self.is_to_be_packed(view) {
             let ether = self.l1.provider().get_balance(self.address()).await?;
             report.balance("proposer", self.address(), ether);
@@ -65,7 +65,7 @@ impl Proposing {
         let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
         if !events.is_empty() {
             self.carrying.on_events(&mut locked(&self.mempool), &events);
-            report.transactions("proposer", &events);
+            report.events(&events);
             if self.carrying.wanted().is_none() {
                 // The batch was refused: the next turn builds another one.
                 self.packed_at = None;

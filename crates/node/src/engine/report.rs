@@ -1,180 +1,214 @@
 //! What the engine tells of itself: condition, figures, log, alerts.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::{Duration, Instant};
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use metrics::{counter, gauge, histogram};
 use nthroot_model::ledger::Judgement;
 use nthroot_protocol::BatchId;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
+    alert::{Alert, Alerts, Kind},
     config::{Config, Wei},
-    error::Error,
-    follower::News,
+    error::{Action, Error},
+    follower::{News, Progress},
     inputs::What,
-    metrics::{BALANCE, FINALISED, HALTED, L1_ERRORS, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP},
-    outbox::{Event, Purpose},
+    metrics::{
+        BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN, REORG_DEPTH,
+        REORGS, STEPS, SYNCED, TIP,
+    },
+    outbox::Event,
     proposer::Bond,
-    revert::Revert,
     server::Condition,
     view::View,
+    watcher,
 };
 
+/// Blocks. A reorganisation that takes back more is not one of every day.
+const DEEP: u64 = 8;
+
+/// After so long without a block something is wrong with L1, or with its node: 50 slots.
+const STALE: Duration = Duration::from_secs(600);
+
+/// For how long a node that ends waits until its alerts are posted.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Where all of it goes.
 pub(super) struct Report {
     condition: watch::Sender<Condition>,
+    alerts: Alerts,
     /// Wei below which a key is poor, by what it is for.
     floors: [(&'static str, Wei); 2],
-    /// Of what somebody was told, until it is over.
-    told: BTreeSet<&'static str>,
+    /// The last block, and when it came.
+    last: (B256, Instant),
 }
 
 impl Report {
-    pub(super) fn new(condition: watch::Sender<Condition>, config: &Config) -> Self {
+    pub(super) fn new(condition: watch::Sender<Condition>, alerts: Alerts, config: &Config) -> Self {
         gauge!(HALTED).set(0);
         gauge!(SYNCED).set(0);
         Self {
             condition,
+            alerts,
             floors: [
                 ("watcher", config.watcher.balance_floor),
                 ("proposer", config.proposer.balance_floor),
             ],
-            told: BTreeSet::new(),
+            last: (B256::ZERO, Instant::now()),
         }
     }
 
     /// A turn was made.
-    pub(super) fn works(&mut self) {
+    pub(super) fn works(&self) {
         self.condition.send_if_modified(|condition| {
             let failed = condition.l1.take();
             if failed.is_some() {
-                info!("L1 answers again");
+                info!("it works again");
             }
             failed.is_some()
         });
     }
 
     /// A turn failed, and is made again after a pause.
-    pub(super) fn fails(&mut self, error: &Error, pause: Duration) {
+    pub(super) fn fails(&self, error: &Error, pause: Duration) {
         counter!(L1_ERRORS).increment(1);
         warn!(%error, pause_ms = pause.as_millis(), "trying again");
+        self.alerts.raise_all(Alert::of_error(error));
         self.condition
             .send_modify(|condition| condition.l1 = Some(error.to_string()));
     }
 
     /// The node acts no more.
-    pub(super) fn halts(&mut self, error: &Error) {
+    pub(super) fn halts(&self, error: &Error) {
+        debug_assert!(error.action() == Action::Halt, "all else is tried again");
         gauge!(HALTED).set(1);
         gauge!(SYNCED).set(0);
+        self.alerts.raise_all(Alert::of_error(error));
         self.condition.send_modify(|condition| {
             condition.synced = false;
             condition.halted = Some(error.to_string());
         });
     }
 
-    /// The follower is further.
-    pub(super) fn news(&mut self, news: &News, view: &View) {
+    /// What was raised is posted, if that is possible.
+    pub(super) async fn end(&self) {
+        self.alerts.flush(LAST_WORDS).await;
+    }
+
+    /// The follower is further. `is_own` says whether this node sent a transaction.
+    pub(super) fn news(&mut self, news: &News, view: &View, progress: Progress, is_own: impl Fn(B256) -> bool) {
         let synced = view.synced;
         self.condition.send_if_modified(|condition| {
             let changed = condition.synced != synced;
             condition.synced = synced;
             changed
         });
+        let latest = progress.target.max(view.tip.number);
+        gauge!(L1_BLOCK).set(figure(latest));
         gauge!(TIP).set(figure(view.tip.number));
+        gauge!(LAG).set(figure(latest - view.tip.number));
         gauge!(FINALISED).set(figure(view.finalised));
         gauge!(SYNCED).set(u8::from(synced));
+        if self.last.0 == view.tip.hash {
+            return self.look_for_growth(view);
+        }
+        self.last = (view.tip.hash, Instant::now());
         if news.rolled_back > 0 {
+            let (blocks, block) = (news.rolled_back, view.tip.number);
             counter!(REORGS).increment(1);
-            histogram!(REORG_DEPTH).record(figure(news.rolled_back));
-            warn!(blocks = news.rolled_back, block = view.tip.number, "L1 was reorganised");
+            histogram!(REORG_DEPTH).record(figure(blocks));
+            warn!(blocks, block, "L1 was reorganised");
+            if blocks > DEEP {
+                let text = format!("L1 took back {blocks} blocks, and is at block {block}");
+                self.alerts.raise(Alert::new(Kind::DeepReorg, block, text));
+            }
         }
         for input in &news.inputs {
-            if let What::Submitted { id, proposer, .. } = &input.what {
-                self.batch(view, *id, *proposer, input.block);
+            match &input.what {
+                What::Submitted { id, proposer, .. } => self.batch(view, *id, *proposer, input.block),
+                What::Convicted { id, .. } => {
+                    let by = if is_own(input.transaction) { "us" } else { "others" };
+                    let posted = view.deployment.deployment_block.saturating_add(id.block_offset());
+                    let blocks = input.block.saturating_sub(posted);
+                    info!(batch = %id, by, blocks, "a lie was convicted");
+                    counter!(CONVICTIONS, "by" => by).increment(1);
+                    histogram!(LIE_TO_PROOF).record(figure(blocks));
+                }
+                _ => {}
             }
+        }
+        gauge!(LIES_OPEN).set(figure(
+            u64::try_from(watcher::lies(&view.ledger).len()).unwrap_or(u64::MAX),
+        ));
+    }
+
+    fn look_for_growth(&self, view: &View) {
+        if self.last.1.elapsed() > STALE {
+            let block = view.tip.number;
+            let text = format!("no block came after {block} for {} minutes", STALE.as_secs() / 60);
+            self.alerts.raise(Alert::new(Kind::L1Stale, block, text));
         }
     }
 
-    /// What a batch was found to be.
-    fn batch(&mut self, view: &View, id: BatchId, proposer: Address, block: u64) {
+    /// What a batch was found to be. That it is a lie is told even if nobody here can prove it.
+    fn batch(&self, view: &View, id: BatchId, proposer: Address, block: u64) {
         let Ok(judgements) = view.ledger.judgement(id) else {
             return;
         };
-        for judgement in &judgements {
+        let mut lie = None;
+        for (step, judgement) in judgements.iter().enumerate() {
             let verdict = match judgement {
                 Judgement::Valid => "valid",
                 Judgement::Skipped(_) => "skipped",
-                Judgement::Lie(_) => "lie",
+                Judgement::Lie(reason) => {
+                    lie.get_or_insert_with(|| format!("step {step} of batch {id} of {proposer} is a lie: {reason}"));
+                    "lie"
+                }
                 Judgement::Unjudged(_) => "unjudged",
             };
             counter!(STEPS, "verdict" => verdict).increment(1);
         }
         debug!(%id, block, %proposer, steps = judgements.len(), "a batch");
+        if let Some(text) = lie {
+            counter!(LIES).increment(1);
+            self.alerts.raise(Alert::new(Kind::LieFound, id, text));
+        }
     }
 
     /// What a key has.
-    pub(super) fn balance(&mut self, of: &'static str, address: Address, wei: U256) {
+    pub(super) fn balance(&self, of: &'static str, address: Address, wei: U256) {
         gauge!(BALANCE, "of" => of).set(gwei(wei));
-        let floor = self
-            .floors
-            .iter()
-            .find(|(name, _)| *name == of)
-            .map_or(Wei(0), |(_, floor)| *floor);
-        if wei >= U256::from(floor.0) {
-            self.told.remove(of);
-        } else if self.told.insert(of) {
+        let floor = self.floors.iter().find(|(name, _)| *name == of);
+        if let Some((_, floor)) = floor.filter(|(_, floor)| wei < U256::from(floor.0)) {
             let balance = Wei(wei.saturating_to());
-            warn!(of, %address, %balance, %floor, "the key has little ether");
+            let text = format!("the {of}'s key {address} has {balance}, less than {floor}");
+            self.alerts.raise(Alert::new(Kind::BalanceLow, of, text));
         }
     }
 
     /// The proposer's bond.
-    pub(super) fn bond(&mut self, bond: Bond) {
-        if !bond.is_low {
-            self.told.remove("bond");
-        } else if self.told.insert("bond") {
-            warn!(free_gwei = bond.free, locked_gwei = bond.locked, "the bond is low");
+    pub(super) fn bond(&self, bond: Bond) {
+        if bond.is_low {
+            let text = format!("{} gwei of the bond are free, {} are locked", bond.free, bond.locked);
+            self.alerts.raise(Alert::new(Kind::BondLow, "", text));
         }
     }
 
-    /// What L1 refuses although nobody else did it.
-    pub(super) fn refused(&mut self, refused: &[(Purpose, Revert)]) {
-        for (purpose, revert) in refused {
-            error!(?purpose, %revert, "L1 refuses what must be done");
-        }
+    /// What a look at the watcher's duties showed.
+    pub(super) fn work(&self, work: &watcher::Work) {
+        self.alerts.raise_all(Alert::of_work(work));
     }
 
-    /// What became of transactions, beyond what the outbox logs.
-    pub(super) fn transactions(&mut self, of: &'static str, events: &[Event]) {
-        for event in events {
-            match event {
-                Event::Taken { nonce, block, .. } => error!(of, nonce, block, "something else sends with this key"),
-                Event::Exhausted { purpose, offer } => {
-                    let max_fee = offer.max_fee;
-                    error!(
-                        of,
-                        purpose = name(*purpose),
-                        max_fee,
-                        "neither budget nor balance allow more"
-                    );
-                }
-                Event::Sent { .. }
-                | Event::Included { .. }
-                | Event::Failed { .. }
-                | Event::Unmined { .. }
-                | Event::Refused { .. } => {}
-            }
-        }
+    /// What became of transactions.
+    pub(super) fn events(&self, events: &[Event]) {
+        self.alerts.raise_all(events.iter().filter_map(Alert::of_event));
     }
-}
-
-fn name(purpose: Option<Purpose>) -> &'static str {
-    purpose.map_or("cancel", Purpose::kind)
 }
 
 /// As metrics take it: exact below 2^53.
-fn figure(number: u64) -> f64 {
+pub(super) fn figure(number: u64) -> f64 {
     number.to_string().parse().unwrap_or(f64::MAX)
 }
 

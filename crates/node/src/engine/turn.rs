@@ -79,17 +79,21 @@ impl Engine {
             }
         };
         self.farewell();
+        self.report.end().await;
         ended
     }
 
     async fn turn(&mut self) -> Result<()> {
         let news = self.follower.sync().await?;
         let view = self.follower.view();
-        self.report.news(&news, &view);
+        let progress = *self.follower.progress().borrow();
+        let watcher = &self.watcher;
+        let is_own = |hash| watcher.as_ref().is_some_and(|watcher| watcher.sent(hash));
+        self.report.news(&news, &view, progress, is_own);
         self.views.send_replace(view.clone());
         // The watcher comes first, and neither waits for the other: a failure of one is no reason for the other to do nothing.
         let watched = match &mut self.watcher {
-            Some(watcher) => watcher.turn(&view, &mut self.report).await,
+            Some(watcher) => watcher.turn(&view, &self.report).await,
             None => Ok(()),
         };
         if let Err(error) = &watched
@@ -98,7 +102,7 @@ impl Engine {
             return watched;
         }
         let proposed = match &mut self.proposer {
-            Some(proposer) => proposer.turn(&view, &mut self.report).await,
+            Some(proposer) => proposer.turn(&view, &self.report).await,
             None => Ok(()),
         };
         watched.and(proposed)

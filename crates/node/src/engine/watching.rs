@@ -39,18 +39,24 @@ impl Watching {
         self.outbox.address()
     }
 
-    pub(super) async fn turn(&mut self, view: &View, report: &mut Report) -> Result<()> {
+    /// Whether it sent this transaction, if it is not long ago.
+    pub(super) fn sent(&self, hash: B256) -> bool {
+        let mut versions = self.outbox.entries().flat_map(|entry| &entry.versions);
+        versions.any(|version| version.hash == hash)
+    }
+
+    pub(super) async fn turn(&mut self, view: &View, report: &Report) -> Result<()> {
         let is_new = self.looked_at != Some(view.tip.hash);
         if is_new {
             let work = self.duties.of(&view.ledger, &self.outbox).await?;
-            report.refused(&work.refused);
+            report.work(&work);
             // What L1 refuses now is simulated again, and what there was no time for has its turn.
             let is_all = work.refused.is_empty() && work.jobs.len() >= work.lies.len();
             self.jobs = work.jobs;
             self.looked_at = is_all.then_some(view.tip.hash);
         }
         let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
-        report.transactions("watcher", &events);
+        report.events(&events);
         if is_new {
             let ether = self.l1.provider().get_balance(self.address()).await?;
             report.balance("watcher", self.address(), ether);

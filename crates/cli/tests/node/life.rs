@@ -1,0 +1,103 @@
+//! A node starts, follows, answers, ends, and goes on where it was.
+
+use serde_json::json;
+
+use crate::{
+    net::Net,
+    running::{Node, wait_for},
+};
+
+/// Sections of one that does everything.
+pub(crate) const ALL: &str = "watcher.enabled = true\nwatcher.key.file = \"carol.key\"\nproposer.enabled = true\nproposer.key.file = \"paula.key\"";
+
+#[test]
+fn it_follows_ends_and_goes_on_where_it_was() {
+    let net = Net::start("node-life");
+    net.fragment("alice", 2, 0);
+    // What is final is kept: anvil finalises what is 64 blocks deep.
+    net.mine(100);
+    let mut node = Node::start(&net, "n", "");
+    assert_eq!(node.ops("/health"), (200, "ok\n".to_owned()));
+    assert_eq!(node.ask("nthroot_chain", json!([]))["tip"]["block"], net.block());
+    assert_eq!(node.figure("nthroot_synced", ""), 1.0);
+    assert!(node.ask("nthroot_terms", json!([])).is_null(), "it carries nothing");
+
+    // A block that comes is followed.
+    net.mine(1);
+    wait_for("block", || {
+        (node.figure("nthroot_tip_block", "") as u64 == net.block()).then_some(())
+    });
+
+    node.stop();
+    assert!(node.logged("the node ends").is_some());
+    net.mine(3);
+    node.spawn();
+    node.wait_until_ready();
+    let resumed = node.logged("resuming").expect("it was kept");
+    assert!(resumed["block"].as_u64().unwrap() > 30, "{resumed}");
+    assert_eq!(node.ask("nthroot_chain", json!([]))["tip"]["block"], net.block());
+
+    // Ctrl-C does the same.
+    node.signal("-INT");
+    assert!(node.ended().success());
+}
+
+#[test]
+fn a_second_process_does_not_get_the_same_store() {
+    let net = Net::start("node-twice");
+    let node = Node::start(&net, "n", "");
+    let second = node.command(&["run"]).output().unwrap();
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{error}");
+    assert!(error.contains("another process"), "{error}");
+}
+
+#[test]
+fn it_waits_for_l1_and_says_so() {
+    let net = Net::start("node-waits");
+    let mut node = Node::new(&net, "n", "");
+    // Nobody listens there.
+    let mut command = node.command(&["run"]);
+    command.env("NTHROOT_NODE__L1__URLS", "[\"http://127.0.0.1:9\"]");
+    node.spawn_as(command);
+    let (status, body) = wait_for("problem", || {
+        Some(node.ops("/ready")).filter(|(_, body)| body.contains("L1 does not answer"))
+    });
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(node.ops("/health").0, 200);
+    node.stop();
+}
+
+#[test]
+fn an_intent_is_taken_posted_and_final() {
+    let net = Net::start("node-intent");
+    net.bond("paula");
+    let fragment = net.fragment("alice", 2, 0);
+    let node = Node::start(&net, "n", ALL);
+    let bob = net.address("bob");
+    let sent = net
+        .command(
+            "alice",
+            &["send", &bob, "0.5ether", "--fragment", &fragment, "--json", "--yes"],
+        )
+        .env("NTHROOT_NODE", node.api())
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    let sent: serde_json::Value = serde_json::from_slice(&sent.stdout).unwrap();
+    let id = sent["intent"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
+    let status = |status: &str| {
+        let info = node.ask("nthroot_intent", json!([id]));
+        (info["status"] == status).then_some(info)
+    };
+    let included = wait_for("inclusion", || status("included"));
+    assert!(included["finalAt"].as_u64() > included["block"].as_u64(), "{included}");
+    net.mine(30);
+    wait_for("finality", || status("final"));
+    assert_eq!(node.figure("nthroot_intake_total", "accepted"), 1.0);
+    assert_eq!(node.figure("nthroot_batches_posted_total", ""), 1.0);
+    assert_eq!(node.figure("nthroot_transactions_total", "failed"), 0.0);
+    // Of the bond one sees what is free, of the keys what they have.
+    assert!(node.figure("nthroot_bond_free_gwei", "") > 4e9);
+    assert!(node.figure("nthroot_balance_gwei", "watcher") > 9e10);
+}
