@@ -1,5 +1,7 @@
 //! A node starts, follows, answers, ends, and goes on where it was.
 
+use alloy::primitives::B256;
+use nthroot_protocol::storage::GLOBAL_SLOT;
 use serde_json::json;
 
 use crate::{
@@ -18,14 +20,14 @@ fn it_follows_ends_and_goes_on_where_it_was() {
     net.mine(100);
     let mut node = Node::start(&net, "n", "");
     assert_eq!(node.ops("/health"), (200, "ok\n".to_owned()));
-    assert_eq!(node.ask("nthroot_chain", json!([]))["tip"]["block"], net.block());
+    assert_eq!(node.ask("nthroot_chain", &json!([]))["tip"]["block"], net.block());
     assert_eq!(node.figure("nthroot_synced", ""), 1.0);
-    assert!(node.ask("nthroot_terms", json!([])).is_null(), "it carries nothing");
+    assert!(node.ask("nthroot_terms", &json!([])).is_null(), "it carries nothing");
 
     // A block that comes is followed.
     net.mine(1);
     wait_for("block", || {
-        (node.figure("nthroot_tip_block", "") as u64 == net.block()).then_some(())
+        (node.figure("nthroot_tip_block", "").to_string() == net.block().to_string()).then_some(())
     });
 
     node.stop();
@@ -35,7 +37,7 @@ fn it_follows_ends_and_goes_on_where_it_was() {
     node.wait_until_ready();
     let resumed = node.logged("resuming").expect("it was kept");
     assert!(resumed["block"].as_u64().unwrap() > 30, "{resumed}");
-    assert_eq!(node.ask("nthroot_chain", json!([]))["tip"]["block"], net.block());
+    assert_eq!(node.ask("nthroot_chain", &json!([]))["tip"]["block"], net.block());
 
     // Ctrl-C does the same.
     node.signal("-INT");
@@ -58,14 +60,61 @@ fn it_waits_for_l1_and_says_so() {
     let mut node = Node::new(&net, "n", "");
     // Nobody listens there.
     let mut command = node.command(&["run"]);
-    command.env("NTHROOT_NODE__L1__URLS", "[\"http://127.0.0.1:9\"]");
+    command.env(
+        "NTHROOT_NODE__L1__URLS",
+        "[\"http://user:hunter2@127.0.0.1:9/hunter2\"]",
+    );
     node.spawn_as(command);
     let (status, body) = wait_for("problem", || {
         Some(node.ops("/ready")).filter(|(_, body)| body.contains("L1 does not answer"))
     });
     assert_eq!(status, 503, "{body}");
     assert_eq!(node.ops("/health").0, 200);
+    // What may be a secret in an address is not told.
+    let log = format!("{:?}", node.log());
+    assert!(
+        log.contains("L1 does not answer yet") && !log.contains("hunter2"),
+        "{log}"
+    );
+    assert!(!body.contains("hunter2"), "{body}");
     node.stop();
+}
+
+#[test]
+fn it_halts_when_the_chain_says_what_does_not_follow_and_goes_on_answering() {
+    let net = Net::start("node-halt");
+    let mut node = Node::start(&net, "n", ALL);
+    // The bridge's last id and fault set, as nothing that happened makes them.
+    let slot = format!("{:#x}", GLOBAL_SLOT);
+    net.rpc("anvil_setStorageAt", &json!([net.bridge(), slot, B256::repeat_byte(1)]));
+    net.mine(1);
+    let (status, problem) = wait_for("halt", || {
+        Some(node.ops("/ready")).filter(|(_, body)| body.contains("it has halted"))
+    });
+    assert_eq!(status, 503, "{problem}");
+    assert_eq!(node.ops("/health").0, 200);
+    assert_eq!(node.figure("nthroot_halted", ""), 1.0);
+    assert_eq!(node.ask("nthroot_chain", &json!([]))["tip"]["synced"], false);
+    assert!(node.log().iter().any(|line| line["alert"] == "halted"));
+    node.signal("-TERM");
+    assert_eq!(node.ended().code(), Some(4));
+
+    let mut node = Node::new(&net, "n-exit", "on_halt = \"exit\"");
+    node.spawn();
+    assert_eq!(node.ended().code(), Some(4));
+}
+
+#[test]
+fn a_bridge_that_is_not_the_manifests_is_not_followed() {
+    let net = Net::start("node-wrong");
+    let mut node = Node::new(&net, "n", "deployment = \"other.json\"");
+    let text = std::fs::read_to_string(net.path("deployment.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    manifest["deployment"]["parameters"]["window"] = 99.into();
+    std::fs::write(net.path("n/other.json"), manifest.to_string()).unwrap();
+    node.spawn();
+    assert_eq!(node.ended().code(), Some(4));
+    assert!(node.logged("the node cannot begin").is_some(), "{:?}", node.log());
 }
 
 #[test]
@@ -87,7 +136,7 @@ fn an_intent_is_taken_posted_and_final() {
     let sent: serde_json::Value = serde_json::from_slice(&sent.stdout).unwrap();
     let id = sent["intent"].as_str().unwrap_or_else(|| panic!("{sent}")).to_owned();
     let status = |status: &str| {
-        let info = node.ask("nthroot_intent", json!([id]));
+        let info = node.ask("nthroot_intent", &json!([id]));
         (info["status"] == status).then_some(info)
     };
     let included = wait_for("inclusion", || status("included"));

@@ -51,8 +51,13 @@ impl Node {
         for who in ["alice", "bob", "carol", "paula"] {
             std::fs::write(folder.join(format!("{who}.key")), net.key(who)).unwrap();
         }
+        let deployment = if sections.starts_with("deployment") {
+            ""
+        } else {
+            "deployment = \"../deployment.json\"\n"
+        };
         let common = format!(
-            "deployment = \"../deployment.json\"\nl1.urls = [\"{}\"]\nl1.poll_ms = 20\napi.listen = \"127.0.0.1:0\"\nops.listen = \
+            "{deployment}l1.urls = [\"{}\"]\nl1.poll_ms = 20\napi.listen = \"127.0.0.1:0\"\nops.listen = \
              \"127.0.0.1:0\"\nlog.format = \"json\"\n{sections}\n",
             net.rpc_url()
         );
@@ -128,7 +133,7 @@ impl Node {
     }
 
     /// What the API answers.
-    pub(crate) fn ask(&self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&self, method: &str, params: &Value) -> Value {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let (_, answer) = http(&self.address("answering"), "POST", "/", &body.to_string()).expect("it answers");
         let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|bad| panic!("{bad}: {answer}"));
@@ -176,7 +181,13 @@ impl Node {
     pub(crate) fn stop(&mut self) {
         self.signal("-TERM");
         let status = self.ended();
-        assert!(status.success(), "{status}: {:#?}", self.log());
+        let log = self.log();
+        assert!(status.success(), "{status}: {log:#?}");
+        let log = format!("{log:?}");
+        for who in ["alice", "bob", "carol", "paula"] {
+            let key = std::fs::read_to_string(self.folder.join(format!("{who}.key"))).unwrap();
+            assert!(!log.contains(&key[2..]), "a key was logged");
+        }
     }
 }
 

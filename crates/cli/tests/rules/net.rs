@@ -69,6 +69,13 @@ impl Net {
         self.about["rpcUrl"].as_str().unwrap()
     }
 
+    /// The bridge.
+    pub(crate) fn bridge(&self) -> String {
+        let manifest = std::fs::read_to_string(self.path("deployment.json")).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        manifest["deployment"]["bridge"].as_str().unwrap().to_owned()
+    }
+
     /// Somebody's account.
     pub(crate) fn address(&self, who: &str) -> String {
         let people = self.about["people"].as_array().unwrap();

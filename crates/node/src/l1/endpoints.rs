@@ -55,7 +55,7 @@ impl Endpoint {
     }
 
     async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        self.http.clone().call(request).await
+        self.http.clone().call(request).await.map_err(without_address)
     }
 
     async fn chain_id(&self) -> Result<u64, TransportError> {
@@ -214,5 +214,16 @@ impl Service<RequestPacket> for Endpoints {
 
     fn call(&mut self, request: RequestPacket) -> Self::Future {
         Box::pin(self.clone().ask(request))
+    }
+}
+
+/// Errors of HTTP name the address, which may have a secret in it.
+fn without_address(error: TransportError) -> TransportError {
+    match error {
+        TransportError::Transport(TransportErrorKind::Custom(error)) => match error.downcast::<reqwest::Error>() {
+            Ok(error) => TransportErrorKind::custom(error.without_url()),
+            Err(error) => TransportError::Transport(TransportErrorKind::Custom(error)),
+        },
+        error => error,
     }
 }
