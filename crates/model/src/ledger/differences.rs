@@ -4,11 +4,15 @@ use imbl::{OrdMap, ordmap::DiffItem};
 use nthroot_protocol::{BatchId, Fragment, FragmentId};
 
 use super::Ledger;
+use crate::anchor::AnchorState;
+
+/// Hears of a fragment, what it was, and what it is.
+type Hear<'a> = &'a mut dyn FnMut(FragmentId, Option<&Fragment>, Option<&Fragment>);
 
 impl Ledger {
     /// Hands every fragment that is known in one of the ledgers and is not the same in the other to `each`: what it was in `old`,
     /// and what it is here.
-    pub fn fragments_since(&self, old: &Self, each: &mut dyn FnMut(FragmentId, Option<&Fragment>, Option<&Fragment>)) {
+    pub fn fragments_since(&self, old: &Self, each: Hear<'_>) {
         for item in old.anchors.diff(&self.anchors) {
             let (id, before, after) = match item {
                 DiffItem::Add(id, anchor) => (*id, None, anchor.state.known()),
@@ -20,9 +24,9 @@ impl Ledger {
                     each(id, before, after);
                 }
             };
-            differ(0, before.map(|state| state.header()), after.map(|state| state.header()));
+            differ(0, before.map(AnchorState::header), after.map(AnchorState::header));
             let nothing = OrdMap::new();
-            let further = |state: Option<&'_ crate::anchor::AnchorState>| state.map(|state| state.further().clone());
+            let further = |state: Option<&'_ AnchorState>| state.map(|state| state.further().clone());
             let (before, after) = (further(before), further(after));
             let (before, after) = (before.as_ref().unwrap_or(&nothing), after.as_ref().unwrap_or(&nothing));
             for item in before.diff(after) {
