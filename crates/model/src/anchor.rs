@@ -97,6 +97,21 @@ impl AnchorState {
         true
     }
 
+    /// The state with other fragments at leaf 0 and these further leaves.
+    fn with(&self, further: &[u32], fragments: &mut impl Iterator<Item = Fragment>) -> Self {
+        if self.depth() == 0 {
+            return fragments
+                .next()
+                .map_or_else(|| self.clone(), |header| Self::new(0, header));
+        }
+        let mut state = self.clone();
+        let leaves = std::iter::once(0).chain(further.iter().copied());
+        for (leaf, fragment) in leaves.zip(fragments) {
+            state.set(leaf, fragment);
+        }
+        state
+    }
+
     /// Takes a further leaf away. Returns whether it existed; if not, nothing has changed.
     pub(crate) fn remove(&mut self, leaf: u32) -> bool {
         self.leaves.remove(&leaf).is_some() && self.tree.set(leaf, B256::ZERO)
@@ -128,26 +143,21 @@ pub fn prove<'a>(step: &Step, before: impl IntoIterator<Item = &'a AnchorState>)
 
 /// The anchors after a valid step, in the order fresh, opened, again. `before` are those of its fresh, then its repeated
 /// touches.
-pub fn advance(step: &Step, before: Vec<AnchorState>, outcome: &Outcome) -> Vec<AnchorState> {
-    let table = LeafTable::of(step);
-    let mut fragments = outcome.states.iter().cloned();
+pub fn advance(step: &Step, table: &LeafTable, before: &[&AnchorState], outcome: Outcome) -> Vec<AnchorState> {
+    let mut fragments = outcome.states.into_iter();
     let mut after = Vec::with_capacity(step.touches());
-    for (place, mut state) in before.into_iter().enumerate() {
+    for (place, state) in before.iter().enumerate() {
         if place == step.fresh.len() {
-            after.extend(opened(outcome, &mut fragments));
+            after.extend(opened(&outcome.depths, &mut fragments));
         }
-        let leaves = std::iter::once(0).chain(table.further(place).iter().copied());
-        for (leaf, fragment) in leaves.zip(&mut fragments) {
-            state.set(leaf, fragment);
-        }
-        after.push(state);
+        after.push(state.with(table.further(place), &mut fragments));
     }
     // If there are repeated touches, the opened ones stand before them and are taken already.
-    after.extend(opened(outcome, &mut fragments));
+    after.extend(opened(&outcome.depths, &mut fragments));
     after
 }
 
-fn opened(outcome: &Outcome, fragments: &mut impl Iterator<Item = Fragment>) -> Vec<AnchorState> {
-    let header = outcome.depths.iter().zip(fragments);
+fn opened(depths: &[u8], fragments: &mut impl Iterator<Item = Fragment>) -> Vec<AnchorState> {
+    let header = depths.iter().zip(fragments);
     header.map(|(depth, header)| AnchorState::new(*depth, header)).collect()
 }

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Address;
 use nthroot_protocol::{
-    AnchorId, Batch, BatchHeader, BatchId, Body, Domain, Fragment, FragmentId, ProofSizes, SignedMessage, Step,
+    AnchorId, Batch, BatchHeader, BatchId, Body, Domain, Fragment, FragmentId, LeafTable, ProofSizes, SignedMessage,
+    Step,
     limits::{DA_CALLDATA, MAX_BATCH_WITHDRAWALS, MAX_BODY, MAX_CEILING, MAX_ENTRIES, VERSION},
     proof_gas::PROOF_GAS,
 };
@@ -145,11 +146,15 @@ impl<'a> BatchBuilder<'a> {
         let Draft { places, mut step, body } = self.draft(plan)?;
         let outcome = kernel::execute(self.ledger.env(), &self.terms(), &body, places.kernel_touches())?;
 
-        let before = || places.touches.iter().filter_map(|touch| touch.state.as_deref());
-        let proofs = ProofSizes::of(&anchor::prove(&step, before()));
-        let after = anchor::advance(&step, before().cloned().collect(), &outcome);
+        let before: Vec<&AnchorState> = places
+            .touches
+            .iter()
+            .filter_map(|touch| touch.state.as_deref())
+            .collect();
+        let proofs = ProofSizes::of(&anchor::prove(&step, before.iter().copied()));
+        step.withdrawals.clone_from(&outcome.withdrawals);
+        let after = anchor::advance(&step, &LeafTable::of(&step), &before, outcome);
         set_roots(&mut step, after.iter().map(AnchorState::root));
-        step.withdrawals = outcome.withdrawals;
         self.check_totals(&step)?;
         let index = self.steps.len();
         let (Ok(last), Ok(count)) = (u16::try_from(index), u16::try_from(index + 1)) else {

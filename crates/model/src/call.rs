@@ -1,6 +1,6 @@
 //! One call of a step (section 6.1).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::Address;
 use nthroot_protocol::{
@@ -97,16 +97,12 @@ pub(crate) fn run(
 ) -> Result<(), Stop> {
     let rule = rule_of(env, terms, call)?;
     let mut participants = list(call, &step.fragments)?;
-    let before: Vec<Fragment> = participants
-        .iter()
-        .map(|participant| participant.state.clone())
-        .collect();
 
     check_order(call)?;
     let consents = call.authorisations.iter();
-    let mut messages = consents
-        .map(|authorisation| authorise(terms.clock, rule, authorisation, &mut participants))
-        .collect::<Result<Vec<SignedMessage>, _>>()?;
+    let consents = consents
+        .map(|authorisation| authorise(terms.clock, authorisation, &mut participants))
+        .collect::<Result<Vec<Consent>, _>>()?;
     for (position, participant) in (0..).zip(&mut participants) {
         let leased = step.leases.get(participant.touch).copied().flatten();
         let leased = leased.is_some_and(|lease| lease.runs(terms.clock) && lease.holder == terms.proposer);
@@ -130,17 +126,18 @@ pub(crate) fn run(
     }
 
     let effects = Effect::decode_list(&returned).map_err(CallFault::Effects)?;
-    let meanings = read_meanings(&effects, &mut messages)?;
+    let meanings = read_meanings(&effects, call.authorisations.len())?;
+    let messages = || messages(call, rule, &consents, &meanings);
     match then {
         Messages::Checked => {
             let domain = Domain {
                 chain_id: terms.chain_id,
                 bridge: env.bridge,
             };
-            check_signatures(&domain, call, &messages, &participants)?;
+            check_signatures(&domain, call, &messages(), &participants)?;
         }
         Messages::Ignored => {}
-        Messages::Collected(all) => all.push(messages),
+        Messages::Collected(all) => all.push(messages()),
     }
 
     let mut frame = Frame {
@@ -150,15 +147,17 @@ pub(crate) fn run(
         participants,
         step,
     };
-    for (effect, operation) in effects.into_iter().enumerate().skip(meanings) {
+    for (effect, operation) in effects.into_iter().enumerate().skip(meanings.len()) {
         frame
             .apply(operation)
             .map_err(|fault| CallFault::Effect { effect, fault })?;
     }
     let participants = frame.participants;
 
-    for (position, (participant, before)) in participants.iter().zip(&before).enumerate() {
-        if participant.outflows.is_none() && participant.state == *before {
+    // Those that the call has opened come last: they were nothing before.
+    for (position, participant) in participants.iter().take(call.fragments.len()).enumerate() {
+        let before = step.fragments[participant.number].state.as_ref();
+        if participant.outflows.is_none() && before == Some(&participant.state) {
             return Err(Stop::Fault(CallFault::Unchanged { position }));
         }
     }
@@ -181,13 +180,12 @@ fn rule_of(env: &Env, terms: &Terms, call: &Call) -> Result<Address, CallFault> 
 
 /// The fragments that a call lists: distinct, and existing.
 fn list(call: &Call, fragments: &[StepFragment]) -> Result<Vec<Participant>, CallFault> {
-    let mut seen = BTreeSet::new();
-    let participant = |&number: &u8| {
+    let participant = |(position, &number): (usize, &u8)| {
         let fragment = fragments.get(usize::from(number)).ok_or(CallFault::FragmentNumber {
             number,
             fragments: fragments.len(),
         })?;
-        if !seen.insert(number) {
+        if call.fragments[..position].contains(&number) {
             return Err(CallFault::FragmentTwice { number });
         }
         let state = fragment.state.clone().ok_or(CallFault::NotOpen { number })?;
@@ -202,7 +200,7 @@ fn list(call: &Call, fragments: &[StepFragment]) -> Result<Vec<Participant>, Cal
             outflows: None,
         })
     };
-    call.fragments.iter().map(participant).collect()
+    call.fragments.iter().enumerate().map(participant).collect()
 }
 
 /// Positions of authorisations are in the list and strictly increase, and so do the asset ids of each one's outflows.
@@ -227,14 +225,19 @@ fn check_order(call: &Call) -> Result<(), CallFault> {
     Ok(())
 }
 
-/// Judges one authorisation but for its signature, and lets the fragment's nonce grow. Returns what is signed if the rule
-/// says nothing about it.
+/// What an authorisation is given for, as the step has it.
+struct Consent {
+    fragment: FragmentId,
+    /// Its nonce when the call starts.
+    nonce: u64,
+}
+
+/// Judges one authorisation but for its signature, and lets the fragment's nonce grow.
 fn authorise(
     clock: u64,
-    rule: Address,
     authorisation: &Authorisation,
     participants: &mut [Participant],
-) -> Result<SignedMessage, CallFault> {
+) -> Result<Consent, CallFault> {
     let position = authorisation.position;
     let listed = participants.len();
     let participant = participants
@@ -253,19 +256,12 @@ fn authorise(
     participant.state.nonce = nonce.checked_add(1).ok_or(CallFault::NonceExhausted { position })?;
     let outflows = authorisation.outflows.iter();
     participant.outflows = Some(outflows.map(|outflow| (outflow.asset, outflow.amount)).collect());
-    Ok(SignedMessage {
-        meaning: Meaning::opaque(&authorisation.payload),
-        rule,
-        fragment,
-        nonce,
-        valid_until,
-        outflows: authorisation.outflows.clone(),
-    })
+    Ok(Consent { fragment, nonce })
 }
 
-/// Takes what the effects in front say about the messages. Returns how many these are.
-fn read_meanings(effects: &[Effect], messages: &mut [SignedMessage]) -> Result<usize, CallFault> {
-    let mut last = None;
+/// What the effects in front say about the authorisations, of which there are so many. The order is that of both.
+fn read_meanings(effects: &[Effect], authorisations: usize) -> Result<Vec<(u8, Meaning)>, CallFault> {
+    let mut meanings: Vec<(u8, Meaning)> = Vec::new();
     for (effect, operation) in effects.iter().enumerate() {
         let Effect::Meaning {
             authorisation,
@@ -273,24 +269,40 @@ fn read_meanings(effects: &[Effect], messages: &mut [SignedMessage]) -> Result<u
             struct_hash,
         } = *operation
         else {
-            return Ok(effect);
+            break;
         };
-        let authorisations = messages.len();
-        let fault = match (messages.get_mut(usize::from(authorisation)), last) {
-            (None, _) => EffectFault::MeaningOfNone {
+        let last = meanings.last().map(|(last, _)| *last);
+        let fault = match last.filter(|last| *last >= authorisation) {
+            _ if usize::from(authorisation) >= authorisations => EffectFault::MeaningOfNone {
                 authorisation,
                 authorisations,
             },
-            (_, Some(last)) if last >= authorisation => EffectFault::MeaningOrder { last, authorisation },
-            (Some(message), _) => {
-                message.meaning = Meaning { type_hash, struct_hash };
-                last = Some(authorisation);
+            Some(last) => EffectFault::MeaningOrder { last, authorisation },
+            None => {
+                meanings.push((authorisation, Meaning { type_hash, struct_hash }));
                 continue;
             }
         };
         return Err(CallFault::Effect { effect, fault });
     }
-    Ok(effects.len())
+    Ok(meanings)
+}
+
+/// What the authorisations have to be signatures of. Of those of which the rule says nothing the payload is the intent.
+fn messages(call: &Call, rule: Address, consents: &[Consent], meanings: &[(u8, Meaning)]) -> Vec<SignedMessage> {
+    let mut meanings = meanings.iter().peekable();
+    let authorisations = call.authorisations.iter().zip(consents).zip(0..);
+    let message = |((authorisation, consent), number): ((&Authorisation, &Consent), u8)| SignedMessage {
+        meaning: meanings
+            .next_if(|(of, _)| *of == number)
+            .map_or_else(|| Meaning::opaque(&authorisation.payload), |(_, meaning)| *meaning),
+        rule,
+        fragment: consent.fragment,
+        nonce: consent.nonce,
+        valid_until: authorisation.valid_until,
+        outflows: authorisation.outflows.clone(),
+    };
+    authorisations.map(message).collect()
 }
 
 /// Each authorisation's signature is good. No effect has changed who controls what yet.

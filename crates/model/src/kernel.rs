@@ -3,18 +3,17 @@
 //! The answer is a function of the arguments alone. One thing is not modelled: a rule that runs out of its committed gas.
 //! Twins have no gas, so such a call is valid here and invalid on L1.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use nthroot_protocol::{
     AnchorId, AnchorProof, BatchId, Body, Cohort, Evidence, Fragment, LeafTable, PlacedStep, Preimage, ProofSizes,
-    SignedMessage, Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
+    Root, SignedMessage, Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
 };
 
 use crate::{
+    anchor::{self, AnchorState},
+    behind::Behind,
     call::{self, Messages, Progress, StepFragment, Stop},
     invalid::Invalid,
     rule::{Rule, Rules},
@@ -179,7 +178,11 @@ fn run(
     then: &mut Messages<'_>,
 ) -> Result<Outcome, Failure> {
     let mut step = begin(terms, touches)?;
-    let opened: BTreeSet<usize> = step.to_open.iter().chain(&step.leaves_to_open).copied().collect();
+    // For each fragment whether it has its part in the step: a call lists it, or it was to be opened.
+    let mut has_part = vec![false; step.fragments.len()];
+    for number in step.to_open.iter().chain(&step.leaves_to_open) {
+        has_part[*number] = true;
+    }
 
     for (index, call) in body.calls.iter().enumerate() {
         call::run(env, terms, call, &mut step, then).map_err(|stop| match stop {
@@ -188,18 +191,21 @@ fn run(
         })?;
     }
 
-    let listed: BTreeSet<usize> = body
-        .calls
-        .iter()
-        .flat_map(|call| &call.fragments)
-        .map(|number| usize::from(*number))
-        .collect();
-    let with_leaves = step.fragments.iter().filter(|fragment| fragment.leaf != 0);
-    let with_leaves: BTreeSet<usize> = with_leaves.map(|fragment| fragment.touch).collect();
+    for number in body.calls.iter().flat_map(|call| &call.fragments) {
+        has_part[usize::from(*number)] = true;
+    }
+    for number in 0..step.fragments.len() {
+        let StepFragment { touch, leaf, .. } = step.fragments[number];
+        let has_further = || {
+            step.fragments
+                .iter()
+                .any(|other| other.touch == touch && other.leaf != 0)
+        };
+        has_part[number] |= leaf == 0 && has_further();
+    }
     let mut states = Vec::with_capacity(step.fragments.len());
     for (number, fragment) in step.fragments.into_iter().enumerate() {
-        let needless = fragment.leaf == 0 && with_leaves.contains(&fragment.touch);
-        if !listed.contains(&number) && !opened.contains(&number) && !needless {
+        if !has_part[number] {
             return Err(Failure::Invalid(Invalid::Unlisted { fragment: number }));
         }
         states.push(fragment.state.ok_or(Invalid::Unopened { fragment: number })?);
@@ -260,39 +266,55 @@ pub fn evaluate(
     placed: &PlacedStep,
     proofs: &[AnchorProof],
 ) -> Result<Verdict, Undecided> {
-    evaluate_with(Signatures::Checked, env, preimage, placed, proofs)
-}
-
-/// As [`evaluate`], but signatures may be trusted.
-pub(crate) fn evaluate_with(
-    signatures: Signatures,
-    env: &Env,
-    preimage: &Preimage,
-    placed: &PlacedStep,
-    proofs: &[AnchorProof],
-) -> Result<Verdict, Undecided> {
     let step = &placed.step;
     let table = LeafTable::of(step);
     check_counts(placed, &table, proofs)?;
-    let header = &preimage.header;
-    let (index, count) = (placed.index, header.step_count);
+    let (index, count) = (placed.index, preimage.header.step_count);
     let siblings = tree::sibling_count(count.into(), index.into()).ok_or(Undecided::StepIndex { index, count })?;
-    Ok(
-        match judge(signatures, env, preimage, placed, &table, proofs, siblings) {
-            Ok(outcome) => Verdict::Valid(outcome),
-            Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
-            Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
-        },
-    )
+    let batch = (preimage, &Terms::of(preimage));
+    let judged = judge(Signatures::Checked, env, batch, placed, &table, proofs, siblings);
+    let compared = judged.and_then(|outcome| {
+        check_roots(step, roots(step, &table, proofs, &outcome))?;
+        check_withdrawals(step, &outcome.withdrawals)?;
+        Ok(outcome)
+    });
+    Ok(match compared {
+        Ok(outcome) => Verdict::Valid(outcome),
+        Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
+        Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
+    })
 }
 
+/// Judges a step on states that are known. Returns the states of its anchors after it, in the order fresh, opened, again.
+/// That of [`evaluate`] with what evidence says of these states is the same verdict, but that signatures may be trusted.
+pub(crate) fn advance(
+    signatures: Signatures,
+    env: &Env,
+    (preimage, terms): (&Preimage, &Terms),
+    placed: &PlacedStep,
+    before: &[&AnchorState],
+) -> Result<Vec<AnchorState>, Failure> {
+    let step = &placed.step;
+    let (index, count) = (placed.index, preimage.header.step_count);
+    // The batch has the step.
+    let siblings = tree::sibling_count(count.into(), index.into()).unwrap_or_default();
+    let table = LeafTable::of(step);
+    let mut outcome = judge(signatures, env, (preimage, terms), placed, &table, before, siblings)?;
+    let withdrawals = std::mem::take(&mut outcome.withdrawals);
+    let after = anchor::advance(step, &table, before, outcome);
+    check_roots(step, after.iter().map(AnchorState::root))?;
+    check_withdrawals(step, &withdrawals)?;
+    Ok(after)
+}
+
+/// Points 1 to 5 of section 6. `before` is what stood behind the step's fresh, then its repeated touches.
 fn judge(
     signatures: Signatures,
     env: &Env,
-    preimage: &Preimage,
+    (preimage, terms): (&Preimage, &Terms),
     placed: &PlacedStep,
     table: &LeafTable,
-    proofs: &[AnchorProof],
+    before: &[impl Behind],
     siblings: usize,
 ) -> Result<Outcome, Failure> {
     let PlacedStep { step, .. } = placed;
@@ -301,8 +323,13 @@ fn judge(
     // 1. The body is well formed, and a proof against the step fits under the ceiling. (That the leaves are of their
     // cohorts is of point 2, but comes before the proof gas, as in a challenge: leaves beyond have no pre-states.)
     let body = Body::of(step).map_err(Invalid::Body)?;
-    check_leaves(step, table, proofs)?;
-    let sizes = ProofSizes::of(proofs);
+    check_leaves(step, table, before)?;
+    let sizes = before
+        .iter()
+        .enumerate()
+        .fold(ProofSizes::default(), |sum, (place, behind)| {
+            sum + behind.sizes(table.further(place))
+        });
     let evaluation = PROOF_GAS.evaluation(step, sizes, &body);
     let evidence = Evidence::length(header.rules.len(), siblings, step, sizes);
     let needed = PROOF_GAS.proof(evidence, evaluation);
@@ -312,18 +339,14 @@ fn judge(
     }
 
     // 2. Every pre-state is a state, or there is none.
-    let touches = touches(preimage.id, placed, table, proofs)?;
+    let touches = touches(preimage.id, placed, table, before)?;
 
     // 3 to 5. No anchor is leased to somebody else, the calls are valid, and every fragment has its part in them.
     let mut then = match signatures {
         Signatures::Checked => Messages::Checked,
         Signatures::Trusted => Messages::Ignored,
     };
-    let outcome = run(env, &Terms::of(preimage), &body, touches, &mut then)?;
-
-    // 6 and 7. Roots and withdrawals are those that the step says.
-    compare(step, table, proofs, &outcome)?;
-    Ok(outcome)
+    run(env, terms, &body, touches, &mut then)
 }
 
 fn check_counts(placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Undecided> {
@@ -361,9 +384,9 @@ fn touch_at(step: &Step, place: usize) -> usize {
 }
 
 /// Every leaf named is of its cohort.
-fn check_leaves(step: &Step, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Invalid> {
-    for (place, proof) in proofs.iter().enumerate() {
-        let depth = proof.depth;
+fn check_leaves(step: &Step, table: &LeafTable, before: &[impl Behind]) -> Result<(), Invalid> {
+    for (place, behind) in before.iter().enumerate() {
+        let depth = behind.depth();
         let mut leaves = table.further(place).iter();
         if let Some(leaf) = leaves.find(|leaf| !cohort::has_leaf(depth, **leaf)) {
             let (touch, leaf) = (touch_at(step, place), *leaf);
@@ -374,66 +397,76 @@ fn check_leaves(step: &Step, table: &LeafTable, proofs: &[AnchorProof]) -> Resul
 }
 
 /// The touches of a step of batch `id`, before its calls.
-fn touches(id: BatchId, placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<Vec<Touch>, Invalid> {
+fn touches(id: BatchId, placed: &PlacedStep, table: &LeafTable, before: &[impl Behind]) -> Result<Vec<Touch>, Invalid> {
     let step = &placed.step;
-    let mut touches: Vec<Touch> = placed
-        .anchors()
-        .map(|anchor| Touch {
-            anchor: (anchor.batch() != id).then_some(anchor),
-            leaves: vec![(0, None)],
-        })
-        .collect();
-    for (place, proof) in proofs.iter().enumerate() {
-        let touch = touch_at(step, place);
-        let leaves = AnchorProof::leaves(proof.depth, table.further(place));
-        // Fragments are numbered touch by touch.
-        let first = touches[..touch].iter().map(|touch| touch.leaves.len()).sum::<usize>();
-        let states = proof.states.iter().enumerate().map(|(number, state)| {
-            let fragment = first + number;
-            let decode = || Fragment::decode(state).map_err(|error| Invalid::PreState { fragment, error });
-            if state.is_empty() { Ok(None) } else { decode().map(Some) }
-        });
-        let states: Vec<Option<Fragment>> = states.collect::<Result<_, _>>()?;
-        if states.first().is_none_or(Option::is_none) {
+    let mut touches = Vec::with_capacity(step.touches());
+    let opened = step.fresh.len()..step.fresh.len() + step.opened.len();
+    // Fragments are numbered touch by touch.
+    let mut first = 0;
+    let mut before = before.iter().enumerate();
+    for (touch, anchor) in placed.anchors().enumerate() {
+        let leaves = if opened.contains(&touch) {
+            vec![(0, None)]
+        } else {
+            let leaves = before.next().map(|(place, behind)| behind.leaves(table.further(place)));
+            let invalid = |(number, error)| Invalid::PreState {
+                fragment: first + number,
+                error,
+            };
+            // There is one: they were counted.
+            leaves.unwrap_or(Ok(Vec::new())).map_err(invalid)?
+        };
+        if !opened.contains(&touch) && leaves.first().is_none_or(|(_, state)| state.is_none()) {
             return Err(Invalid::NoHeader { touch });
         }
-        touches[touch].leaves = leaves.zip(states).collect();
+        first += leaves.len();
+        touches.push(Touch {
+            anchor: (anchor.batch() != id).then_some(anchor),
+            leaves,
+        });
     }
     Ok(touches)
 }
 
-/// Points 6 and 7 of section 6.
-fn compare(step: &Step, table: &LeafTable, proofs: &[AnchorProof], outcome: &Outcome) -> Result<(), Invalid> {
+/// The roots after a step, from the evidence against it, in the order fresh, opened, again.
+fn roots(step: &Step, table: &LeafTable, proofs: &[AnchorProof], outcome: &Outcome) -> Vec<Root> {
     let mut values = outcome.states.iter().map(Fragment::leaf_value);
     let mut depths = outcome.depths.iter();
     let mut proofs = proofs.iter().enumerate();
+    let opened = step.fresh.len()..step.fresh.len() + step.opened.len();
+    let root = |touch: usize| {
+        if opened.contains(&touch) {
+            let mut cohort = Cohort::new(*depths.next()?);
+            cohort.set(0, values.next()?);
+            return Some(cohort.root());
+        }
+        let (place, proof) = proofs.next()?;
+        let values: Vec<B256> = values.by_ref().take(proof.states.len()).collect();
+        proof.root_of(table.further(place), &values)
+    };
+    // Each touch has one: it has its fragments, and the proofs were counted.
+    (0..step.touches()).map(root).map(Option::unwrap_or_default).collect()
+}
+
+/// 6. The roots are those that the step says.
+fn check_roots(step: &Step, actual: impl IntoIterator<Item = Root>) -> Result<(), Invalid> {
+    let mut actual = actual.into_iter();
     for (touch, stated) in step.roots().enumerate() {
-        let is_opened = (step.fresh.len()..step.fresh.len() + step.opened.len()).contains(&touch);
-        let actual = if is_opened {
-            let (depth, header) = (depths.next().copied(), values.next());
-            depth.zip(header).map(|(depth, header)| {
-                let mut cohort = Cohort::new(depth);
-                cohort.set(0, header);
-                cohort.root()
-            })
-        } else {
-            proofs.next().and_then(|(place, proof)| {
-                let values: Vec<B256> = values.by_ref().take(proof.states.len()).collect();
-                proof.root_of(table.further(place), &values)
-            })
-        };
-        // There is one: every touch has its fragments, and the proofs were counted.
-        let actual = actual.unwrap_or_default();
+        let actual = actual.next().unwrap_or_default();
         if stated != actual {
             return Err(Invalid::Root { touch, stated, actual });
         }
     }
-    if step.withdrawals == outcome.withdrawals {
-        Ok(())
-    } else {
-        Err(Invalid::Withdrawals {
-            stated: step.withdrawals.clone(),
-            actual: outcome.withdrawals.clone(),
-        })
+    Ok(())
+}
+
+/// 7. And so are the withdrawals.
+fn check_withdrawals(step: &Step, actual: &[Withdrawal]) -> Result<(), Invalid> {
+    if step.withdrawals == actual {
+        return Ok(());
     }
+    Err(Invalid::Withdrawals {
+        stated: step.withdrawals.clone(),
+        actual: actual.to_vec(),
+    })
 }

@@ -16,5 +16,6 @@ pub mod rules;
 pub mod signing;
 pub mod walk;
 
+mod behind;
 mod call;
 mod effects;

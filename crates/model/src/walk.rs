@@ -138,7 +138,7 @@ pub fn check_fresh(head: Option<Head>, parent: BatchId, terms: &WalkTerms) -> Re
 ///
 /// The steps are those of a batch with the shapes of section 4. (A repeated touch of an entry that no earlier step has
 /// taken, which no such batch contains, counts as poisoned.)
-pub fn walk(terms: &WalkTerms, steps: &[Step], heads: impl Fn(AnchorId) -> Option<Head>) -> Walk {
+pub fn walk(terms: &WalkTerms, steps: Vec<Step>, heads: impl Fn(AnchorId) -> Option<Head>) -> Walk {
     let mut walker = Walker {
         terms,
         before: heads,
@@ -177,7 +177,7 @@ impl<H: Fn(AnchorId) -> Option<Head>> Walker<'_, H> {
         written.or_else(|| (self.before)(anchor))
     }
 
-    fn take(&mut self, index: u16, step: &Step) {
+    fn take(&mut self, index: u16, step: Step) {
         let first = self.entries.len();
         let fresh = step.fresh.iter().map(|touch| touch.anchor);
         // At most 512 entries, so each has a number.
@@ -191,16 +191,28 @@ impl<H: Fn(AnchorId) -> Option<Head>> Walker<'_, H> {
             poisoned: false,
         }));
 
-        let fate = self.look(index, step, opened, first);
-        match &fate {
-            Ok(applied) => self.apply(applied),
-            Err(_) => self.skip(step, first),
-        }
+        let fate = match self.look(&step, &opened, first) {
+            Ok((again, pre_entries)) => {
+                let placed = PlacedStep {
+                    index,
+                    step,
+                    opened,
+                    again,
+                };
+                let applied = AppliedStep { placed, pre_entries };
+                self.apply(&applied);
+                Ok(applied)
+            }
+            Err(skip) => {
+                self.skip(&step, first);
+                Err(skip)
+            }
+        };
         self.walk.steps.push(fate);
     }
 
-    /// Whether the step is applied, and what it finds. Changes nothing.
-    fn look(&self, index: u16, step: &Step, opened: Vec<AnchorId>, first: usize) -> StepFate {
+    /// Whether the step is applied, which anchors it touches again, and what it finds. Changes nothing.
+    fn look(&self, step: &Step, opened: &[AnchorId], first: usize) -> Result<(Vec<AnchorId>, Vec<PreEntry>), Skip> {
         let mut pre_entries = Vec::with_capacity(step.touches());
         for (place, touch) in step.fresh.iter().enumerate() {
             let FreshTouch { anchor, parent, .. } = *touch;
@@ -234,16 +246,7 @@ impl<H: Fn(AnchorId) -> Option<Head>> Walker<'_, H> {
                 head: self.head(entry.anchor),
             });
         }
-        let step = step.clone();
-        Ok(AppliedStep {
-            placed: PlacedStep {
-                index,
-                step,
-                opened,
-                again,
-            },
-            pre_entries,
-        })
+        Ok((again, pre_entries))
     }
 
     const fn new_head(&self, root: Root) -> Head {

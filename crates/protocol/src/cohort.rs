@@ -74,6 +74,10 @@ pub fn top(depth: u8, leaves: &[(u32, B256)], siblings: &[B256]) -> Option<B256>
 
 /// How many siblings the multiproof of these leaves takes. They strictly increase.
 pub fn sibling_count(depth: u8, leaves: impl IntoIterator<Item = u32>) -> usize {
+    // The only leaf of a tree of depth 0 has none.
+    if depth == 0 {
+        return 0;
+    }
     Cohort::new(depth).siblings(leaves).len()
 }
 

@@ -118,6 +118,18 @@ impl ProofSizes {
     }
 }
 
+impl std::ops::Add for ProofSizes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            states: self.states + other.states,
+            state_bytes: self.state_bytes + other.state_bytes,
+            siblings: self.siblings + other.siblings,
+        }
+    }
+}
+
 /// Evidence against one step. Everything in it is fixed by the batch word and the choice of the step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {

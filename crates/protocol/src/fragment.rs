@@ -108,9 +108,15 @@ impl Fragment {
         self.assets.get(&asset).copied().unwrap_or_default()
     }
 
+    /// Length of the canonical encoding.
+    pub fn encoded_length(&self) -> usize {
+        let lease = if self.lease.is_some() { 28 } else { 0 };
+        33 + lease + 48 * self.assets.len() + self.data.len()
+    }
+
     /// The canonical encoding. A value over the limits encodes to bytes that do not decode.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(61 + 48 * self.assets.len() + self.data.len());
+        let mut out = Vec::with_capacity(self.encoded_length());
         let leased = if self.lease.is_some() { LEASED } else { 0 };
         out.extend([LEAF_DOMAIN, self.kind.to_u8() | leased]);
         out.extend(self.controller);

@@ -1,6 +1,6 @@
 //! The message that a key signs (section 5.1), EIP-712.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use alloy_primitives::{Address, B256, keccak256};
 
@@ -10,6 +10,12 @@ const DOMAIN_TYPE: &str = "EIP712Domain(string name,string version,uint256 chain
 /// What stands behind the intent in every signed struct.
 const KERNEL_MEMBERS: &str = "address rule,uint80 fragment,uint64 nonce,uint64 validUntil,Outflow[] outflows";
 const OUTFLOW_TYPE: &str = "Outflow(bytes32 asset,uint128 amount)";
+
+/// `(hash of DOMAIN_TYPE, of the name, of the version)`.
+static DOMAIN_HASHES: LazyLock<[B256; 3]> = LazyLock::new(|| [DOMAIN_TYPE, "nthroot", "1"].map(keccak256));
+static OUTFLOW_TYPE_HASH: LazyLock<B256> = LazyLock::new(|| keccak256(OUTFLOW_TYPE));
+/// Type hash of the signed struct for a payload that is its own intent.
+static OPAQUE_TYPE_HASH: LazyLock<B256> = LazyLock::new(|| keccak256(authorisation_type("bytes", BTreeMap::new())));
 
 /// Concatenates the words of an EIP-712 encoding.
 #[derive(Default)]
@@ -44,10 +50,11 @@ pub struct Domain {
 impl Domain {
     /// The domain separator.
     pub fn separator(&self) -> B256 {
+        let [domain, name, version] = *DOMAIN_HASHES;
         Words::default()
-            .word(keccak256(DOMAIN_TYPE))
-            .word(keccak256("nthroot"))
-            .word(keccak256("1"))
+            .word(domain)
+            .word(name)
+            .word(version)
             .number(&self.chain_id.to_be_bytes())
             .number(self.bridge.as_slice())
             .hash()
@@ -67,7 +74,7 @@ impl Meaning {
     /// That of a payload of which the rule says nothing: the intent is its bytes.
     pub fn opaque(payload: &[u8]) -> Self {
         Self {
-            type_hash: keccak256(authorisation_type("bytes", BTreeMap::new())),
+            type_hash: *OPAQUE_TYPE_HASH,
             struct_hash: keccak256(payload),
         }
     }
@@ -117,7 +124,7 @@ pub struct SignedMessage {
 impl SignedMessage {
     /// `hashStruct` of the message.
     pub fn struct_hash(&self) -> B256 {
-        let outflow_type = keccak256(OUTFLOW_TYPE);
+        let outflow_type = *OUTFLOW_TYPE_HASH;
         let outflows = self.outflows.iter().fold(Words::default(), |words, outflow| {
             let hash = Words::default()
                 .word(outflow_type)

@@ -6,9 +6,9 @@ use nthroot_protocol::{AnchorId, Preimage};
 
 use super::{JudgedStep, Opening, State};
 use crate::{
-    anchor::{self, AnchorState},
+    anchor::AnchorState,
     invalid::Invalid,
-    kernel::{self, Env, Signatures, Undecided, Verdict},
+    kernel::{self, Env, Failure, Signatures, Terms, Undecided},
     walk::{AppliedStep, Skip, StepFate},
 };
 
@@ -50,6 +50,7 @@ pub(super) fn judge(
     fates: Vec<StepFate>,
     before: impl Fn(AnchorId) -> State,
 ) -> Judged {
+    let terms = Terms::of(preimage);
     let mut judged = Judged {
         steps: Vec::with_capacity(fates.len()),
         states: BTreeMap::new(),
@@ -60,7 +61,7 @@ pub(super) fn judge(
                 judgement: Judgement::Skipped(skip),
                 opening: None,
             },
-            Ok(applied) => judged.take(signatures, env, preimage, applied, &before),
+            Ok(applied) => judged.take(signatures, env, (preimage, &terms), applied, &before),
         };
         judged.steps.push(step);
     }
@@ -72,7 +73,7 @@ impl Judged {
         &mut self,
         signatures: Signatures,
         env: &Env,
-        preimage: &Preimage,
+        batch: (&Preimage, &Terms),
         applied: AppliedStep,
         before: &impl Fn(AnchorId) -> State,
     ) -> JudgedStep {
@@ -90,14 +91,13 @@ impl Judged {
                 (Judgement::Unjudged(Unjudged::PreState(anchor)), Vec::new())
             }
             Some(before) => {
-                let proofs = anchor::prove(&placed.step, before.iter().map(Arc::as_ref));
-                match kernel::evaluate_with(signatures, env, preimage, &placed, &proofs) {
-                    Ok(Verdict::Valid(outcome)) => {
-                        let before = before.iter().map(|state| AnchorState::clone(state)).collect();
-                        (Judgement::Valid, anchor::advance(&placed.step, before, &outcome))
+                let before: Vec<&AnchorState> = before.iter().map(Arc::as_ref).collect();
+                match kernel::advance(signatures, env, batch, &placed, &before) {
+                    Ok(after) => (Judgement::Valid, after),
+                    Err(Failure::Invalid(reason)) => (Judgement::Lie(reason), Vec::new()),
+                    Err(Failure::UnknownRule(rule)) => {
+                        (Judgement::Unjudged(Undecided::UnknownRule(rule).into()), Vec::new())
                     }
-                    Ok(Verdict::Invalid(reason)) => (Judgement::Lie(reason), Vec::new()),
-                    Err(undecided) => (Judgement::Unjudged(undecided.into()), Vec::new()),
                 }
             }
         };

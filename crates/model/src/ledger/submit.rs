@@ -50,7 +50,7 @@ impl Ledger {
             clock_offset: self.params.offset(header.clock),
             oldest_fault: self.oldest_fault(),
         };
-        let walk = walk(&terms, &steps, |anchor| self.head(anchor));
+        let walk = walk(&terms, steps, |anchor| self.head(anchor));
         if !walk.applies_any() {
             return Err(SubmitError::NothingApplied);
         }

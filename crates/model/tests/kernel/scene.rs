@@ -164,7 +164,8 @@ impl Scene {
         };
         let before: Vec<AnchorState> = self.fresh.iter().chain(&self.again).map(Touched::state).collect();
         let proofs = anchor::prove(&step, &before);
-        let after = anchor::advance(&step, before, &outcome);
+        let before: Vec<&AnchorState> = before.iter().collect();
+        let after = anchor::advance(&step, &LeafTable::of(&step), &before, outcome);
         let mut roots = after.iter().map(AnchorState::root);
         let mut root = || roots.next().unwrap();
         step.fresh.iter_mut().for_each(|touch| touch.root = root());

@@ -198,7 +198,7 @@ fn a_step_with_a_stale_or_poisoned_touch_is_skipped() {
         ),
     ];
     for (name, fault, steps, expected) in cases {
-        let walk = walk(&terms(fault), &steps, heads);
+        let walk = walk(&terms(fault), steps, heads);
         let fates: String = walk
             .steps
             .iter()
@@ -213,7 +213,7 @@ fn a_step_with_a_stale_or_poisoned_touch_is_skipped() {
 #[test]
 fn the_reason_of_a_skip_is_the_first_one() {
     let reason = |step: Step, fault| {
-        walk(&terms(fault), &[fresh(11, id(5, 1)), step], heads).steps[1]
+        walk(&terms(fault), vec![fresh(11, id(5, 1)), step], heads).steps[1]
             .clone()
             .unwrap_err()
     };
@@ -248,8 +248,14 @@ fn skipped_steps_are_told_by_bits() {
             }
         })
         .collect();
-    assert_eq!(walk(&terms(None), &steps, heads).skipped_bits(), vec![0b10, 0b10]);
-    assert_eq!(walk(&terms(None), &[opened()], heads).skipped_bits(), Vec::<u8>::new());
+    assert_eq!(
+        walk(&terms(None), steps.to_vec(), heads).skipped_bits(),
+        vec![0b10, 0b10]
+    );
+    assert_eq!(
+        walk(&terms(None), vec![opened()], heads).skipped_bits(),
+        Vec::<u8>::new()
+    );
 }
 
 /// Section 4.5 read literally: touches are taken one after the other on a copy of the heads, which is thrown away if one of
@@ -371,13 +377,13 @@ proptest! {
     #[test]
     fn the_walk_agrees_with_a_literal_reading(steps in steps(), fault in prop::option::of(4_u64..14)) {
         let terms = terms(fault.map(|block| id(block, 1)));
-        check_against_reference(&terms, &steps, &walk(&terms, &steps, heads));
+        check_against_reference(&terms, &steps, &walk(&terms, steps.clone(), heads));
     }
 
     /// So nothing can be restored twice or out of order.
     #[test]
     fn no_anchor_is_written_under_two_entries(steps in steps()) {
-        let walk = walk(&terms(None), &steps, heads);
+        let walk = walk(&terms(None), steps, heads);
         let anchors: std::collections::BTreeSet<_> = walk.entries.iter().map(|entry| entry.anchor).collect();
         prop_assert_eq!(anchors.len(), walk.entries.len());
         for applied in walk.steps.iter().flatten() {
