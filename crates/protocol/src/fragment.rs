@@ -1,12 +1,10 @@
 //! The state of a fragment and its canonical encoding (section 3).
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AssetId, Key, Kind, Root, Trailing, Truncated,
+    AssetId, Assets, Key, Kind, Root, Trailing, Truncated,
     codec::{Reader, count_u8, count_u16},
     cohort,
     limits::{MAX_ASSETS, MAX_DATA},
@@ -45,8 +43,8 @@ pub struct Fragment {
     pub nonce: u64,
     /// Who alone may touch the anchor, if this is its leaf 0. Neither the holder nor the last block is zero.
     pub lease: Option<Lease>,
-    /// What it holds. Sorted by construction; amounts are not zero.
-    pub assets: BTreeMap<AssetId, u128>,
+    /// What it holds; amounts are not zero.
+    pub assets: Assets,
     /// What rules keep in it.
     pub data: Bytes,
 }
@@ -91,7 +89,7 @@ impl Fragment {
             controller,
             nonce: 0,
             lease: None,
-            assets: BTreeMap::new(),
+            assets: Assets::new(),
             data: Bytes::new(),
         }
     }
@@ -164,11 +162,12 @@ impl Fragment {
         if usize::from(count) > MAX_ASSETS {
             return Err(FragmentError::TooManyAssets(count));
         }
-        let mut assets = BTreeMap::new();
+        let mut assets = Assets::new();
+        let mut last = None;
         for _ in 0..count {
             let asset = AssetId(reader.b256()?);
             let amount = reader.u128()?;
-            if assets.last_key_value().is_some_and(|(last, _)| *last >= asset) {
+            if last.replace(asset).is_some_and(|last| last >= asset) {
                 return Err(FragmentError::AssetOrder(asset));
             }
             if amount == 0 {

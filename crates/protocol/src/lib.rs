@@ -4,6 +4,7 @@
 //! strict and total: each value has one encoding, and every other input is a typed error, never a panic. Encoding does not
 //! judge: the fields of wire structs are public, so that tests and adversaries can encode what a decoder would refuse.
 
+pub mod assets;
 pub mod assignment;
 pub mod batch;
 pub mod body;
@@ -27,6 +28,7 @@ pub mod word;
 
 mod codec;
 
+pub use assets::Assets;
 pub use assignment::{AssignedClaim, Assignment};
 pub use batch::{Batch, BatchError, BatchHeader, FreshTouch, PlacedStep, RepeatedTouch, Step, Withdrawal};
 pub use body::{Authorisation, Body, BodyError, Call, Outflow};

@@ -198,7 +198,7 @@ fn a_step_with_a_stale_or_poisoned_touch_is_skipped() {
         ),
     ];
     for (name, fault, steps, expected) in cases {
-        let walk = walk(&terms(fault), steps, heads);
+        let walk = walk(&terms(fault), steps.clone(), heads);
         let fates: String = walk
             .steps
             .iter()
