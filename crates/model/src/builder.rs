@@ -21,7 +21,7 @@ use place::{Class, Placed, Places, set_roots};
 
 use crate::{
     anchor::{self, AnchorState},
-    kernel::{self, Terms},
+    kernel::{self, Signatures, Terms},
     ledger::{Ledger, State},
     signing::Signer,
     walk::{self, WalkTerms},
@@ -49,6 +49,7 @@ struct Draft {
 pub struct BatchBuilder<'a> {
     ledger: &'a Ledger,
     posting: Posting,
+    signatures: Signatures,
     rules: Vec<Address>,
     entries: Vec<Entry>,
     entry_of: BTreeMap<AnchorId, u16>,
@@ -63,6 +64,7 @@ impl<'a> BatchBuilder<'a> {
         Self {
             ledger,
             posting,
+            signatures: Signatures::Checked,
             rules: Vec::new(),
             entries: Vec::new(),
             entry_of: BTreeMap::new(),
@@ -75,6 +77,13 @@ impl<'a> BatchBuilder<'a> {
     #[must_use]
     pub fn rule_table(mut self, rules: Vec<Address>) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// Sets whether signatures are looked at. A batch of steps whose signatures nobody has looked at is not to be posted.
+    #[must_use]
+    pub const fn signatures(mut self, signatures: Signatures) -> Self {
+        self.signatures = signatures;
         self
     }
 
@@ -144,7 +153,8 @@ impl<'a> BatchBuilder<'a> {
     /// If the step is invalid, would be skipped, or breaks a limit.
     pub fn evaluate(&self, plan: &StepPlan) -> Result<ReadyStep, StepError> {
         let Draft { places, mut step, body } = self.draft(plan)?;
-        let outcome = kernel::execute(self.ledger.env(), &self.terms(), &body, places.kernel_touches())?;
+        let touches = places.kernel_touches();
+        let outcome = kernel::execute_with(self.signatures, self.ledger.env(), &self.terms(), &body, touches)?;
 
         let before: Vec<&AnchorState> = places
             .touches

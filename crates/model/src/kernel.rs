@@ -150,7 +150,22 @@ pub enum Undecided {
 ///
 /// If an anchor is leased to somebody else, a call is invalid, a fragment is left unlisted or unopened, or a rule has no twin.
 pub fn execute(env: &Env, terms: &Terms, body: &Body, touches: Vec<Touch>) -> Result<Outcome, Failure> {
-    run(env, terms, body, touches, &mut Messages::Checked)
+    execute_with(Signatures::Checked, env, terms, body, touches)
+}
+
+/// The same, with signatures looked at or not.
+pub(crate) fn execute_with(
+    signatures: Signatures,
+    env: &Env,
+    terms: &Terms,
+    body: &Body,
+    touches: Vec<Touch>,
+) -> Result<Outcome, Failure> {
+    let mut then = match signatures {
+        Signatures::Checked => Messages::Checked,
+        Signatures::Trusted => Messages::Ignored,
+    };
+    run(env, terms, body, touches, &mut then)
 }
 
 /// What the authorisations of a step's calls have to be signatures of, call by call, as the twins of the rules say it. The
@@ -342,11 +357,7 @@ fn judge(
     let touches = touches(preimage.id, placed, table, before)?;
 
     // 3 to 5. No anchor is leased to somebody else, the calls are valid, and every fragment has its part in them.
-    let mut then = match signatures {
-        Signatures::Checked => Messages::Checked,
-        Signatures::Trusted => Messages::Ignored,
-    };
-    run(env, terms, &body, touches, &mut then)
+    execute_with(signatures, env, &Terms::of(preimage), &body, touches)
 }
 
 fn check_counts(placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Undecided> {

@@ -250,7 +250,7 @@ impl Mempool {
     /// Carries it out in a batch of its own, after those that must come before.
     fn try_out(&self, view: &View, bundle: &Bundle, replaced: &BTreeSet<IntentId>) -> Result<(), Refusal> {
         let mut before = self.before(view, bundle, replaced)?;
-        let mut composer = self.compose(view, 0, |_| true);
+        let mut composer = self.compose(view, 0, |_| true).trying_out();
         loop {
             let waiting = before.len();
             before.retain(|bundle| match composer.evaluate(&bundle.0) {

@@ -8,7 +8,7 @@ use nthroot_model::{
     anchor::AnchorState,
     builder::{BatchBuilder, Name, Posting, ReadyStep, StepError, StepPlan},
     invalid::{CallFault, Invalid},
-    kernel::Failure,
+    kernel::{Failure, Signatures},
 };
 use nthroot_protocol::{AnchorId, Domain, Fragment, FragmentId, limits::MAX_CEILING};
 use nthroot_wallet::{IntentError, Request, RuleBook, SignedIntent, States, states::open_position, step, step_of};
@@ -51,6 +51,12 @@ impl<'a> Composer<'a> {
             builder: BatchBuilder::new(&view.ledger, posting).rule_table(table.clone()),
             table,
         }
+    }
+
+    /// The same, for those whose signatures were looked at, to see what they do. It is no batch to be posted.
+    pub(super) fn trying_out(mut self) -> Self {
+        self.builder = self.builder.signatures(Signatures::Trusted);
+        self
     }
 
     /// The step of a bundle, evaluated as the next one.

@@ -99,19 +99,20 @@ impl Run {
             valid_until,
         )];
         let other = b % USERS;
-        if a.is_multiple_of(5) && other != user {
-            if let Some((to, nonce)) = self.nonce(other) {
-                let fee = pay(self.node.carrier.tills[0], 1);
-                let request = Request::Account(vec![fee, pay(to, u128::from(b))]);
-                intents[0] = sign_until(&key(user), fragment, intents[0].nonce, request, valid_until);
-                intents.push(sign_until(
-                    &key(other),
-                    to,
-                    nonce,
-                    Request::Account(Vec::new()),
-                    valid_until,
-                ));
-            }
+        if a.is_multiple_of(5)
+            && other != user
+            && let Some((to, nonce)) = self.nonce(other)
+        {
+            let fee = pay(self.node.carrier.tills[0], 1);
+            let request = Request::Account(vec![fee, pay(to, u128::from(b))]);
+            intents[0] = sign_until(&key(user), fragment, intents[0].nonce, request, valid_until);
+            intents.push(sign_until(
+                &key(other),
+                to,
+                nonce,
+                Request::Account(Vec::new()),
+                valid_until,
+            ));
         }
         let bundle = Bundle(intents);
         let answer = self.node.send(&self.world, bundle.clone());
