@@ -41,6 +41,10 @@ pub(crate) struct Chain {
     )]
     pub(crate) deployment: PathBuf,
 
+    /// Keep nothing of what is derived from L1 in ~/.cache/nthroot, from where the next command would go on
+    #[arg(long)]
+    pub(crate) no_store: bool,
+
     /// Print JSON; amounts in it are base units
     #[arg(long)]
     pub(crate) json: bool,

@@ -78,7 +78,7 @@ pub(crate) const fn advice(refusal: &Refusal) -> &'static str {
 impl Carrier {
     pub(crate) fn new(url: &str) -> Result<Self> {
         let http = HttpClientBuilder::default().build(url);
-        let http = http.wrap_err_with(|| format!("{url} is no address of a node, as http://127.0.0.1:8645"))?;
+        let http = http.wrap_err_with(|| format!("{url} is no address of a node, as http://127.0.0.1:8590"))?;
         let url = url.to_owned();
         Ok(Self { http, url })
     }

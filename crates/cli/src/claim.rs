@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Chain, KeyArgs},
-    client::Names,
+    client::{Client, Names},
     progress::{Progress, print_line},
     reach::Reach,
     text::{print_json, thousands},
@@ -116,13 +116,9 @@ pub(crate) fn is_payable(claim: &ClaimInfo, clock: u64) -> bool {
 }
 
 /// Sends the transaction that pays a claim.
-pub(crate) async fn push(reach: &Reach, sender: &Sender, claim: &ClaimInfo) -> Result<Value> {
+async fn push(reach: &Reach, sender: &Sender, claim: &ClaimInfo) -> Result<Value> {
     let call = match reach {
-        Reach::Chain(client) => {
-            let unpaid = claims::unpaid(client.ledger(), claim.batch)?;
-            let payable = unpaid.iter().find(|payable| payable.claim.position == claim.position);
-            payable.ok_or_eyre("it is paid")?.call(client.bridge())
-        }
+        Reach::Chain(client) => call_of(client, claim)?,
         Reach::Node(light) => {
             let carrier = &light.carrier;
             let call = carrier.said(carrier.http.claim_call(claim.batch, claim.position).await)?;
@@ -145,6 +141,13 @@ pub(crate) async fn push(reach: &Reach, sender: &Sender, claim: &ClaimInfo) -> R
         "transaction": mined.hash(),
         "gas": mined.gas(),
     }))
+}
+
+/// The transaction that pays a claim.
+pub(crate) fn call_of(client: &Client, claim: &ClaimInfo) -> Result<Call> {
+    let unpaid = claims::unpaid(client.ledger(), claim.batch)?;
+    let payable = unpaid.iter().find(|payable| payable.claim.position == claim.position);
+    Ok(payable.ok_or_eyre("it is paid")?.call(client.bridge()))
 }
 
 fn told(document: &Value, claim: &ClaimInfo, names: &Names) -> String {

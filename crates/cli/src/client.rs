@@ -19,7 +19,7 @@ use nthroot_protocol::{
 use nthroot_wallet::RuleBook;
 use serde_json::{Value, json};
 
-use crate::{args::Chain, reach::connect_l1, sign::is_under, text::ether};
+use crate::{args::Chain, cache, reach::connect_l1, sign::is_under, text::ether};
 
 /// How often the L1 node is asked for what is not there yet.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
@@ -56,8 +56,8 @@ impl Client {
             "{}: its rules are not those of this version",
             chain.deployment.display()
         );
-        let mut follower = Follower::start(l1.clone(), manifest.deployment, rules::twins(&book)).await?;
-        follower.sync().await?;
+        let mut follower = cache::open(chain, l1.clone(), manifest.deployment, rules::twins(&book)).await?;
+        cache::sync(&mut follower).await?;
         Ok(Self { l1, follower, book })
     }
 
@@ -105,9 +105,11 @@ impl Client {
 
     /// Those of a key.
     pub(crate) fn own(&self, key: Key) -> Vec<(FragmentId, &Fragment)> {
-        self.fragments()
-            .filter(|(_, fragment)| is_under(fragment, key))
-            .collect()
+        let view = self.follower.view();
+        let ids = view.fragments_of(key, None);
+        let own = ids.filter_map(|id| Some((id, self.fragment(id).ok()?)));
+        // The index has those too that were the key's when all was final.
+        own.filter(|(_, fragment)| is_under(fragment, key)).collect()
     }
 
     pub(crate) fn fragment(&self, id: FragmentId) -> Result<&Fragment> {

@@ -21,9 +21,10 @@ use serde_json::json;
 use crate::{
     amount::{parse_amount, parse_asset},
     args::{Chain, KeyArgs, Signing},
-    client::Client,
+    client::{Client, Names},
     key::{self, parse_key},
     post::post,
+    reach::connect_l1,
     sign::{consent, show},
     text::{ether, print_json, thousands},
 };
@@ -68,8 +69,12 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
         Some(owner) => owner,
         None => args.key.public()?,
     };
-    let client = Client::connect(&args.chain).await?;
-    let sender = Sender::new(client.l1.clone(), key);
+    // A deposit needs nothing of what the bridge holds: so nothing is derived.
+    let manifest = args.chain.manifest()?;
+    let l1 = connect_l1(&args.chain).await?;
+    manifest.deployment.check(&l1).await?;
+    let bridge = manifest.deployment.bridge;
+    let sender = Sender::new(l1.clone(), key);
     let amount = U256::from(args.amount);
     let token = args.token.as_token();
     let token = token.ok_or_else(|| eyre::eyre!("{} is issued by a rule: nobody has it on L1", args.token))?;
@@ -77,13 +82,13 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
         let call = Bridge::depositCall {
             key: owner.to_bytes().into(),
         };
-        send(&client, &sender, &call, amount).await?
+        send(bridge, &sender, &call, amount).await?
     } else {
-        let erc20 = Erc20::new(token, client.l1.provider());
-        let allowance = erc20.allowance(sender.address(), client.bridge()).call().await?;
+        let erc20 = Erc20::new(token, l1.provider());
+        let allowance = erc20.allowance(sender.address(), bridge).call().await?;
         if allowance < amount {
             let approve = Erc20::approveCall {
-                spender: client.bridge(),
+                spender: bridge,
                 value: amount,
             };
             sender.send(Call::new(token, approve.abi_encode())).await?;
@@ -93,9 +98,9 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
             amount,
             key: owner.to_bytes().into(),
         };
-        send(&client, &sender, &call, U256::ZERO).await?
+        send(bridge, &sender, &call, U256::ZERO).await?
     };
-    let event: Bridge::Deposited = mined.event(client.bridge())?;
+    let event: Bridge::Deposited = mined.event(bridge)?;
     let id = BatchId::from_u64(event.id.to()).unwrap_or_default();
     let fragment = AnchorId::new(id, 0).fragment();
     if args.chain.json {
@@ -108,12 +113,11 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
             "gas": mined.gas(),
         }));
     } else {
-        let names = client.names();
         // What arrived, which a token may make less than what was sent.
         println!(
             "Fragment {fragment} of {} holds {}, since block {}, for {} gas",
             key::text(owner),
-            names.amount(args.token, event.amount),
+            Names::default().amount(args.token, event.amount),
             mined.block(),
             thousands(mined.gas())
         );
@@ -121,8 +125,8 @@ pub(crate) async fn deposit(args: DepositArgs) -> Result<()> {
     Ok(())
 }
 
-async fn send(client: &Client, sender: &Sender, call: &impl SolCall, value: U256) -> Result<Mined> {
-    let call = Call::new(client.bridge(), call.abi_encode()).value(value);
+async fn send(bridge: Address, sender: &Sender, call: &impl SolCall, value: U256) -> Result<Mined> {
+    let call = Call::new(bridge, call.abi_encode()).value(value);
     Ok(sender.send(call).await?)
 }
 
@@ -221,7 +225,7 @@ async fn fund(args: &FundArgs) -> Result<()> {
     );
     let proposer = args.bond.owner()?;
     send(
-        &client,
+        client.bridge(),
         &sender,
         &Bridge::fundBondCall { proposer },
         U256::from(args.amount),
@@ -251,7 +255,7 @@ async fn withdraw_bond(args: &WithdrawBondArgs) -> Result<()> {
         amount: U256::from(amount),
         to: sender.address(),
     };
-    send(&client, &sender, &call, U256::ZERO).await?;
+    send(client.bridge(), &sender, &call, U256::ZERO).await?;
     Ok(())
 }
 

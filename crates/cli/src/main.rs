@@ -4,6 +4,7 @@
 
 mod amount;
 mod args;
+mod cache;
 mod carrier;
 mod claim;
 mod client;

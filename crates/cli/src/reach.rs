@@ -83,7 +83,7 @@ pub(crate) struct Held {
     pub(crate) pending: Option<Fragment>,
     /// As final batches leave it. None: it was not open then.
     pub(crate) settled: Option<Fragment>,
-    /// The first block in which it is all final. None if that cannot be told, or it is.
+    /// The first block in which it is all final. None if that cannot be told, or a deposit made it.
     pub(crate) final_at: Option<u64>,
 }
 
@@ -215,16 +215,16 @@ pub(crate) async fn connect_l1(chain: &Chain) -> Result<L1> {
     })
 }
 
-/// A fragment of a ledger. What stood there before its last change is not looked up: until that is final, nothing is said to be.
+/// A fragment of a ledger.
 pub(crate) fn held_in(ledger: &Ledger, id: FragmentId, fragment: &Fragment) -> Held {
+    let settled = ledger.final_state(id.anchor());
+    let settled = settled.and_then(|(_, state)| state.known()?.fragment(id.leaf()).cloned());
     let written = ledger.head(id.anchor()).map(|head| head.id);
-    // A deposit is no batch, and nobody can challenge it.
-    let is_final = written.is_some_and(|id| ledger.status(id).is_none() || ledger.is_final(id));
     Held {
         id,
         pending: Some(fragment.clone()),
-        settled: is_final.then(|| fragment.clone()),
-        final_at: written.filter(|_| !is_final).and_then(|id| ledger.final_at(id)),
+        settled,
+        final_at: written.and_then(|id| ledger.final_at(id)),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
 /// --json it prints a line for each change.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  nthroot watch 12.1/0#0\n  nthroot watch 14.1\n  nthroot watch 0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470 --node http://127.0.0.1:8645"
+    after_help = "Example:\n  nthroot watch 12.1/0#0\n  nthroot watch 14.1\n  nthroot watch 0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470 --node http://127.0.0.1:8590"
 )]
 pub(crate) struct Args {
     /// A fragment (as 12.1/0#0), a batch (as 14.1), or an intent that a node took (0x and 64 digits)

@@ -18,11 +18,10 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Chain, KeyArgs},
-    claim::push,
+    claim::call_of,
     client::{Client, POLL},
     key::UserKey,
     progress::{Progress, print_line, span},
-    reach::Reach,
     sign::{confirm, is_under},
     text::ether,
 };
@@ -30,6 +29,12 @@ use next::{Next, next};
 
 /// Gas of the transactions beside the claims, about, and of a claim: measured, and rounded up.
 const GAS: (u64, u64) = (350_000, 90_000);
+
+/// Blocks that transactions of an earlier run are waited for.
+const PATIENCE: u64 = 5;
+
+/// What is said of an L1 node.
+const SILENT: &str = "the L1 node does not answer: try again, or name another one with --rpc-url";
 
 /// Get everything out of a fragment of your own, with nobody's help
 ///
@@ -74,7 +79,7 @@ struct Rescue {
     key: UserKey,
     payer: PrivateKeySigner,
     sender: Sender,
-    reach: Reach,
+    client: Client,
 }
 
 pub(crate) async fn run(args: Args) -> Result<()> {
@@ -87,19 +92,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         key,
         payer,
         sender,
-        reach: client.into(),
+        client,
     };
     rescue.run().await
 }
 
 impl Rescue {
-    fn client(&mut self) -> &mut Client {
-        match &mut self.reach {
-            Reach::Chain(client) => client,
-            Reach::Node(_) => unreachable!("it was connected to L1"),
-        }
-    }
-
     async fn run(mut self) -> Result<()> {
         self.explain().await?;
         if self.args.dry_run {
@@ -107,11 +105,12 @@ impl Rescue {
         }
         let question = "Do all this?";
         confirm(self.args.yes, question, "nothing was done")?;
+        self.settle().await?;
         let mut stage = None;
         let mut progress = None;
         loop {
             let todo = self.next()?;
-            let now = self.client().clock();
+            let now = self.client.clock();
             if stage.as_ref() != Some(&todo.stage()) {
                 progress = None;
                 stage = Some(todo.stage());
@@ -128,14 +127,37 @@ impl Rescue {
                 }
                 Err(error) => return Err(error.wrap_err("interrupted: run the same command again to go on")),
             }
-            self.client().refresh().await?;
+            self.client.refresh().await?;
+        }
+    }
+
+    /// Waits for transactions that an earlier run sent, so that nothing is sent twice. One that is not included for long is
+    /// replaced.
+    async fn settle(&mut self) -> Result<()> {
+        let first = self.client.clock();
+        let mut told = false;
+        loop {
+            let count = || self.sender.l1().provider().get_transaction_count(self.payer.address());
+            let (included, all) = (count().latest().await, count().pending().await);
+            let waiting = all.wrap_err(SILENT)?.saturating_sub(included.wrap_err(SILENT)?);
+            let now = self.client.clock();
+            if waiting == 0 || now > first + PATIENCE {
+                return Ok(());
+            }
+            if !told {
+                let stage = json!({ "stage": "pending", "transactions": waiting });
+                self.tell(&stage, "Waiting for transactions that are on their way already");
+                told = true;
+            }
+            tokio::time::sleep(POLL).await;
+            self.client.refresh().await?;
         }
     }
 
     fn next(&mut self) -> Result<Next> {
         let (id, to, keep) = (self.args.fragment, self.args.to, self.args.keep_bond);
         let (key, payer) = (self.key.clone(), self.payer.clone());
-        let client = self.client();
+        let client = &self.client;
         let proposer = Proposer::new(Sender::new(client.l1.clone(), payer.clone()));
         next(
             client,
@@ -159,7 +181,7 @@ impl Rescue {
             Next::Release { at } => progress.set("the bond is released", now, at),
             Next::Defend => {
                 let watcher = Watcher::new(self.sender.clone());
-                watcher.defend(&mut self.client().follower).await?;
+                watcher.defend(&mut self.client.follower).await?;
             }
             Next::Fund { gwei } => {
                 let proposer = self.payer.address();
@@ -168,10 +190,11 @@ impl Rescue {
             }
             Next::Post { batch } => {
                 let proposer = Proposer::new(self.sender.clone());
-                proposer.post(&self.client().follower, &batch).await?;
+                proposer.post(&self.client.follower, &batch).await?;
             }
             Next::Claim { claim } => {
-                push(&self.reach, &self.sender, &claim).await?;
+                let call = call_of(&self.client, &claim)?;
+                self.sender.send(call).await?;
             }
             Next::Take { gwei } => {
                 let to = self.payer.address();
@@ -184,7 +207,7 @@ impl Rescue {
     }
 
     async fn send(&mut self, call: &impl SolCall, value: U256) -> Result<()> {
-        let bridge = self.client().bridge();
+        let bridge = self.client.bridge();
         self.sender
             .send(Call::new(bridge, call.abi_encode()).value(value))
             .await?;
@@ -196,20 +219,10 @@ impl Rescue {
         let (id, to, json) = (self.args.fragment, self.args.to, self.args.chain.json);
         let payer = self.payer.address();
         let key = self.key.key();
-        let client = self.client();
+        let client = &self.client;
         let (clock, window) = (client.clock(), client.ledger().params().window);
-        let price = client
-            .l1
-            .provider()
-            .get_gas_price()
-            .await
-            .wrap_err("the L1 node does not answer")?;
-        let balance = client
-            .l1
-            .provider()
-            .get_balance(payer)
-            .await
-            .wrap_err("the L1 node does not answer")?;
+        let price = client.l1.provider().get_gas_price().await.wrap_err(SILENT)?;
+        let balance = client.l1.provider().get_balance(payer).await.wrap_err(SILENT)?;
         let names = client.names();
         let mut stays = Vec::new();
         let mut leaves = Vec::new();

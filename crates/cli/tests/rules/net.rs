@@ -87,6 +87,11 @@ impl Net {
         self.about["token"].as_str().unwrap()
     }
 
+    /// The L1 node.
+    pub(crate) fn url(&self) -> &str {
+        self.about["rpcUrl"].as_str().unwrap()
+    }
+
     pub(crate) fn path(&self, file: &str) -> String {
         self.dir.join(file).to_str().unwrap().to_owned()
     }
@@ -165,6 +170,11 @@ impl Net {
     /// The latest block.
     pub(crate) fn block(&self) -> u64 {
         hex(&self.rpc("eth_blockNumber", &json!([]))).try_into().unwrap()
+    }
+
+    /// Transactions that wait for a block.
+    pub(crate) fn pending(&self) -> u128 {
+        hex(&self.rpc("txpool_status", &json!([]))["pending"])
     }
 
     /// Wei of an account on L1.

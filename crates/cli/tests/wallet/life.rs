@@ -27,6 +27,8 @@ fn money_comes_is_sent_and_leaves() {
     let alice = net.fragment("alice", 4, 100);
     let balance = net.ask("alice", &["balance"]);
     assert_eq!(number(&balance[0]["pending"]), 4 * ETHER);
+    // The tokens were merged by a batch that is not final: until then they are where they were.
+    assert_eq!(number(&balance[0]["final"]), 4 * ETHER);
 
     // To a key: a new fragment, of which Bob need not know.
     let bob = net.ask("bob", &["bond", "show"])["proposer"]
@@ -172,4 +174,56 @@ fn a_p256_key_has_a_whole_life_though_l1_takes_no_transaction_of_it() {
         error.contains("P-256") && error.contains("--payer") && error.contains("--node"),
         "{error}"
     );
+}
+
+#[test]
+fn what_was_derived_is_kept_and_never_in_the_way() {
+    let net = Net::start("wallet-store");
+    net.bond("alice");
+    let fragment = net.fragment("alice", 4, 10);
+    // Far enough for L1 to have finalised it.
+    net.mine(200);
+    let fresh = net.ask("alice", &["fragments", "--no-store"]);
+    let kept = || {
+        std::fs::read_dir(net.path("cache/nthroot"))
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(net.ask("alice", &["fragments"]), fresh);
+    }
+    let files = kept();
+    assert_eq!(files.len(), 1, "{files:?}");
+    // While another command has it.
+    let last = net.act("alice", &["withdraw", "1ether", "--to", NOBODY])["batch"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut watching = net
+        .command("alice", &["watch", &last])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(
+        Net::held(&net.ask("alice", &["fragments"]), &fragment, "ETH"),
+        3 * ETHER
+    );
+    assert!(watching.try_wait().unwrap().is_none());
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    // What is damaged costs time, and no more.
+    std::fs::write(&files[0], "not a store").unwrap();
+    let damaged = net.run("alice", &["fragments"]);
+    let error = String::from_utf8(damaged.stderr).unwrap();
+    assert!(damaged.status.success() && error.contains("delete the file"), "{error}");
+    // A chain that begins again with the same addresses is another one.
+    let other = Net::start("wallet-store-other");
+    let balance = other
+        .command("alice", &["balance", "--json"])
+        .env("XDG_CACHE_HOME", net.path("cache"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(balance.stdout).unwrap().trim(), "[]");
 }

@@ -1,5 +1,6 @@
 //! The wallet's commands, run as people run them, on chains of their own.
 
+mod carried;
 mod keys;
 mod life;
 #[path = "../rules/net.rs"]
