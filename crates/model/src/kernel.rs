@@ -357,7 +357,7 @@ fn judge(
     let touches = touches(preimage.id, placed, table, before)?;
 
     // 3 to 5. No anchor is leased to somebody else, the calls are valid, and every fragment has its part in them.
-    execute_with(signatures, env, &Terms::of(preimage), &body, touches)
+    execute_with(signatures, env, terms, &body, touches)
 }
 
 fn check_counts(placed: &PlacedStep, table: &LeafTable, proofs: &[AnchorProof]) -> Result<(), Undecided> {

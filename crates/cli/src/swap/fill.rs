@@ -86,7 +86,8 @@ fn take(client: &Client, args: &Args, parties: &mut Vec<Party>) -> Result<Option
         let (asset, _) = client
             .fragment(own)?
             .assets
-            .first_key_value()
+            .iter()
+            .next()
             .ok_or_eyre("the fragment is empty")?;
         gives.push(Leg::fixed(*asset, 1));
     }

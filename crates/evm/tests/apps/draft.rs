@@ -184,15 +184,20 @@ impl Draft {
 
     /// Says that a fragment has more of an asset.
     pub(crate) fn gain(&mut self, who: Who, asset: AssetId, amount: u128) {
-        self.edit(who, |fragment| *fragment.assets.entry(asset).or_default() += amount);
+        self.edit(who, |fragment| {
+            let now = fragment.balance(asset) + amount;
+            fragment.assets.insert(asset, now);
+        });
     }
 
     /// Says that a fragment has less of an asset.
     pub(crate) fn lose(&mut self, who: Who, asset: AssetId, amount: u128) {
         self.edit(who, |fragment| {
             let left = fragment.balance(asset) - amount;
-            fragment.assets.insert(asset, left);
-            fragment.assets.retain(|_, amount| *amount > 0);
+            fragment.assets.remove(&asset);
+            if left > 0 {
+                fragment.assets.insert(asset, left);
+            }
         });
     }
 

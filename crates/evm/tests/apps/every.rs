@@ -136,8 +136,8 @@ fn last(draft: &Draft) -> usize {
 
 /// Something that the other side holds.
 fn held(base: Base, draft: &Draft) -> AssetId {
-    let held = draft.state(base.shared()).assets.last_key_value();
-    held.map_or(AssetId::ETH, |(asset, _)| *asset)
+    let held = draft.state(base.shared()).assets.keys().last().copied();
+    held.unwrap_or(AssetId::ETH)
 }
 
 /// A payload that asks for a little less, or lets a little more be taken. The step would do with it.

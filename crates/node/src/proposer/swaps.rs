@@ -125,7 +125,7 @@ fn take(packer: &Packer<'_>, parties: &mut Vec<Party>) -> Option<(SignedIntent, 
     let till = packer.composer.till()?;
     let state = packer.composer.fragment(till)?;
     // An intent gives something: at most one unit, which is not taken unless a rounding is in the way.
-    let (asset, _) = state.assets.first_key_value()?;
+    let (asset, _) = state.assets.iter().next()?;
     let intent = |gets: Vec<Leg>| SwapIntent {
         gives: vec![Leg::fixed(*asset, 1)],
         gets,

@@ -72,7 +72,7 @@ pub(crate) fn fragment() -> impl Strategy<Value = Fragment> {
             controller,
             nonce,
             lease,
-            assets,
+            assets: assets.into(),
             data,
         })
 }
