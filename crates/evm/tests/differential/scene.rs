@@ -238,8 +238,9 @@ impl Scene {
             }
         });
         if let Ok(outcome) = kernel::execute(&self.env, &terms, body, touches.collect()) {
-            let before = self.states().cloned().collect();
-            let mut roots = anchor::advance(&step, before, &outcome)
+            step.withdrawals.clone_from(&outcome.withdrawals);
+            let before: Vec<_> = self.states().collect();
+            let mut roots = anchor::advance(&step, &LeafTable::of(&step), &before, outcome)
                 .into_iter()
                 .map(|state| state.root());
             let stated = step.fresh.iter_mut().map(|touch| &mut touch.root);
@@ -247,7 +248,6 @@ impl Scene {
             for stated in stated.chain(step.again.iter_mut().map(|touch| &mut touch.root)) {
                 *stated = roots.next().unwrap_or(root);
             }
-            step.withdrawals = outcome.withdrawals;
         }
         // The one lie that even a careful step may be: all of it is evaluated.
         if c.once_in(16) {
