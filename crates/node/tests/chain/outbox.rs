@@ -12,7 +12,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
 };
 use nthroot_node::{
-    Call, Error, L1, Sender,
+    Call, L1, Sender,
     devnet::Devnet,
     fees::FeePolicy,
     inputs::{self, Block},
@@ -24,36 +24,40 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    faulty::{Fault, Killed, faulty},
+    faulty::{Fault, faulty},
     world::{ETHER, anvil},
 };
 
-const GWEI: u128 = 1_000_000_000;
+pub(crate) const GWEI: u128 = 1_000_000_000;
 
 /// A chain that mines when it is told to.
-struct Chain {
-    devnet: Devnet,
+pub(crate) struct Chain {
+    pub(crate) devnet: Devnet,
 }
 
 impl Chain {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let devnet = Devnet::start_program(anvil().as_os_str()).await.expect("anvil starts");
         let chain = Self { devnet };
         chain.ask("evm_setAutomine", (false,)).await;
         chain
     }
 
-    async fn ask(&self, method: &'static str, params: impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin) {
+    pub(crate) async fn ask(
+        &self,
+        method: &'static str,
+        params: impl Serialize + Clone + std::fmt::Debug + Send + Sync + Unpin,
+    ) {
         let provider = self.l1().provider();
         let _: serde_json::Value = provider.raw_request(method.into(), params).await.unwrap();
     }
 
-    const fn l1(&self) -> &L1 {
+    pub(crate) const fn l1(&self) -> &L1 {
         self.devnet.l1()
     }
 
     /// A key with 100 ether that nobody has used.
-    async fn key(&self, name: &str) -> PrivateKeySigner {
+    pub(crate) async fn key(&self, name: &str) -> PrivateKeySigner {
         let key = PrivateKeySigner::from_bytes(&keccak256(name)).unwrap();
         self.ask("anvil_setBalance", (key.address(), U256::from(100 * ETHER)))
             .await;
@@ -64,24 +68,24 @@ impl Chain {
         Outbox::open(self.l1().clone(), self.key(name).await, Arc::new(Memory::new())).unwrap()
     }
 
-    async fn mine(&self) {
+    pub(crate) async fn mine(&self) {
         self.devnet.mine(1).await.unwrap();
     }
 
     /// The next block's base fee, from which later ones follow.
-    async fn base_fee(&self, wei: u128) {
+    pub(crate) async fn base_fee(&self, wei: u128) {
         self.ask("anvil_setNextBlockBaseFeePerGas", (U256::from(wei),)).await;
     }
 
-    async fn tip(&self) -> Block {
+    pub(crate) async fn tip(&self) -> Block {
         inputs::block(self.l1(), BlockNumberOrTag::Latest).await.unwrap()
     }
 
-    async fn balance(&self, of: Address) -> u64 {
+    pub(crate) async fn balance(&self, of: Address) -> u64 {
         self.l1().provider().get_balance(of).await.unwrap().to()
     }
 
-    async fn count(&self, of: Address) -> u64 {
+    pub(crate) async fn count(&self, of: Address) -> u64 {
         self.l1().provider().get_transaction_count(of).await.unwrap()
     }
 
@@ -91,7 +95,7 @@ impl Chain {
     }
 }
 
-fn rows(store: &dyn Store) -> usize {
+pub(crate) fn rows(store: &dyn Store) -> usize {
     let mut rows = 0;
     let mut count = |_: &[u8], _: &[u8]| {
         rows += 1;
@@ -106,11 +110,11 @@ fn batch(number: u64) -> BatchId {
 }
 
 /// Where the effect of a job is seen: it sends a wei there.
-fn place(purpose: Purpose) -> Address {
+pub(crate) fn place(purpose: Purpose) -> Address {
     Address::from_word(keccak256(format!("{purpose:?}")))
 }
 
-fn job(purpose: Purpose, policy: FeePolicy) -> Job {
+pub(crate) fn job(purpose: Purpose, policy: FeePolicy) -> Job {
     let call = Call::new(place(purpose), []).value(U256::from(1)).gas(21_000);
     Job { purpose, call, policy }
 }
@@ -468,105 +472,4 @@ async fn a_poor_key_offers_what_it_has_and_says_so() {
         events.iter().any(|event| matches!(event, Event::Exhausted { .. })),
         "{events:?}"
     );
-}
-
-/// Where a process is killed.
-#[derive(Debug, Clone, Copy)]
-enum Kill {
-    /// Before a commit is written.
-    Commit(i64),
-    /// After a commit was written.
-    Committed(i64),
-    /// Before a transaction arrives at the node.
-    Send(i64),
-    /// After it arrived.
-    Sent(i64),
-}
-
-/// What happens meanwhile: jobs come and go, fees rise, nodes drop, blocks are taken back. `slow` is a restart that takes a
-/// block, after which the caller does not know of that block yet. Says whether it came to the kill.
-async fn history(chain: &Chain, kill: Kill, slow: bool) -> bool {
-    let name = format!("{kill:?} {slow}");
-    let key = chain.key(&name).await;
-    let address = key.address();
-    let store = Arc::new(Memory::new());
-    let purpose = |number: u64| Purpose::Other(keccak256(format!("{name} {number}")));
-    let (commits, written, sends) = match kill {
-        Kill::Commit(at) => (at, false, i64::MAX),
-        Kill::Committed(at) => (at, true, i64::MAX),
-        Kill::Send(at) | Kill::Sent(at) => (i64::MAX, false, at),
-    };
-    let left = AtomicI64::new(sends);
-    let l1 = faulty(chain.devnet.url(), move |method, _| {
-        if method != "eth_sendRawTransaction" {
-            return Fault::None;
-        }
-        match left.fetch_sub(1, Ordering::SeqCst) {
-            0 if matches!(kill, Kill::Sent(_)) => Fault::Unanswered,
-            0 => Fault::Lost,
-            _ => Fault::None,
-        }
-    })
-    .await;
-    let first = Arc::new(Killed::at(Arc::clone(&store), commits, written));
-    let mut outbox = Outbox::open(l1, key.clone(), first).unwrap();
-    let mut killed = false;
-    for round in 0..21_u64 {
-        // Each comes in a round of its own, the third is not wanted for a while.
-        let mut wanted = Vec::new();
-        for number in (0..=round.min(3)).filter(|number| *number != 2 || !(3..6).contains(&round)) {
-            if chain.balance(place(purpose(number))).await == 0 {
-                wanted.push(job(purpose(number), FeePolicy::urgent(ETHER)));
-            }
-        }
-        let tip = chain.tip().await;
-        let finalised = tip.number - if round == 20 { 0 } else { 2 };
-        while let Err(error) = outbox.tick(tip, finalised, &wanted).await {
-            assert!(!killed, "{kill:?}: {error}");
-            assert!(matches!(error, Error::Outbox(_) | Error::Transport(_)), "{error}");
-            killed = true;
-            if slow {
-                chain.mine().await;
-            }
-            outbox = Outbox::open(chain.l1().clone(), key.clone(), store.clone()).unwrap();
-        }
-        match round {
-            // Too dear for what is offered so far.
-            1 => chain.base_fee(20 * GWEI).await,
-            4 => chain.ask("anvil_dropAllTransactions", ()).await,
-            _ => {}
-        }
-        if round % 2 == 1 {
-            chain.mine().await;
-        }
-        if round == 7 {
-            chain.devnet.reorg(1).await.unwrap();
-        }
-    }
-    for number in 0..4 {
-        let effects = chain.balance(place(purpose(number))).await;
-        assert_eq!(effects, 1, "job {number} of {kill:?}");
-    }
-    let pending = chain.l1().provider().get_transaction_count(address).pending();
-    assert_eq!(pending.await.unwrap(), chain.count(address).await, "{kill:?}");
-    assert_eq!((outbox.entries().count(), rows(&*store)), (0, 0), "{kill:?}");
-    killed
-}
-
-#[tokio::test]
-async fn whoever_is_killed_at_any_moment_does_each_job_once() {
-    let chain = Chain::new().await;
-    chain.devnet.mine(70).await.unwrap();
-    let mut moments = 0;
-    for kind in [Kill::Commit, Kill::Committed, Kill::Send, Kill::Sent] {
-        for slow in [false, true] {
-            for at in 0.. {
-                if !history(&chain, kind(at), slow).await {
-                    break;
-                }
-                moments += 1;
-            }
-        }
-    }
-    assert!(moments >= 80, "killed at {moments} moments only");
 }
