@@ -300,6 +300,9 @@ impl Follower {
         while let Some(piece) = pieces.try_next().await? {
             match piece {
                 Piece::Input(complete) => {
+                    // Nobody asks for what evidence against steps before would be made of: a range of busy blocks has a lot of it.
+                    let before = complete.input.block.saturating_sub(1);
+                    next.ledger.forget_valid_steps(before);
                     drop(self.apply(&mut next, complete).await?);
                 }
                 Piece::End(block) => {
@@ -457,6 +460,8 @@ impl Follower {
                 | Error::WrongDeployment { .. }
         );
         if !doubtful {
+            // A node that answers with errors may do so for ever, say for want of old blocks: another one may not.
+            self.l1.ask_another();
             return Err(error);
         }
         let times = self.doubts.entry(error.to_string()).or_default();

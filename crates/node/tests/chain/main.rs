@@ -6,6 +6,7 @@ mod deployment;
 mod faulty;
 mod following;
 mod guarding;
+mod keeping;
 mod killed;
 mod outbox;
 mod passkeys;
