@@ -303,6 +303,8 @@ impl Follower {
                     let block = complete.input.block;
                     self.options
                         .choose_signatures(&mut next.ledger, block, finalised.number);
+                    // Nobody asks for what evidence against steps before would be made of: a range of busy blocks has a lot of it.
+                    next.ledger.forget_valid_steps(block.saturating_sub(1));
                     drop(self.apply(&mut next, complete).await?);
                 }
                 Piece::End(block) => {
@@ -461,6 +463,8 @@ impl Follower {
                 | Error::WrongDeployment { .. }
         );
         if !doubtful {
+            // A node that answers with errors may do so for ever, say for want of old blocks: another one may not.
+            self.l1.ask_another();
             return Err(error);
         }
         self.doubts += 1;

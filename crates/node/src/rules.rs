@@ -57,17 +57,27 @@ pub fn learn(rules: &Rules, registry: Address, rule: Address, code: Bytes) -> Re
     if rules.get(rule).is_some() {
         return Ok(rules.clone());
     }
+    check_code(registry, rule, &code)?;
+    Ok(rules.clone().with(rule, Bytecode::new(FORK, code)))
+}
+
+/// Whether this is the code of a registered rule, as its address says.
+///
+/// # Errors
+///
+/// As [`learn`].
+pub(crate) fn check_code(registry: Address, rule: Address, code: &[u8]) -> Result<()> {
     if code.is_empty() {
         return Err(Error::missing(format!("code of the rule at {rule}")));
     }
-    let belongs = address_of(registry, &code);
-    if belongs != rule {
-        return Err(Error::WrongDeployment {
-            address: rule,
-            what: format!("the registry {registry} would put this code at {belongs}"),
-        });
+    let belongs = address_of(registry, code);
+    if belongs == rule {
+        return Ok(());
     }
-    Ok(rules.clone().with(rule, Bytecode::new(FORK, code)))
+    Err(Error::WrongDeployment {
+        address: rule,
+        what: format!("the registry {registry} would put this code at {belongs}"),
+    })
 }
 
 /// Registers those that are not yet: anybody can. Returns their names and the transactions.

@@ -21,7 +21,7 @@ pub enum Table {
     Meta,
     /// The ledger as it was after that block, in rows of the model.
     Ledger,
-    /// Code of rules that have no twin.
+    /// Code of the registered rules.
     Code,
     /// Signed intents that were taken and are not over.
     Intents,

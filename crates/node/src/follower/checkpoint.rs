@@ -100,9 +100,13 @@ impl Checkpoints {
         }
         self.last = Instant::now();
         let (store, ledger) = (Arc::clone(&self.store), moment.ledger.clone());
-        let saved = self.saved.as_ref().map(|(_, ledger)| ledger.clone());
+        let saved = self.saved.clone();
         let codes = learnt[self.codes..].to_vec();
         let done = blocking(move || {
+            // A commit that failed may have been kept all the same: then what has changed since the one before is not enough.
+            let found = store.get(Table::Meta, BLOCK)?;
+            let saved = saved.filter(|(block, _)| found == Some(encode(*block)));
+            let saved = saved.map(|(_, ledger)| ledger);
             let rows = ledger.rows_since(saved.as_ref());
             let codes = codes
                 .iter()

@@ -16,7 +16,7 @@ pub(super) struct Known {
     /// What was registered before, no event that the follower reads tells of.
     deployment_block: u64,
     rules: Rules,
-    /// The rules that have no twin, with their code.
+    /// The registered rules with their code, also those that have twins: another version may have none of them.
     learnt: Vec<(Address, Bytes)>,
 }
 
@@ -34,23 +34,31 @@ impl Known {
         self.rules.clone()
     }
 
-    /// The rules that have no twin, with their code, in the order in which they became known.
+    /// The registered rules with their code, in the order in which they became known.
     pub(super) fn learnt(&self) -> &[(Address, Bytes)] {
         &self.learnt
     }
 
-    /// Judges a rule by this code from now on, unless it is known.
+    /// Judges a rule by this code from now on, unless it has a twin.
     ///
     /// # Errors
     ///
     /// As [`rules::learn`].
     pub(super) fn learn(&mut self, rule: Address, code: Bytes) -> Result<()> {
+        if self.has(rule) {
+            return Ok(());
+        }
+        rules::check_code(self.registry, rule, &code)?;
         if self.rules.get(rule).is_none() {
             self.rules = rules::learn(&self.rules, self.registry, rule, code.clone())?;
-            self.learnt.push((rule, code));
             info!(%rule, "judging a rule by its code");
         }
+        self.learnt.push((rule, code));
         Ok(())
+    }
+
+    fn has(&self, rule: Address) -> bool {
+        self.learnt.iter().any(|(known, _)| *known == rule)
     }
 
     /// Registers a rule in a ledger if it was registered before the deployment, and learns it.
@@ -66,7 +74,7 @@ impl Known {
         if block == 0 || block >= self.deployment_block {
             return Ok(());
         }
-        if self.rules.get(rule).is_none() && rule != ledger.env().account_rule {
+        if !self.has(rule) && rule != ledger.env().account_rule {
             self.learn(rule, l1.provider().get_code_at(rule).await?)?;
         }
         ledger.set_rules(self.rules());
