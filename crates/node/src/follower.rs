@@ -19,7 +19,7 @@ use alloy::{
     providers::Provider,
 };
 use futures_util::TryStreamExt;
-use nthroot_model::{ledger::Ledger, rule::Rules};
+use nthroot_model::{kernel::Signatures, ledger::Ledger, rule::Rules};
 use nthroot_protocol::storage::GLOBAL_SLOT;
 use nthroot_wallet::RuleBook;
 use tokio::sync::watch;
@@ -69,8 +69,8 @@ pub struct Follower {
     synced: bool,
     /// When L1 was last seen to grow.
     grew: Instant,
-    /// What did not fit, and how often.
-    doubts: BTreeMap<String, u32>,
+    /// How often something did not fit since all did.
+    doubts: u32,
     reporter: Reporter,
 }
 
@@ -129,7 +129,7 @@ impl Follower {
             news: News::default(),
             synced: false,
             grew: Instant::now(),
-            doubts: BTreeMap::new(),
+            doubts: 0,
         })
     }
 
@@ -211,7 +211,7 @@ impl Follower {
                 Err(error) => self.look_again(error).await?,
             }
         }
-        self.doubts.clear();
+        self.doubts = 0;
         self.told = self.tip().number;
         Ok(std::mem::take(&mut self.news))
     }
@@ -300,12 +300,16 @@ impl Follower {
         while let Some(piece) = pieces.try_next().await? {
             match piece {
                 Piece::Input(complete) => {
+                    let block = complete.input.block;
+                    self.options
+                        .choose_signatures(&mut next.ledger, block, finalised.number);
                     drop(self.apply(&mut next, complete).await?);
                 }
                 Piece::End(block) => {
                     if block.number == finalised.number && block.hash != finalised.hash {
                         return Err(restless(block.number, finalised.hash, block.hash));
                     }
+                    next.ledger.set_signatures(Signatures::Checked);
                     next = next.close(block, &self.settled);
                     next.prune(block.number);
                     self.settled = next.clone();
@@ -443,7 +447,7 @@ impl Follower {
     }
 
     /// What did not fit may be an L1 node's doing: everything that is not final is derived once more, from another node if there
-    /// is one; and if the same does not fit again, everything.
+    /// is one; and if something does not fit again, everything.
     ///
     /// # Errors
     ///
@@ -459,9 +463,8 @@ impl Follower {
         if !doubtful {
             return Err(error);
         }
-        let times = self.doubts.entry(error.to_string()).or_default();
-        *times += 1;
-        match *times {
+        self.doubts += 1;
+        match self.doubts {
             1 => {
                 warn!(%error, "asking again");
                 self.l1.ask_another();

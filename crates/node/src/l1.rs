@@ -35,6 +35,8 @@ pub struct L1 {
     poll: Duration,
     /// Blocks whose events may be asked for at once, as far as is known.
     span: Arc<AtomicU64>,
+    /// The most that it ever is.
+    widest: u64,
 }
 
 impl L1 {
@@ -65,7 +67,16 @@ impl L1 {
             endpoints,
             poll,
             span: Arc::new(AtomicU64::new(MAX_SPAN)),
+            widest: MAX_SPAN,
         })
+    }
+
+    /// Never asks for the events of more blocks at once: for a node of which one knows that it refuses more.
+    #[must_use]
+    pub fn with_span(mut self, blocks: u64) -> Self {
+        self.widest = blocks.max(1);
+        self.span = Arc::new(AtomicU64::new(self.widest));
+        self
     }
 
     /// The provider beneath.
@@ -113,7 +124,7 @@ impl L1 {
     /// After an answer: the next time a little more, since what was too much may have been so only there.
     pub(crate) fn widen_span(&self) {
         let span = self.span();
-        let wider = (span + span / 8 + 1).min(MAX_SPAN);
+        let wider = (span + span / 8 + 1).min(self.widest);
         let _ = self
             .span
             .compare_exchange(span, wider, Ordering::Relaxed, Ordering::Relaxed);

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+use nthroot_model::{kernel::Signatures, ledger::Ledger};
+
 /// How a follower follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
+    /// Whether signatures are taken for good in batches that are final on L1 and whose window was over when L1 finalised it: nobody
+    /// can convict them any more, whatever they are, so that their steps stand on L1 by whatever the signatures say. All else
+    /// is judged, and roots and withdrawals must be those that follow. What was convicted in time is rolled back as L1 says. Without
+    /// it, signatures take most of the time of catching up.
+    pub trust_final_signatures: bool,
     /// How long a checkpoint may be behind what is final.
     pub checkpoint_every: Duration,
     /// How long L1 may stand still before another node is asked.
@@ -14,9 +21,22 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            trust_final_signatures: true,
             checkpoint_every: Duration::from_secs(5),
             // Two slots and a half.
             stall: Duration::from_secs(30),
         }
+    }
+}
+
+impl Options {
+    /// How signatures of a batch in `block` are taken, where L1 has finalised the blocks up to `finalised`.
+    pub(super) fn choose_signatures(self, ledger: &mut Ledger, block: u64, finalised: u64) {
+        let over = block.saturating_add(ledger.params().window) < finalised;
+        ledger.set_signatures(if over && self.trust_final_signatures {
+            Signatures::Trusted
+        } else {
+            Signatures::Checked
+        });
     }
 }

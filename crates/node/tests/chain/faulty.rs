@@ -39,6 +39,12 @@ struct Proxy {
 
 /// A connection to the node at `url` on which `decide` says for every method and its parameters what goes wrong.
 pub(crate) async fn faulty(url: &str, decide: impl Fn(&str, &Value) -> Fault + Send + Sync + 'static) -> L1 {
+    let url = faulty_url(url, decide).await;
+    L1::connect(&url, Duration::from_millis(2)).await.unwrap()
+}
+
+/// The address of such a node.
+pub(crate) async fn faulty_url(url: &str, decide: impl Fn(&str, &Value) -> Fault + Send + Sync + 'static) -> String {
     let proxy = Arc::new(Proxy {
         upstream: url.to_owned(),
         client: reqwest::Client::new(),
@@ -48,9 +54,7 @@ pub(crate) async fn faulty(url: &str, decide: impl Fn(&str, &Value) -> Fault + S
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    L1::connect(&format!("http://{address}"), Duration::from_millis(2))
-        .await
-        .unwrap()
+    format!("http://{address}")
 }
 
 async fn answer(State(proxy): State<Arc<Proxy>>, body: Bytes) -> impl IntoResponse {
