@@ -10,6 +10,7 @@ mod guarding;
 mod history;
 mod keeping;
 mod killed;
+mod history;
 mod outbox;
 mod passkeys;
 mod proposing;
