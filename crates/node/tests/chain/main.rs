@@ -10,7 +10,6 @@ mod guarding;
 mod history;
 mod keeping;
 mod killed;
-mod history;
 mod outbox;
 mod passkeys;
 mod proposing;
