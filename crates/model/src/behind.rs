@@ -4,6 +4,9 @@ use nthroot_protocol::{AnchorProof, Fragment, FragmentError, ProofSizes, cohort}
 
 use crate::anchor::AnchorState;
 
+/// Leaves with their states, if they exist.
+pub(crate) type Leaves = Vec<(u32, Option<Fragment>)>;
+
 /// What an evaluation needs of an anchor before the step. `further` are the leaves that the step names beside leaf 0; of
 /// these, those beyond the cohort count for nothing.
 pub(crate) trait Behind {
@@ -14,7 +17,7 @@ pub(crate) trait Behind {
     fn sizes(&self, further: &[u32]) -> ProofSizes;
 
     /// Leaf 0 and the further leaves with their states, if they exist. An error has the place of what is not a state.
-    fn leaves(&self, further: &[u32]) -> Result<Vec<(u32, Option<Fragment>)>, (usize, FragmentError)>;
+    fn leaves(&self, further: &[u32]) -> Result<Leaves, (usize, FragmentError)>;
 }
 
 impl Behind for AnchorProof {
@@ -26,7 +29,7 @@ impl Behind for AnchorProof {
         ProofSizes::of(std::slice::from_ref(self))
     }
 
-    fn leaves(&self, further: &[u32]) -> Result<Vec<(u32, Option<Fragment>)>, (usize, FragmentError)> {
+    fn leaves(&self, further: &[u32]) -> Result<Leaves, (usize, FragmentError)> {
         let states = self.states.iter().enumerate().map(|(place, state)| {
             let decode = || Fragment::decode(state).map_err(|error| (place, error));
             if state.is_empty() { Ok(None) } else { decode().map(Some) }
@@ -54,7 +57,7 @@ impl Behind for &AnchorState {
         }
     }
 
-    fn leaves(&self, further: &[u32]) -> Result<Vec<(u32, Option<Fragment>)>, (usize, FragmentError)> {
+    fn leaves(&self, further: &[u32]) -> Result<Leaves, (usize, FragmentError)> {
         let leaves = AnchorProof::leaves(self.depth(), further);
         // What is known was decoded, or left by a valid step: it is a state.
         Ok(leaves.map(|leaf| (leaf, self.fragment(leaf).cloned())).collect())

@@ -209,14 +209,9 @@ fn run(
     for number in body.calls.iter().flat_map(|call| &call.fragments) {
         has_part[usize::from(*number)] = true;
     }
-    for number in 0..step.fragments.len() {
-        let StepFragment { touch, leaf, .. } = step.fragments[number];
-        let has_further = || {
-            step.fragments
-                .iter()
-                .any(|other| other.touch == touch && other.leaf != 0)
-        };
-        has_part[number] |= leaf == 0 && has_further();
+    for (has_part, fragment) in has_part.iter_mut().zip(&step.fragments) {
+        let is_further = |other: &StepFragment| other.touch == fragment.touch && other.leaf != 0;
+        *has_part |= fragment.leaf == 0 && step.fragments.iter().any(is_further);
     }
     let mut states = Vec::with_capacity(step.fragments.len());
     for (number, fragment) in step.fragments.into_iter().enumerate() {
