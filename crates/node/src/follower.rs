@@ -223,10 +223,9 @@ impl Follower {
             self.synced = head == self.tip();
             return self.look_for_growth().await;
         }
-        let common = match self.common_ancestor(head).await? {
-            Some(common) => common,
+        let Some(common) = self.common_ancestor(head).await? else {
             // It is not at the last final block yet: an older view of this chain, as far as can be told.
-            None => return self.look_for_growth().await,
+            return self.look_for_growth().await;
         };
         self.go_back(common);
         self.grew = Instant::now();
@@ -305,7 +304,7 @@ impl Follower {
                         .choose_signatures(&mut next.ledger, block, finalised.number);
                     // Nobody asks for what evidence against steps before would be made of: a range of busy blocks has a lot of it.
                     next.ledger.forget_valid_steps(block.saturating_sub(1));
-                    drop(self.apply(&mut next, complete).await?);
+                    drop(self.apply(&mut next, *complete).await?);
                 }
                 Piece::End(block) => {
                     if block.number == finalised.number && block.hash != finalised.hash {

@@ -2,7 +2,7 @@
 
 use alloy::primitives::Address;
 use imbl::OrdSet;
-use nthroot_model::ledger::Ledger;
+use nthroot_model::{anchor::AnchorState, ledger::Ledger};
 use nthroot_protocol::{BatchId, Fragment, FragmentId, Key};
 
 /// A key as it sorts.
@@ -21,7 +21,7 @@ impl Index {
     pub fn of(ledger: &Ledger) -> Self {
         let mut index = Self::default();
         for (anchor, _, state) in ledger.anchors() {
-            let fragments = state.known().into_iter().flat_map(|state| state.fragments());
+            let fragments = state.known().into_iter().flat_map(AnchorState::fragments);
             for (leaf, fragment) in fragments {
                 if let (Some(key), Some(id)) = (key_of(fragment), anchor.leaf(leaf)) {
                     index.fragments.insert((key.to_bytes(), id));

@@ -163,7 +163,7 @@ pub(crate) struct Complete {
 #[derive(Debug)]
 pub(crate) enum Piece {
     /// The next input.
-    Input(Complete),
+    Input(Box<Complete>),
     /// There is nothing more up to this block.
     End(Block),
 }
@@ -220,7 +220,7 @@ pub(crate) fn of_final<'a>(
     });
     let complete = move |found: Result<Found>| async move {
         Ok(match found? {
-            Found::Input(input) => Piece::Input(complete(l1, deployment, input, true).await?),
+            Found::Input(input) => Piece::Input(Box::new(complete(l1, deployment, input, true).await?)),
             Found::End(block) => Piece::End(block),
         })
     };

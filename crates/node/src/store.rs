@@ -70,6 +70,9 @@ impl Change {
     }
 }
 
+/// Hears of a row: its key, and what it says.
+pub type Each<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<()>;
+
 /// Where a node keeps what it must not lose. Implementations may be shared by threads.
 pub trait Store: Send + Sync {
     /// A row.
@@ -84,7 +87,7 @@ pub trait Store: Send + Sync {
     /// # Errors
     ///
     /// If the store cannot be read, or `each` fails.
-    fn scan(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()>;
+    fn scan(&self, table: Table, each: Each<'_>) -> Result<()>;
 
     /// Makes these changes, in this order, all of them or none. When it returns they outlast a crash.
     ///

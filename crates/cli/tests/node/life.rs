@@ -85,7 +85,7 @@ fn it_halts_when_the_chain_says_what_does_not_follow_and_goes_on_answering() {
     let net = Net::start("node-halt");
     let mut node = Node::start(&net, "n", ALL);
     // The bridge's last id and fault set, as nothing that happened makes them.
-    let slot = format!("{:#x}", GLOBAL_SLOT);
+    let slot = format!("{GLOBAL_SLOT:#x}");
     net.rpc("anvil_setStorageAt", &json!([net.bridge(), slot, B256::repeat_byte(1)]));
     net.mine(1);
     let (status, problem) = wait_for("halt", || {

@@ -20,7 +20,7 @@ impl Dice {
 
     /// A number below `n`, which is not zero.
     pub(crate) const fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        usize::try_from(self.next() % n as u64).expect("below n")
     }
 
     /// From one number to another, both included.

@@ -89,7 +89,7 @@ pub(crate) const LIES: &[Lie] = &[
         draft.sign(0, |message| message.nonce = message.nonce.wrapping_sub(1));
     }),
     lie("nonce to come", ALL, |draft| {
-        draft.sign(0, |message| message.nonce += 1)
+        draft.sign(0, |message| message.nonce += 1);
     }),
     lie("for another chain", ALL, |draft| {
         let mut domain = draft.liar.domain;
@@ -140,7 +140,7 @@ pub(crate) const LIES: &[Lie] = &[
         draft.body.calls[0].gas = least - 1;
     }),
     lie("less effects than there are", ALL, |draft| {
-        draft.body.calls[0].max_effects = 20
+        draft.body.calls[0].max_effects = 20;
     }),
     lie("another fill", &[Swap], |draft| {
         let extra = &mut draft.body.calls[0].extra;
@@ -163,7 +163,7 @@ pub(crate) const LIES: &[Lie] = &[
         draft.body.calls[0].extra = vec![0xff; 40].into();
     }),
     lie("a rule that is not in the table", ALL, |draft| {
-        draft.body.calls[0].rule = 9
+        draft.body.calls[0].rule = 9;
     }),
     lie("another fragment", ALL, |draft| draft.body.calls[0].fragments = vec![7]),
     lie("a fragment twice", ALL, |draft| {
@@ -191,7 +191,7 @@ pub(crate) const LIES: &[Lie] = &[
         draft.batch.steps.push(again);
     }),
     lie("a ceiling below the proof", ALL, |draft| {
-        draft.batch.header.ceiling = 100_000
+        draft.batch.header.ceiling = 100_000;
     }),
     lie("no body", ALL, |draft| draft.spoil = Vec::clear),
     lie("a body that ends too early", ALL, |draft| {
