@@ -19,7 +19,7 @@ impl Dice {
     }
 
     /// A number below `n`, which is not zero.
-    pub(crate) const fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).expect("below n")
     }
 
