@@ -364,10 +364,10 @@ impl Soak {
                     IntentStatus::Posted { .. } => ("is on its way".to_owned(), true),
                     IntentStatus::Included { .. } => ("is on L1".to_owned(), happened),
                     IntentStatus::Final { .. } => ("is final".to_owned(), happened),
-                    // It says that it does not know: the step may have carried it out while the node was down.
+                    // The step may have carried it out while the node was down, or in a batch that somebody else posted.
                     IntentStatus::Dropped {
-                        reason: Refusal::Overtaken,
-                    } => (format!("is overtaken, and has happened: {happened}"), true),
+                        reason: reason @ (Refusal::Overtaken | Refusal::Replaced { .. }),
+                    } => (format!("is {}, and has happened: {happened}", reason.kind()), true),
                     IntentStatus::Dropped { reason } => (format!("is dropped: {}", reason.kind()), !happened),
                 },
                 // What is over it may forget, and nothing else.

@@ -41,8 +41,8 @@ pub(super) struct Report {
     alerts: Alerts,
     /// Wei below which a key is poor, by what it is for.
     floors: [(&'static str, Wei); 2],
-    /// The last block, and when it came.
-    last: (B256, Instant),
+    /// The last block, and when it came. None until there was one.
+    last: Option<(B256, Instant)>,
 }
 
 impl Report {
@@ -56,7 +56,7 @@ impl Report {
                 ("watcher", config.watcher.balance_floor),
                 ("proposer", config.proposer.balance_floor),
             ],
-            last: (B256::ZERO, Instant::now()),
+            last: None,
         }
     }
 
@@ -111,10 +111,27 @@ impl Report {
         gauge!(LAG).set(figure(latest - view.tip.number));
         gauge!(FINALISED).set(figure(view.finalised));
         gauge!(SYNCED).set(u8::from(synced));
-        if self.last.0 == view.tip.hash {
-            return self.look_for_growth(view);
+        match self.last.replace((view.tip.hash, Instant::now())) {
+            Some((hash, since)) if hash == view.tip.hash => {
+                self.last = Some((hash, since));
+                return self.look_for_growth(view, since);
+            }
+            Some(_) => self.tell(news, view, is_own),
+            // What happened before it began was told then. But a lie that stands is news for whoever begins.
+            None => {
+                for lie in watcher::lies(&view.ledger) {
+                    let text = format!("step {} of batch {} is a lie: {}", lie.step, lie.batch, lie.reason);
+                    self.alerts.raise(Alert::new(Kind::LieFound, lie.batch, text));
+                }
+            }
         }
-        self.last = (view.tip.hash, Instant::now());
+        gauge!(LIES_OPEN).set(figure(
+            u64::try_from(watcher::lies(&view.ledger).len()).unwrap_or(u64::MAX),
+        ));
+    }
+
+    /// What happened in new blocks.
+    fn tell(&self, news: &News, view: &View, is_own: impl Fn(B256) -> bool) {
         if news.rolled_back > 0 {
             let (blocks, block) = (news.rolled_back, view.tip.number);
             counter!(REORGS).increment(1);
@@ -139,13 +156,10 @@ impl Report {
                 _ => {}
             }
         }
-        gauge!(LIES_OPEN).set(figure(
-            u64::try_from(watcher::lies(&view.ledger).len()).unwrap_or(u64::MAX),
-        ));
     }
 
-    fn look_for_growth(&self, view: &View) {
-        if self.last.1.elapsed() > STALE {
+    fn look_for_growth(&self, view: &View, since: Instant) {
+        if since.elapsed() > STALE {
             let block = view.tip.number;
             let text = format!("no block came after {block} for {} minutes", STALE.as_secs() / 60);
             self.alerts.raise(Alert::new(Kind::L1Stale, block, text));
