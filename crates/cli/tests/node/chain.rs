@@ -35,9 +35,19 @@ impl Chain {
         let deployment: Deployment = serde_json::from_value(manifest["deployment"].clone()).unwrap();
         let l1 = L1::connect(net.rpc_url(), Duration::from_millis(5)).await.unwrap();
         let twins = rules::twins(&rules::book(&deployment));
-        let mut follower = Follower::start(l1.clone(), deployment, twins).await.unwrap();
-        let inputs = follower.sync().await.unwrap().inputs;
-        Self { l1, follower, inputs }
+        let follower = Follower::start(l1.clone(), deployment, twins).await.unwrap();
+        let mut chain = Self {
+            l1,
+            follower,
+            inputs: Vec::new(),
+        };
+        chain.read_on().await;
+        chain
+    }
+
+    /// Reads what came since.
+    pub(crate) async fn read_on(&mut self) {
+        self.inputs.extend(self.follower.sync().await.unwrap().inputs);
     }
 
     fn sender(&self, net: &Net, who: &str) -> (PrivateKeySigner, Sender) {

@@ -3,9 +3,10 @@
 use nthroot_api::AssetAmount;
 use nthroot_model::params::GWEI;
 
-use super::{ApiSection, FeesSection, ProposerSection, Wei};
+use super::{ApiSection, FeesSection, FollowSection, ProposerSection, Wei};
 use crate::{
     fees::FeePolicy,
+    follower::Options,
     mempool,
     proposer::{Policy, Room, Sweep, TopUp},
     server,
@@ -15,6 +16,16 @@ impl Wei {
     /// Rounded down.
     fn gwei(self) -> u64 {
         u64::try_from(self.0 / u128::from(GWEI)).unwrap_or(u64::MAX)
+    }
+}
+
+impl FollowSection {
+    /// How it follows.
+    pub fn options(&self) -> Options {
+        Options {
+            trust_final_signatures: self.trust_final_signatures,
+            ..Options::default()
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Config {
     pub on_halt: OnHalt,
     /// L1 nodes.
     pub l1: L1Section,
+    /// How L1 is followed.
+    pub follow: FollowSection,
     /// Proving lies.
     pub watcher: WatcherSection,
     /// Posting batches.
@@ -44,6 +46,14 @@ pub struct L1Section {
     pub poll_ms: u64,
     /// Milliseconds.
     pub timeout_ms: u64,
+}
+
+/// `[follow]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowSection {
+    /// Whether signatures of what nobody can convict any more are not checked.
+    pub trust_final_signatures: bool,
 }
 
 /// `[watcher]`

@@ -203,5 +203,12 @@ async fn try_follower(parts: &Parts, poll: Duration) -> Result<Follower> {
     let urls: Vec<&str> = config.l1.urls.iter().map(|url| url.0.as_str()).collect();
     let l1 = L1::connect_all(&urls, poll, Duration::from_millis(config.l1.timeout_ms)).await?;
     let twins = rules::twins(&rules::book(&parts.deployment));
-    Follower::open(l1, parts.deployment.clone(), twins, Arc::clone(&parts.store)).await
+    Follower::open_with(
+        l1,
+        parts.deployment.clone(),
+        twins,
+        Arc::clone(&parts.store),
+        config.follow.options(),
+    )
+    .await
 }

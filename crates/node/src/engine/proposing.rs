@@ -7,7 +7,7 @@ use alloy::{
     providers::Provider,
 };
 
-use super::report::Report;
+use super::{report::Report, watching::is_idle};
 use crate::{
     error::Result,
     l1::L1,
@@ -52,7 +52,8 @@ impl Proposing {
     }
 
     pub(super) async fn turn(&mut self, view: &View, report: &Report) -> Result<()> {
-        if self.is_to_be_packed(view) {
+        let is_new = self.is_to_be_packed(view);
+        if is_new {
             let ether = self.l1.provider().get_balance(self.address()).await?;
             report.balance("proposer", self.address(), ether);
             let mut mempool = locked(&self.mempool);
@@ -61,6 +62,9 @@ impl Proposing {
             report.bond(self.carrying.bond(&mempool, view));
             self.waited = mempool.len();
             self.packed_at = Some(view.tip.hash);
+        }
+        if !is_new && is_idle(&self.outbox, &self.jobs) {
+            return Ok(());
         }
         let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
         if !events.is_empty() {

@@ -9,7 +9,7 @@ use super::report::Report;
 use crate::{
     error::Result,
     l1::L1,
-    outbox::{Job, Outbox},
+    outbox::{Job, Outbox, State},
     view::View,
     watcher::Duties,
 };
@@ -55,6 +55,9 @@ impl Watching {
             self.jobs = work.jobs;
             self.looked_at = is_all.then_some(view.tip.hash);
         }
+        if !is_new && is_idle(&self.outbox, &self.jobs) {
+            return Ok(());
+        }
         let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
         report.events(&events);
         if is_new {
@@ -63,4 +66,9 @@ impl Watching {
         }
         Ok(())
     }
+}
+
+/// Whether an outbox has nothing to do before the next block, so that L1 need not be asked.
+pub(super) fn is_idle(outbox: &Outbox, wanted: &[Job]) -> bool {
+    wanted.is_empty() && outbox.entries().all(|entry| entry.state != State::Pending)
 }
