@@ -232,7 +232,7 @@ impl Mempool {
     /// Those that wait or are on their way and could be in a batch at the tip, oldest first.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = (IntentId, &Bundle)> {
         let entries = self.queue.values().filter_map(|id| Some((*id, self.entries.get(id)?)));
-        let ready = entries.filter(|(_, entry)| entry.retry_at <= self.tip);
+        let ready = entries.filter(|(_, entry)| entry.retry_at <= self.tip && !entry.is_late(self.tip));
         ready.filter_map(|(id, entry)| Some((id, entry.bundle.as_deref()?)))
     }
 
@@ -251,7 +251,7 @@ impl Mempool {
         /// About what a batch has room for.
         const BATCH: usize = 256;
         let intents = &entry.bundle.as_deref()?.0;
-        if intents.iter().any(|signed| signed.rule == view.book.swap) || entry.fails > 0 {
+        if intents.iter().any(|signed| signed.rule == view.book.swap) || entry.fails > 0 || entry.is_late(self.tip) {
             return None;
         }
         let ahead = self.queue.range(..entry.number).count() / BATCH;

@@ -66,8 +66,10 @@ impl Mempool {
             found: None,
         };
         changes.push(row.change(id));
-        self.over.retain(|over| *over != id);
-        self.entries.insert(id, Entry::of(row));
+        // All that is remembered is gone through only for what comes a second time.
+        if self.entries.insert(id, Entry::of(row)).is_some() {
+            self.over.retain(|over| *over != id);
+        }
         self.enqueue(id);
         Ok(id)
     }
@@ -144,10 +146,16 @@ impl Mempool {
     }
 
     /// The first nonce from `next` on that nothing of the fragment waits with. Those that wait follow each other, or would do
-    /// again if an earlier one had not been too late.
+    /// again if an earlier one had not been too late. What is late, but might still be in somebody's batch, is not to be waited
+    /// for: what comes takes its place, so that never both are carried out.
     pub(super) fn behind(&self, fragment: FragmentId, next: u64) -> u64 {
         let mut free = next;
-        while self.nonces.contains_key(&(fragment, free)) {
+        let waits = |free: u64| {
+            let id = self.nonces.get(&(fragment, free));
+            let entry = id.and_then(|id| self.entries.get(id));
+            entry.is_some_and(|entry| !entry.is_late(self.tip))
+        };
+        while waits(free) {
             free = free.saturating_add(1);
         }
         free

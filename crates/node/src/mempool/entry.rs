@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{B256, keccak256};
 use nthroot_api::{Bundle, IntentId, IntentStatus};
-use nthroot_protocol::{BatchId, FragmentId, Signature};
+use nthroot_protocol::{BatchId, FragmentId, Signature, limits::MAX_CLOCK_AGE};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Change, Table};
@@ -90,6 +90,16 @@ impl Row {
 }
 
 impl Entry {
+    /// Whether no batch with the tip as its clock can carry it. One with an earlier clock still can: see [`Self::is_expired`].
+    pub(super) const fn is_late(&self, tip: u64) -> bool {
+        self.valid_until < tip
+    }
+
+    /// Whether no batch can carry it after the tip, were its clock as old as L1 allows.
+    pub(super) const fn is_expired(&self, tip: u64) -> bool {
+        self.valid_until.saturating_add(MAX_CLOCK_AGE) <= tip
+    }
+
     pub(super) fn of(row: Row) -> Self {
         let intents = &row.bundle.0;
         Self {

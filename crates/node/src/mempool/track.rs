@@ -205,7 +205,7 @@ impl Mempool {
             let next = |fragment| view.ledger.fragment(fragment).map_or(0, |fragment| fragment.nonce);
             if entry.places.iter().any(|(fragment, nonce)| *nonce < next(*fragment)) {
                 dropped.push((*id, Refusal::Overtaken));
-            } else if entry.valid_until < view.tip.number {
+            } else if entry.is_expired(view.tip.number) {
                 let fragment = entry.places.first().map(|(fragment, _)| *fragment).unwrap_or_default();
                 let (valid_until, least) = (entry.valid_until, view.tip.number);
                 let reason = Refusal::Expired {

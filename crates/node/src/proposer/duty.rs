@@ -71,6 +71,8 @@ pub struct Carrying {
     wanted: Option<Packed>,
     /// The last batch of its own that was counted.
     counted: BatchId,
+    /// A batch of its own that is not valid. What made one makes more, and each costs its lock: nothing is posted any more.
+    wrong: Option<BatchId>,
 }
 
 impl Carrying {
@@ -80,6 +82,7 @@ impl Carrying {
             policy,
             wanted: None,
             counted: BatchId::default(),
+            wrong: None,
         }
     }
 
@@ -90,6 +93,12 @@ impl Carrying {
             return Vec::new();
         }
         self.count(mempool, view);
+        if let Some(id) = self.wrong {
+            tracing::error!(%id, "a batch of this proposer is not valid, so it posts no more: find out why, and restart it when that batch is unwound");
+            self.wanted = None;
+            mempool.clear_posted();
+            return Vec::new();
+        }
         let mut jobs = Vec::new();
         self.choose(mempool, view);
         if let Some(packed) = &self.wanted {
@@ -206,6 +215,7 @@ impl Carrying {
             for (step, judgement) in view.ledger.steps(id).unwrap_or_default() {
                 if matches!(judgement, Judgement::Lie(_) | Judgement::Unjudged(_)) {
                     tracing::error!(%id, ?judgement, "a batch of this proposer is not valid");
+                    self.wrong = Some(id);
                 }
                 let outcome = if step.is_some() { "applied" } else { "skipped" };
                 counter!(STEPS_POSTED, "outcome" => outcome).increment(1);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use alloy::primitives::U256;
 use nthroot_api::{Bundle, IntentId};
 use nthroot_protocol::{
     AssetId,
@@ -28,7 +29,7 @@ struct Swapper<'a> {
     intent: SwapIntent,
 }
 
-/// Fills what can be filled, the oldest first.
+/// Fills what can be filled, the oldest first unless many wait.
 pub(super) fn fill<'a>(packer: &mut Packer<'a>, bundles: &[(IntentId, &'a Bundle)]) {
     let swapper = |(id, bundle): &(IntentId, &'a Bundle)| {
         let signed = bundle.0.first()?;
@@ -41,6 +42,12 @@ pub(super) fn fill<'a>(packer: &mut Packer<'a>, bundles: &[(IntentId, &'a Bundle
     };
     let mut waiting: Vec<Swapper<'a>> = bundles.iter().filter_map(swapper).collect();
     waiting.retain(|swapper| packer.composer.comes_next(swapper.signed));
+    // With more than are tried for one, those that nobody fills would be asked for, and as counterparties, before all others in
+    // every block. So who comes first is drawn by the tip's hash.
+    if waiting.len() > ATTEMPTS {
+        let drawn = U256::from_be_bytes(packer.view.tip.hash.0) % U256::from(waiting.len());
+        waiting.rotate_left(drawn.saturating_to());
+    }
     let end = Instant::now() + TIME;
     while !waiting.is_empty() && Instant::now() < end {
         let first = waiting.remove(0);

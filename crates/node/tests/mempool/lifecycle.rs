@@ -2,6 +2,7 @@
 
 use nthroot_api::{IntentStatus, Refusal};
 use nthroot_node::mempool::{Carrier, Limits};
+use nthroot_protocol::limits::MAX_CLOCK_AGE;
 use nthroot_wallet::{Request, account};
 
 use crate::world::{BOOK, DOMAIN, LIAR, Node, OURS, RIVAL, WINDOW, World, alone, key, open, payment, sign_until};
@@ -226,9 +227,16 @@ fn what_is_too_late_or_overtaken_is_dropped() {
         node.see(&world);
         assert!(node.is_waiting(&world, late), "it is valid at its last block");
     }
+    // A batch whose clock is old may still carry it.
+    while world.tip() < valid_until + MAX_CLOCK_AGE - 1 {
+        world.mine();
+        node.see(&world);
+        assert_eq!(node.status(&world, late), IntentStatus::Waiting { blocks: None });
+        assert!(node.pack(&world).is_none());
+    }
     world.mine();
     node.see(&world);
-    let (fragment, least) = (one, valid_until + 1);
+    let (fragment, least) = (one, valid_until + MAX_CLOCK_AGE);
     let reason = Refusal::Expired {
         fragment,
         valid_until,
@@ -257,4 +265,55 @@ fn what_is_over_is_remembered_up_to_a_bound() {
         .iter()
         .filter(|id| node.mempool.status(&world.view(), **id).is_some());
     assert_eq!(known.count(), 3, "two that are over and the one that waits");
+}
+
+#[test]
+fn what_is_late_is_not_given_up_while_a_batch_on_its_way_may_carry_it() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let mut node = Node::new();
+    let valid_until = world.tip() + 4;
+    let late = |amount| {
+        let request = Request::Account(vec![open(1, amount)]);
+        nthroot_api::Bundle(vec![sign_until(&key(1), one, 0, request, valid_until)])
+    };
+    let id = node.send(&world, late(5)).unwrap();
+    let packed = node.pack(&world).unwrap();
+    while world.tip() < valid_until + 10 {
+        world.mine();
+        node.see(&world);
+    }
+    // Were it given up, whoever pays again would pay twice. What comes now has its nonce.
+    assert_eq!(node.mempool.next_nonce(&world.view(), one), Some(0));
+    let (fragment, nonce, next) = (one, 1, 0);
+    let second = node.send(&world, alone(1, one, nonce, vec![open(1, 6)]));
+    assert_eq!(second, Err(Refusal::NonceGap { fragment, nonce, next }));
+    let batch = world.include(&packed);
+    node.see(&world);
+    let status = node.status(&world, id);
+    assert!(
+        matches!(status, IntentStatus::Included { batch: of, .. } if of == batch),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn what_comes_takes_the_place_of_what_is_late() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let mut node = Node::new();
+    let valid_until = world.tip() + 4;
+    let request = Request::Account(vec![open(1, 5)]);
+    let bundle = nthroot_api::Bundle(vec![sign_until(&key(1), one, 0, request, valid_until)]);
+    let late = node.send(&world, bundle).unwrap();
+    while world.tip() <= valid_until {
+        world.mine();
+        node.see(&world);
+    }
+    let by = node.send(&world, alone(1, one, 0, vec![open(1, 6)])).unwrap();
+    let reason = Refusal::Replaced { by };
+    assert_eq!(node.status(&world, late), IntentStatus::Dropped { reason });
+    assert_eq!(node.pack(&world).unwrap().bundles(), [by]);
 }

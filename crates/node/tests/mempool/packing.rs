@@ -374,6 +374,21 @@ fn one_batch_at_a_time_is_wanted_and_built_anew_on_new_heads() {
 }
 
 #[test]
+fn nothing_more_is_posted_after_a_lie_of_its_own() {
+    let (mut world, mut node, fragments) = scene(3);
+    let mut carrying = Carrying::new(policy());
+    node.send(&world, bundle(1, fragments[0], 0)).unwrap();
+    assert_eq!(duties(&mut carrying, &mut node.mempool, &world.view()).len(), 1);
+    let plans = [plan(2, fragments[1], 0)];
+    world.post(OURS, &plans, |batch| batch.steps[0].fresh[0].root.0[0] ^= 1);
+    for _ in 0..3 {
+        assert!(duties(&mut carrying, &mut node.mempool, &world.view()).is_empty());
+        assert!(carrying.wanted().is_none());
+        world.mine();
+    }
+}
+
+#[test]
 fn the_bond_is_topped_up_within_its_limits_and_once() {
     let (mut world, mut node, _) = scene(1);
     let view = world.view();

@@ -8,7 +8,7 @@ use std::{
 use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
 use nthroot_model::ledger::{Judgement, Ledger, SubmitError};
 use nthroot_node::proposer::Packed;
-use nthroot_protocol::{AccountOp, BatchId, FragmentId};
+use nthroot_protocol::{AccountOp, BatchId, FragmentId, limits::MAX_CLOCK_AGE};
 use nthroot_wallet::{Request, States as _, account};
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 
@@ -244,7 +244,8 @@ impl Run {
                     let next = |fragment| self.world.ledger.fragment(fragment).map_or(0, |state| state.nonce);
                     let unused = bundle.0.iter().all(|signed| signed.nonce >= next(signed.fragment));
                     assert!(unused, "{id} waits, and its nonce is used");
-                    assert!(bundle.0.iter().all(|signed| signed.valid_until >= self.world.tip()));
+                    let last = self.world.tip() - MAX_CLOCK_AGE;
+                    assert!(bundle.0.iter().all(|signed| signed.valid_until > last));
                 }
                 // What is over is not kept over a restart.
                 Some(IntentStatus::Final { .. } | IntentStatus::Dropped { .. }) | None => {}

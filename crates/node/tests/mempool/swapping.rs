@@ -254,3 +254,37 @@ fn positions_are_found_whichever_fragment_they_are() {
         assert_eq!(holds(&world, borrower, 2), 10_000 - 1_000 - 10);
     }
 }
+
+#[test]
+fn many_that_nobody_fills_do_not_keep_others_out_for_ever() {
+    let mut world = World::new();
+    let junk: Vec<FragmentId> = (1..=40).map(|user| world.deposit(user, 2, 100)).collect();
+    let [wants, gives] = [(50, 1), (51, 2)].map(|(user, n)| world.deposit(user, n, 100));
+    world.mine();
+    let mut node = Node::new();
+    // Each gives what is asked for, at a price that nobody pays.
+    for (user, fragment) in (1..).zip(junk) {
+        send(
+            &mut node,
+            &world,
+            user,
+            fragment,
+            0,
+            Request::Swap(swap((2, 1), (1, 1_000_000))),
+        );
+    }
+    let filled = [
+        send(&mut node, &world, 50, wants, 0, Request::Swap(swap((1, 100), (2, 90)))),
+        send(&mut node, &world, 51, gives, 0, Request::Swap(swap((2, 100), (1, 90)))),
+    ];
+    let packed = (0..40).find_map(|_| {
+        world.mine();
+        node.see(&world);
+        node.pack(&world)
+    });
+    let mut bundles = packed.expect("they are never filled").bundles();
+    bundles.sort_unstable();
+    let mut filled = filled.to_vec();
+    filled.sort_unstable();
+    assert_eq!(bundles, filled);
+}
