@@ -3,7 +3,7 @@
 use nthroot_api::AssetAmount;
 use nthroot_model::params::GWEI;
 
-use super::{ApiSection, FeesSection, ProposerSection, Wei};
+use super::{ApiSection, FeesSection, ProofFeesSection, ProposerSection, Wei};
 use crate::{
     fees::FeePolicy,
     mempool,
@@ -19,6 +19,18 @@ impl Wei {
 }
 
 impl FeesSection {
+    /// How it bids.
+    pub const fn policy(&self) -> FeePolicy {
+        FeePolicy {
+            tip_floor: self.tip.0,
+            max_fee_budget_wei: self.budget.0,
+            raise_percent: self.raise_percent,
+            patience: self.patience,
+        }
+    }
+}
+
+impl ProofFeesSection {
     /// How it bids.
     pub const fn policy(&self) -> FeePolicy {
         FeePolicy {
