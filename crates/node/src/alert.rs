@@ -247,7 +247,8 @@ impl Alert {
             Self::new(Kind::DutyRefused, &what, format!("L1 refuses to {what}: {revert}"))
         };
         let lies = work.lies.iter().map(lie);
-        lies.chain(work.refused.iter().map(refused)).collect()
+        let failed = work.failed.iter().filter_map(Self::of_error);
+        lies.chain(work.refused.iter().map(refused)).chain(failed).collect()
     }
 }
 

@@ -136,8 +136,8 @@ impl Config {
         within("l1.poll_ms", l1.poll_ms, 1, 60_000)?;
         within("l1.timeout_ms", l1.timeout_ms, 10, 300_000)?;
         for (name, enabled, key, fees) in [
-            ("watcher", watcher.enabled, &watcher.key, &watcher.fees),
-            ("proposer", proposer.enabled, &proposer.key, &proposer.fees),
+            ("watcher", watcher.enabled, &watcher.key, watcher.fees.policy()),
+            ("proposer", proposer.enabled, &proposer.key, proposer.fees.policy()),
         ] {
             within(&format!("{name}.fees.patience"), fees.patience, 1, 100)?;
             // L1 nodes refuse to replace a transaction for less.

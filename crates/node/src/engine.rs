@@ -73,6 +73,8 @@ pub enum Ended {
     Stopped,
     /// It must not go on, for this reason.
     Halted(String),
+    /// It panicked. Started again it goes on where it was.
+    Failed(String),
 }
 
 /// A node that runs.
@@ -122,7 +124,7 @@ impl Node {
         if let Some(ops) = self.ops.take() {
             ops.stop().await;
         }
-        ended.unwrap_or_else(|error| Ended::Halted(format!("the engine failed: {error}")))
+        ended.unwrap_or_else(|error| Ended::Failed(format!("the engine failed: {error}")))
     }
 }
 

@@ -133,6 +133,11 @@ impl FeePolicy {
         self.cap(gas) < raised(offer, MIN_RAISE).max_fee
     }
 
+    /// Whether the budget lets a transaction of `gas` gas in at this base fee.
+    pub fn affords(&self, base_fee: u128, gas: u64) -> bool {
+        self.cap(gas) > base_fee
+    }
+
     /// The most that the budget allows for a unit of gas, in wei.
     fn cap(&self, gas: u64) -> u128 {
         self.max_fee_budget_wei / u128::from(gas.max(1))

@@ -7,7 +7,7 @@ use nthroot_node::{
     config::{Config, LogFormat},
     engine::{Ended, Node},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     interruption,
@@ -17,11 +17,14 @@ use crate::{
 /// Exit status of a node that must not simply be started again.
 const HALTED: u8 = 4;
 
+/// Exit status of a node that failed by its own fault, and that a supervisor starts again: else nobody watches.
+const FAILED: u8 = 5;
+
 /// Run the node until it is asked to end
 ///
 /// SIGTERM or Ctrl-C end it: it takes no more requests, and transactions that are on their way stay there; a second one ends it at once.
 /// Whenever it is killed, it goes on where it was. Exit status: 0 asked to end, 1 could not start, 4 halted because what it saw
-/// must not be, so that a person should look before it is started again.
+/// must not be, so that a person should look before it is started again, 5 failed by its own fault, so that it should be started again.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  NTHROOT_NODE__LOG__FORMAT=json nthroot node run --config node.toml")]
 pub(crate) struct Args {
@@ -49,6 +52,10 @@ pub(crate) async fn run(args: &Args) -> eyre::Result<ExitCode> {
     Ok(match ended {
         Ended::Stopped => ExitCode::SUCCESS,
         Ended::Halted(_) => ExitCode::from(HALTED),
+        Ended::Failed(reason) => {
+            error!(%reason, "ended by a fault of this program");
+            ExitCode::from(FAILED)
+        }
     })
 }
 

@@ -3,7 +3,7 @@
 use nthroot_api::AssetAmount;
 use nthroot_model::params::GWEI;
 
-use super::{ApiSection, FeesSection, FollowSection, ProposerSection, Wei};
+use super::{ApiSection, FeesSection, FollowSection, ProofFeesSection, ProposerSection, Wei};
 use crate::{
     fees::FeePolicy,
     follower::Options,
@@ -30,6 +30,18 @@ impl FollowSection {
 }
 
 impl FeesSection {
+    /// How it bids.
+    pub const fn policy(&self) -> FeePolicy {
+        FeePolicy {
+            tip_floor: self.tip.0,
+            max_fee_budget_wei: self.budget.0,
+            raise_percent: self.raise_percent,
+            patience: self.patience,
+        }
+    }
+}
+
+impl ProofFeesSection {
     /// How it bids.
     pub const fn policy(&self) -> FeePolicy {
         FeePolicy {

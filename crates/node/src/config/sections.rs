@@ -67,10 +67,26 @@ pub struct WatcherSection {
     /// Its key.
     pub key: KeyFiles,
     /// What its transactions may cost.
-    pub fees: FeesSection,
+    pub fees: ProofFeesSection,
 }
 
-/// `[watcher.fees]` and `[proposer.fees]`
+/// `[watcher.fees]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofFeesSection {
+    /// Wei per gas.
+    pub tip: Wei,
+    /// Wei of a transaction.
+    pub budget: Wei,
+    /// Whether a conviction may cost more than it brings.
+    pub beyond_reward: bool,
+    /// Blocks.
+    pub patience: u64,
+    /// Each time.
+    pub raise_percent: u64,
+}
+
+/// `[proposer.fees]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeesSection {

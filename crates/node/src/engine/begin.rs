@@ -130,7 +130,8 @@ async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
     let watcher = match watcher {
         Some(key) => {
             let policy = config.watcher.fees.policy();
-            let duties = Duties::new(l1.clone(), deployment.bridge, policy);
+            let duties =
+                Duties::new(l1.clone(), deployment.bridge, policy).beyond_reward(config.watcher.fees.beyond_reward);
             let outbox = Outbox::open(l1.clone(), key, Arc::clone(&store))?;
             Some(Watching::new(l1.clone(), outbox, duties))
         }

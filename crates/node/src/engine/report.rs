@@ -213,6 +213,9 @@ impl Report {
     /// What a look at the watcher's duties showed.
     pub(super) fn work(&self, work: &watcher::Work) {
         self.alerts.raise_all(Alert::of_work(work));
+        for error in &work.failed {
+            warn!(%error, "a duty could not be looked at");
+        }
     }
 
     /// What became of transactions.

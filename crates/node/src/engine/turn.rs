@@ -101,7 +101,10 @@ impl Engine {
         {
             return watched;
         }
+        let is_in_doubt = self.watcher.as_ref().is_some_and(Watching::is_in_doubt);
         let proposed = match &mut self.proposer {
+            // The model may be wrong about more than that: whoever builds on it risks a bond.
+            Some(_) if is_in_doubt => Ok(()),
             Some(proposer) => proposer.turn(&view, &self.report).await,
             None => Ok(()),
         };

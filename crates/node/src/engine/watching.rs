@@ -45,13 +45,18 @@ impl Watching {
         versions.any(|version| version.hash == hash)
     }
 
+    /// Whether the contracts hold a step valid that the model holds a lie.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.duties.is_in_doubt()
+    }
+
     pub(super) async fn turn(&mut self, view: &View, report: &Report) -> Result<()> {
         let is_new = self.looked_at != Some(view.tip.hash);
         if is_new {
-            let work = self.duties.of(&view.ledger, &self.outbox).await?;
+            let work = self.duties.of(&view.ledger, &self.outbox).await;
             report.work(&work);
             // What L1 refuses now is simulated again, and what there was no time for has its turn.
-            let is_all = work.refused.is_empty() && work.jobs.len() >= work.lies.len();
+            let is_all = work.refused.is_empty() && work.failed.is_empty() && work.jobs.len() >= work.lies.len();
             self.jobs = work.jobs;
             self.looked_at = is_all.then_some(view.tip.hash);
         }

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use super::{
     Event, Job, Outbox,
     entry::{Entry, Purpose, State, Version},
-    plan::{Plan, plan},
+    plan::{Plan, can_replace, plan},
     settle::{count, kind},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     fees::{FeePolicy, Offer},
     inputs::Block,
     metrics,
-    sender::{self, Call},
+    sender::{self, Call, MAX_TX_GAS},
 };
 
 /// Transactions of one key that are on their way at once: as many as nodes keep of one sender for sure (geth: 16).
@@ -60,17 +60,37 @@ enum Answer {
 impl Outbox {
     /// Sends what is wanted and not on its way, raises what waits, cancels what is not wanted any more.
     pub(super) async fn dispatch(&mut self, tip: Block, wanted: &[Job]) -> Result<()> {
-        let Plan { open, fresh } = plan(&self.entries, wanted, self.next);
+        let Plan { mut open, mut fresh } = plan(&self.entries, wanted, self.next);
         ::metrics::gauge!(metrics::OUTBOX).set(f64::from(u32::try_from(open.len()).unwrap_or(u32::MAX)));
         if open.is_empty() && fresh.is_empty() {
             return Ok(());
         }
         let prices = self.prices(tip).await?;
+        let affords = |index: usize| {
+            let Job { call, policy, .. } = &wanted[index];
+            policy.affords(prices.base_fee, call.gas.unwrap_or(MAX_TX_GAS))
+        };
+        // What cannot pay the base fee now keeps nothing out that can.
+        fresh.sort_by_key(|index| !affords(*index));
+        let room = MAX_IN_FLIGHT.saturating_sub(open.len());
+        for index in fresh
+            .split_off(room.min(fresh.len()))
+            .into_iter()
+            .filter(|index| affords(*index))
+        {
+            let stuck = open.iter_mut().find(|(nonce, served)| {
+                let entry = self.entries.get(*nonce);
+                served.is_some_and(|other| !affords(other))
+                    && entry.is_some_and(|entry| can_replace(&wanted[index], entry))
+            });
+            if let Some((_, served)) = stuck {
+                *served = Some(index);
+            }
+        }
         let mut served: BTreeMap<u64, Option<usize>> = open;
-        let room = MAX_IN_FLIGHT.saturating_sub(served.len());
         let last = served.keys().next_back().copied();
         let mut free = (self.next..).filter(|nonce| !self.entries.contains_key(nonce));
-        for index in fresh.into_iter().take(room) {
+        for index in fresh {
             served.extend(free.next().map(|nonce| (nonce, Some(index))));
         }
         // A nonce before others that nothing is known of: a reorganisation took back what used it. Nothing behind it moves.

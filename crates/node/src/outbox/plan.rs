@@ -36,11 +36,17 @@ pub(super) fn plan(entries: &BTreeMap<u64, Entry>, wanted: &[Job], next: u64) ->
         plan.open.insert(entry.nonce, None);
     }
     let mut seen = BTreeSet::new();
+    let mut jobs: Vec<_> = wanted.iter().enumerate().collect();
+    jobs.retain(|(_, job)| seen.insert(job.purpose));
+    // What stands under a nonce now before what stood there once, and had to make room.
+    let stands = |job: &Job| {
+        entries
+            .values()
+            .any(|entry| is_open(entry, next) && entry.purpose() == Some(job.purpose))
+    };
+    jobs.sort_by_key(|(_, job)| !stands(job));
     let mut homeless = Vec::new();
-    for (index, job) in wanted.iter().enumerate() {
-        if !seen.insert(job.purpose) {
-            continue;
-        }
+    for (index, job) in jobs {
         match place(entries, &plan, job, next) {
             Place::Nowhere => {}
             Place::At(nonce) => {
@@ -95,7 +101,7 @@ fn is_open(entry: &Entry, next: u64) -> bool {
     entry.state == State::Pending && entry.nonce >= next
 }
 
-fn can_replace(job: &Job, entry: &Entry) -> bool {
+pub(super) fn can_replace(job: &Job, entry: &Entry) -> bool {
     let gas = job.call.gas.unwrap_or(MAX_TX_GAS);
     entry
         .last()

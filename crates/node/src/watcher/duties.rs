@@ -1,13 +1,14 @@
 //! What a watcher is to do now: pure but for the simulations, and without memory of its own that a restart would miss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, keccak256};
 use nthroot_bindings::bridge::Bridge::BridgeErrors;
 use nthroot_model::ledger::{Ledger, Lie, Rollback};
+use nthroot_protocol::BatchId;
 use tracing::{debug, info, warn};
 
-use super::{challenge, lies, rollback, simulate};
+use super::{challenge, rollback, simulate};
 use crate::{
     error::{Error, Result},
     fees::FeePolicy,
@@ -23,6 +24,9 @@ pub const MAX_SIMULATIONS: usize = 16;
 /// Duties at one look, more than an outbox has on its way.
 const MAX_DUTIES: usize = 32;
 
+/// Blocks after which it is asked again whether the contracts hold valid what the model holds a lie.
+const DIFFERS: u64 = 32;
+
 /// What is to be done, and what cannot be.
 #[derive(Debug, Default)]
 pub struct Work {
@@ -32,6 +36,10 @@ pub struct Work {
     pub jobs: Vec<Job>,
     /// What L1 refuses now, although nobody else did it: a person should look at it. It is simulated again.
     pub refused: Vec<(Purpose, Revert)>,
+    /// Why something could not be looked at: contracts that hold valid what the model holds a lie
+    /// ([`Error::VerdictDiffers`]), a ledger that misses what it must know, or an L1 node that does not answer. It holds up
+    /// nothing else: else one such step would hide all other lies.
+    pub failed: Vec<Error>,
 }
 
 /// Sees what a ledger asks of a watcher.
@@ -39,10 +47,14 @@ pub struct Duties {
     l1: L1,
     bridge: Address,
     policy: FeePolicy,
+    /// Whether a conviction may cost more than it brings.
+    beyond_reward: bool,
     /// Calls that a simulation found good, as their hashes.
     good: BTreeMap<Purpose, B256>,
     /// Blocks at which simulations failed: what failed longest ago is tried first.
     failed: BTreeMap<Purpose, u64>,
+    /// Steps that the contracts held valid, and at which block.
+    valid: BTreeMap<(BatchId, u16), u64>,
 }
 
 impl Duties {
@@ -53,30 +65,71 @@ impl Duties {
             l1,
             bridge,
             policy,
+            beyond_reward: false,
             good: BTreeMap::new(),
             failed: BTreeMap::new(),
+            valid: BTreeMap::new(),
         }
+    }
+
+    /// Of one who protects own money: a conviction may cost the policy's whole budget, although it brings less.
+    #[must_use]
+    pub const fn beyond_reward(mut self, beyond_reward: bool) -> Self {
+        self.beyond_reward = beyond_reward;
+        self
+    }
+
+    /// Whether the contracts hold a step valid that the model holds a lie: then nobody should build on what the model says.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.valid.is_empty()
     }
 
     /// What is to be done now, with the key of `outbox`. Every call was simulated by the L1 node since it was last another one,
     /// in an earlier process if it is on its way; a lie is proved only if that says fraud.
     ///
-    /// # Errors
-    ///
-    /// [`Error::VerdictDiffers`] if the contracts hold valid what the model holds a lie: then nothing may be sent. Or if the
-    /// L1 node does not answer; or the ledger misses what it must know.
-    pub async fn of(&mut self, ledger: &Ledger, outbox: &Outbox) -> Result<Work> {
-        let lies = lies(ledger);
+    /// What cannot be looked at is told, and holds up nothing else.
+    pub async fn of(&mut self, ledger: &Ledger, outbox: &Outbox) -> Work {
+        let mut work = Work::default();
+        let block = ledger.block();
+        let all = ledger.lies();
+        let stands: BTreeSet<(BatchId, u16)> = all.iter().map(|lie| (lie.batch, lie.step)).collect();
+        self.valid
+            .retain(|step, since| stands.contains(step) && (*since..=*since + DIFFERS).contains(&block));
+        let mut lies: Vec<Lie> = all
+            .into_iter()
+            .filter(|lie| !self.valid.contains_key(&(lie.batch, lie.step)))
+            .collect();
+        lies.dedup_by_key(|lie| lie.batch);
+        let rollbacks = ledger.rollbacks();
+        let mut due: BTreeSet<Purpose> = lies.iter().map(|lie| Purpose::Convict(lie.batch)).collect();
+        due.extend(rollbacks.iter().map(|what| purpose(*what)));
+        self.good.retain(|purpose, _| due.contains(purpose));
+        self.failed.retain(|purpose, _| due.contains(purpose));
+
+        // What failed comes after all else, however many there are.
+        let mut convictions: Vec<&Lie> = lies.iter().collect();
+        convictions.sort_by_key(|lie| self.failed.get(&Purpose::Convict(lie.batch)));
+        let mut restorations = rollbacks;
+        restorations.sort_by_key(|what| self.failed.get(&purpose(*what)));
         let mut duties = Vec::new();
-        for lie in lies.iter().take(MAX_DUTIES) {
-            duties.push(self.conviction(ledger, lie)?);
+        for lie in convictions.into_iter().take(MAX_DUTIES) {
+            match self.conviction(ledger, lie) {
+                Ok(duty) => duties.push(duty),
+                Err(error) => {
+                    self.failed.insert(Purpose::Convict(lie.batch), block);
+                    work.failed.push(error);
+                }
+            }
         }
-        for what in ledger.rollbacks().into_iter().take(MAX_DUTIES) {
-            duties.push(self.rolling_back(ledger, what)?);
+        for what in restorations.into_iter().take(MAX_DUTIES) {
+            match self.rolling_back(ledger, what) {
+                Ok(duty) => duties.push(duty),
+                Err(error) => {
+                    self.failed.insert(purpose(what), block);
+                    work.failed.push(error);
+                }
+            }
         }
-        let is_due = |purpose: &Purpose| duties.iter().any(|duty| duty.job.purpose == *purpose);
-        self.good.retain(|purpose, _| is_due(purpose));
-        self.failed.retain(|purpose, _| is_due(purpose));
 
         for Duty { job, .. } in &duties {
             if outbox.carries(job) {
@@ -84,22 +137,29 @@ impl Duties {
             }
         }
 
-        let mut work = Work {
-            lies,
-            ..Work::default()
-        };
         let mut unknown: Vec<usize> = (0..duties.len())
             .filter(|duty| !self.is_good(&duties[*duty].job))
             .collect();
         unknown.sort_by_key(|duty| self.failed.get(&duties[*duty].job.purpose));
         for duty in unknown.into_iter().take(MAX_SIMULATIONS) {
-            let refused = self.simulate(&duties[duty], ledger.block(), outbox.address()).await?;
-            work.refused
-                .extend(refused.map(|revert| (duties[duty].job.purpose, revert)));
+            match self.simulate(&duties[duty], block, outbox.address()).await {
+                Ok(refused) => work
+                    .refused
+                    .extend(refused.map(|revert| (duties[duty].job.purpose, revert))),
+                Err(error) => {
+                    // A node that answers to one call that it cannot execute it may well execute the others.
+                    let answers = !matches!(&error, Error::Transport(error) if error.as_error_resp().is_none());
+                    work.failed.push(error);
+                    if !answers {
+                        break;
+                    }
+                }
+            }
         }
         let jobs = duties.into_iter().map(|duty| duty.job);
         work.jobs = jobs.filter(|job| self.is_good(job)).collect();
-        Ok(work)
+        work.lies = lies;
+        work
     }
 
     fn conviction(&self, ledger: &Ledger, lie: &Lie) -> Result<Duty> {
@@ -110,12 +170,13 @@ impl Duties {
             .header;
         let lock = ledger.params().lock(header.ceiling, header.entry_count);
         let reward = FeePolicy::convicting(lock).max_fee_budget_wei;
+        let most = if self.beyond_reward { u128::MAX } else { reward };
         Ok(Duty {
             job: Job {
                 purpose: Purpose::Convict(lie.batch),
                 call: proof.call(self.bridge),
                 policy: FeePolicy {
-                    max_fee_budget_wei: self.policy.max_fee_budget_wei.min(reward),
+                    max_fee_budget_wei: self.policy.max_fee_budget_wei.min(most),
                     ..self.policy
                 },
             },
@@ -124,14 +185,14 @@ impl Duties {
     }
 
     fn rolling_back(&self, ledger: &Ledger, what: Rollback) -> Result<Duty> {
-        let purpose = match what {
-            Rollback::Condemn { child, .. } => Purpose::Condemn(child),
-            Rollback::Unwind(id) => Purpose::Unwind(id),
-        };
         let call = rollback(ledger, self.bridge, what)?;
         let policy = FeePolicy::patient(self.policy.max_fee_budget_wei);
         Ok(Duty {
-            job: Job { purpose, call, policy },
+            job: Job {
+                purpose: purpose(what),
+                call,
+                policy,
+            },
             proof: None,
         })
     }
@@ -156,7 +217,14 @@ impl Duties {
                 return Ok(None);
             }
             Err(Error::WouldFail(revert)) => revert,
-            Err(error) => return Err(error),
+            Err(error) => {
+                self.good.remove(purpose);
+                self.failed.insert(*purpose, block);
+                if let Error::VerdictDiffers { batch, step, .. } = &error {
+                    self.valid.insert((*batch, *step), block);
+                }
+                return Err(error);
+            }
         };
         self.good.remove(purpose);
         self.failed.insert(*purpose, block);
@@ -174,6 +242,13 @@ struct Duty {
     job: Job,
     /// What it proves, if it is a challenge.
     proof: Option<super::Proof>,
+}
+
+const fn purpose(what: Rollback) -> Purpose {
+    match what {
+        Rollback::Condemn { child, .. } => Purpose::Condemn(child),
+        Rollback::Unwind(id) => Purpose::Unwind(id),
+    }
 }
 
 fn fingerprint(call: &Call) -> B256 {

@@ -60,7 +60,7 @@ impl Guard {
 
     async fn look(&mut self) -> Result<Work, Error> {
         self.follower.sync().await?;
-        self.duties.of(self.follower.ledger(), &self.outbox).await
+        Ok(self.duties.of(self.follower.ledger(), &self.outbox).await)
     }
 
     async fn tick(&mut self) -> Vec<Event> {
@@ -287,7 +287,7 @@ async fn nothing_is_sent_for_what_somebody_else_proved() {
         .unwrap();
     assert_eq!(deeds.len(), 1);
 
-    let work = guard.duties.of(guard.follower.ledger(), &guard.outbox).await.unwrap();
+    let work = guard.duties.of(guard.follower.ledger(), &guard.outbox).await;
     assert_eq!(work.lies.len(), 1);
     assert!(work.jobs.is_empty() && work.refused.is_empty(), "{work:?}");
     let work = guard.look().await.unwrap();
@@ -332,19 +332,62 @@ async fn a_proof_that_came_second_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_watcher_halts_when_the_contracts_hold_valid_what_the_model_holds_a_lie() {
+async fn a_step_that_the_contracts_hold_valid_is_not_challenged() {
     let scene = scene().await;
     let selector = "0x".to_owned() + &alloy::primitives::hex::encode(step_is_valid());
     // The node answers every simulation that the step is valid, as contracts with another opinion would.
     let l1 = refusing(&scene, selector).await;
     let mut guard = Guard::new(&scene, &l1).await;
     let id = scene.lie().await;
-    let error = guard.look().await.unwrap_err();
+    let work = guard.look().await.unwrap();
     assert!(
-        matches!(&error, Error::VerdictDiffers { batch, step: 0, .. } if *batch == id),
-        "{error}"
+        matches!(&work.failed[..], [Error::VerdictDiffers { batch, step: 0, .. }] if *batch == id),
+        "{work:?}"
     );
-    assert_eq!(error.action(), nthroot_node::Action::Halt);
+    assert!(work.jobs.is_empty() && guard.duties.is_in_doubt());
+    // It is not asked at each look, and is not forgotten either.
+    assert!(guard.look().await.unwrap().failed.is_empty() && guard.duties.is_in_doubt());
+}
+
+#[tokio::test]
+async fn a_lie_that_cannot_be_simulated_hides_no_other() {
+    for refusal in [
+        json!({"code": 3, "message": "execution reverted", "data": "0x".to_owned() + &alloy::primitives::hex::encode(step_is_valid())}),
+        json!({"code": -32000, "message": "execution aborted (timeout = 5s)"}),
+    ] {
+        let mut scene = scene().await;
+        let first = std::sync::Mutex::new(None);
+        // The node never executes the challenge that it is asked about first.
+        let l1 = faulty(scene.world.devnet.url(), move |method, params| {
+            if method != "eth_call" {
+                return Fault::None;
+            }
+            let input = params[0]["input"].to_string();
+            if *first.lock().unwrap().get_or_insert_with(|| input.clone()) == input {
+                Fault::Refusal(refusal.clone())
+            } else {
+                Fault::None
+            }
+        })
+        .await;
+        let mut guard = Guard::new(&scene, &l1).await;
+        let mut ids = Vec::new();
+        for slot in 0..2 {
+            scene.anchors = [
+                scene.world.deposit(&scene.mallory, ETHER).await,
+                scene.world.deposit(&scene.mallory, ETHER).await,
+            ];
+            let posted = scene
+                .world
+                .post(&scene.mallory, slot, &scene.transfer(0), enrich(&scene.mallory))
+                .await
+                .unwrap();
+            ids.push(posted.id);
+        }
+        let work = guard.look().await.unwrap();
+        assert_eq!((work.jobs.len(), work.failed.len()), (1, 1), "{work:?}");
+        assert_eq!(work.jobs[0].purpose, Purpose::Convict(ids[1]));
+    }
 }
 
 #[tokio::test]

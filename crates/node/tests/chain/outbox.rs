@@ -451,6 +451,29 @@ async fn no_more_are_on_their_way_than_nodes_keep_and_none_is_lost() {
 }
 
 #[tokio::test]
+async fn what_cannot_pay_the_base_fee_keeps_out_nothing_that_can() {
+    for waits_already in [true, false] {
+        let chain = Chain::new().await;
+        let mut outbox = chain.outbox("jammed").await;
+        let cheap = |number| job(Purpose::Convict(batch(number)), FeePolicy::urgent(21_000 * 10 * GWEI));
+        let mut wanted: Vec<Job> = (1..=20).map(cheap).collect();
+        if waits_already {
+            chain.tick(&mut outbox, &wanted).await;
+            assert_eq!(outbox.entries().count(), MAX_IN_FLIGHT);
+        }
+        chain.base_fee(100 * GWEI).await;
+        chain.mine().await;
+        // The newest lie is the last in the list.
+        wanted.push(urgent(21));
+        for _ in 0..3 {
+            chain.tick(&mut outbox, &wanted).await;
+            chain.mine().await;
+        }
+        assert_eq!(chain.balance(place(wanted[20].purpose)).await, 1, "{waits_already}");
+    }
+}
+
+#[tokio::test]
 async fn a_poor_key_offers_what_it_has_and_says_so() {
     let chain = Chain::new().await;
     let mut outbox = chain.outbox("poor").await;
