@@ -27,7 +27,7 @@ use crate::{
 };
 use next::{Next, next};
 
-/// Gas of the transactions beside the claims, about, and of a claim: measured, and rounded up.
+/// Gas of the transactions beside the claims, and of a claim: about, for what is shown beforehand.
 const GAS: (u64, u64) = (350_000, 90_000);
 
 /// Blocks that transactions of an earlier run are waited for.
