@@ -14,6 +14,7 @@ mod challenge;
 mod claim;
 mod differences;
 mod errors;
+mod fields;
 mod judge;
 mod load;
 mod rollback;
@@ -36,11 +37,10 @@ pub use challenge::Conviction;
 pub use claim::{Claim, Payment};
 pub use errors::{
     AssignError, BlockError, BondError, ChallengeError, ClaimError, CondemnError, DepositError, EvidenceUnavailable,
-    IdsExhausted, SubmitError, UnwindError, WordError,
+    IdsExhausted, RowError, SubmitError, UnwindError, WordError,
 };
 pub use judge::{Judgement, Unjudged};
 pub use rollback::{Rollback, Unwinding};
-pub use rows::RowError;
 pub use submit::Submitted;
 pub use views::Lie;
 

@@ -1,7 +1,7 @@
 //! Why L1 would not do what it is asked to. Whoever gets one of these sorts them by what they embed: malformed input,
 //! a batch that is not (or no longer) as the caller believed, or a condition that time may change.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use nthroot_protocol::{AnchorId, BatchError, BatchId, EvidenceError, PreimageError, Status};
 
 use crate::{bond::BondTooLow, kernel::Undecided};
@@ -335,4 +335,29 @@ pub enum EvidenceUnavailable {
     /// The step was found valid, and what evidence would be made of was let go.
     #[error("step {0} is valid and was forgotten")]
     Forgotten(u16),
+}
+
+/// Why rows are not those of a ledger. There is one remedy: to let them go and to derive the ledger from L1 again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// Rows of another version of this program.
+    #[error("the rows have version {0}, expected 1: derive them again")]
+    Version(u8),
+    /// The row is not there that every ledger has.
+    #[error("the first row is missing: derive the rows again")]
+    Missing,
+    /// The rows are not in the order of their keys.
+    #[error("row {0} is out of order")]
+    Order(Bytes),
+    /// No row has such a key.
+    #[error("{0} is not a key")]
+    Key(Bytes),
+    /// The value is not one of its key.
+    #[error("row {key}: {what}; derive the rows again")]
+    Value {
+        /// The key.
+        key: Bytes,
+        /// What is wrong.
+        what: &'static str,
+    },
 }

@@ -5,20 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::{B256, Bytes, keccak256};
 use imbl::OrdMap;
 use nthroot_protocol::{
-    AnchorId, AssignedClaim, BatchId, BatchWord, Evidence, Fragment, GlobalWord, Head, PreEntry, Preimage, Withdrawal,
-    commitment::withdrawal_root, limits::MAX_SEQUENCE,
+    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, PreEntry, commitment::withdrawal_root,
+    limits::MAX_SEQUENCE,
 };
 
 use super::{
-    Accepted, Anchor, Change, JudgedStep, Judgement, Ledger, Opening, Record, RowError, State, Unjudged,
-    rows::{Fields, Key, VERSION},
+    Accepted, Anchor, Change, Ledger, Record, RowError, State,
+    fields::{Before, Behind, Fields},
+    rows::{Key, VERSION},
 };
-use crate::{
-    anchor::AnchorState,
-    bond::Bond,
-    kernel::{self, Env, Verdict},
-    params::Params,
-};
+use crate::{anchor::AnchorState, bond::Bond, kernel::Env, params::Params};
 
 impl Ledger {
     /// The ledger with these rows, which are in the order of their keys: those of [`Self::rows_since`], all changes applied.
@@ -71,27 +67,6 @@ struct Load {
 }
 
 type Leaves = OrdMap<u32, Arc<Fragment>>;
-
-/// What is known behind a head.
-enum Behind {
-    Nothing,
-    /// A state, and whether it is the present one.
-    State {
-        is_present: bool,
-        depth: u8,
-        header: Fragment,
-    },
-}
-
-/// How a state before a batch is kept.
-enum Before {
-    Unknown,
-    Known {
-        header: Fragment,
-        /// The leaves that differ from the state after, as they were.
-        leaves: Vec<(u32, Option<Fragment>)>,
-    },
-}
 
 impl Load {
     fn row(&mut self, key: Key, value: &mut Fields<'_>) -> Result<(), RowError> {
@@ -332,86 +307,5 @@ impl Before {
             has_leaf.then_some(())?;
         }
         (state.root() == head.root).then(|| State::Known(Arc::new(state)))
-    }
-}
-
-impl Fields<'_> {
-    fn behind(&mut self) -> Option<Behind> {
-        let is_present = match self.u8()? {
-            0 => return Some(Behind::Nothing),
-            1 => true,
-            2 => false,
-            _ => return None,
-        };
-        Some(Behind::State {
-            is_present,
-            depth: self.u8()?,
-            header: Fragment::decode(std::mem::take(&mut self.0)).ok()?,
-        })
-    }
-
-    fn batch_parts(&mut self) -> Option<(Preimage, Vec<Withdrawal>, Vec<PreEntry>)> {
-        let preimage = Preimage::decode(self.bytes16()?).ok()?;
-        let withdrawals = self.take(usize::from(preimage.withdrawal_count) * Withdrawal::LENGTH)?;
-        let withdrawals = withdrawals.chunks(Withdrawal::LENGTH).map(Withdrawal::decode);
-        let withdrawals = withdrawals.collect::<Result<_, _>>().ok()?;
-        let entries = self.take(usize::from(preimage.entries_written) * PreEntry::LENGTH)?;
-        Some((preimage, withdrawals, PreEntry::decode_list(entries).ok()?))
-    }
-
-    fn step(&mut self, env: &Env, preimage: &Preimage, index: u16) -> Option<JudgedStep> {
-        let judged = |judgement| {
-            Some(JudgedStep {
-                judgement,
-                opening: None,
-            })
-        };
-        match self.u8()? {
-            0 => judged(Judgement::Valid),
-            1 => judged(Judgement::Skipped(self.skip()?)),
-            2 => judged(Judgement::Unjudged(Unjudged::PreState(self.anchor()?))),
-            3 => {
-                let evidence = Evidence::decode(self.bytes32()?).ok()?;
-                let opens = evidence.preimage == *preimage && evidence.placed.index == index;
-                (opens && evidence.check_opening().is_ok()).then_some(())?;
-                let judgement = match kernel::evaluate(env, preimage, &evidence.placed, &evidence.proofs) {
-                    Ok(Verdict::Valid(_)) => Judgement::Valid,
-                    Ok(Verdict::Invalid(reason)) => Judgement::Lie(reason),
-                    Err(undecided) => Judgement::Unjudged(undecided.into()),
-                };
-                Some(JudgedStep {
-                    judgement,
-                    opening: Some(Opening::Evidence(Box::new(evidence))),
-                })
-            }
-            _ => None,
-        }
-    }
-
-    fn changes(&mut self, entries: &[PreEntry]) -> Option<Vec<Before>> {
-        let open = entries.iter().filter(|entry| entry.head.is_some());
-        let befores = open.map(|_| self.before()).collect::<Option<_>>()?;
-        self.end()?;
-        Some(befores)
-    }
-
-    fn before(&mut self) -> Option<Before> {
-        match self.u8()? {
-            0 => return Some(Before::Unknown),
-            1 => {}
-            _ => return None,
-        }
-        let header = Fragment::decode(self.bytes16()?).ok()?;
-        let count = self.array().map(u32::from_be_bytes)?;
-        let mut leaves: Vec<(u32, Option<Fragment>)> = Vec::new();
-        for _ in 0..count {
-            let leaf = self.array().map(u32::from_be_bytes)?;
-            let last = leaves.last().map_or(0, |(last, _)| *last);
-            (leaf > last).then_some(())?;
-            let bytes = self.bytes16()?;
-            let fragment = || Fragment::decode(bytes).ok().map(Some);
-            leaves.push((leaf, if bytes.is_empty() { None } else { fragment()? }));
-        }
-        Some(Before::Known { header, leaves })
     }
 }

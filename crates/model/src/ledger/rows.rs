@@ -19,7 +19,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::Address;
 use imbl::{OrdMap, ordmap::DiffItem};
 use nthroot_protocol::{AnchorId, BatchId, FragmentId, Head, PreEntry, Withdrawal};
 
@@ -32,31 +32,6 @@ use crate::{
 
 /// Of the layout above.
 pub(super) const VERSION: u8 = 1;
-
-/// Why rows are not those of a ledger. There is one remedy: to let them go and to derive the ledger from L1 again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RowError {
-    /// Rows of another version of this program.
-    #[error("the rows have version {0}, expected 1: derive them again")]
-    Version(u8),
-    /// The row is not there that every ledger has.
-    #[error("the first row is missing: derive the rows again")]
-    Missing,
-    /// The rows are not in the order of their keys.
-    #[error("row {0} is out of order")]
-    Order(Bytes),
-    /// No row has such a key.
-    #[error("{0} is not a key")]
-    Key(Bytes),
-    /// The value is not one of its key.
-    #[error("row {key}: {what}; derive the rows again")]
-    Value {
-        /// The key.
-        key: Bytes,
-        /// What is wrong.
-        what: &'static str,
-    },
-}
 
 /// What a row is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -391,80 +366,4 @@ fn write_bytes16(bytes: &[u8], out: &mut Vec<u8>) {
 fn write_bytes32(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.extend(bytes);
-}
-
-/// What is read of a value: fields from the front, each or nothing.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*head)
-    }
-
-    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    pub(super) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    pub(super) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    pub(super) fn u256(&mut self) -> Option<U256> {
-        self.array::<32>().map(U256::from_be_bytes)
-    }
-
-    pub(super) fn batch(&mut self) -> Option<BatchId> {
-        self.array().map(BatchId::from_bytes)
-    }
-
-    pub(super) fn anchor(&mut self) -> Option<AnchorId> {
-        self.array().map(AnchorId::from_bytes)
-    }
-
-    /// What [`write_bytes16`] writes.
-    pub(super) fn bytes16(&mut self) -> Option<&'a [u8]> {
-        let length = self.array().map(u16::from_be_bytes)?;
-        self.take(length.into())
-    }
-
-    /// What [`write_bytes32`] writes.
-    pub(super) fn bytes32(&mut self) -> Option<&'a [u8]> {
-        let length = self.array().map(u32::from_be_bytes)?;
-        self.take(usize::try_from(length).ok()?)
-    }
-
-    pub(super) fn skip(&mut self) -> Option<Skip> {
-        let code = self.u8()?;
-        if code == 0 {
-            return Some(Skip::Poisoned(self.array().map(u16::from_be_bytes)?));
-        }
-        let anchor = self.anchor()?;
-        let reason = match code {
-            1 => Stale::NoHead,
-            2 => Stale::OtherParent {
-                head: self.batch()?,
-                parent: self.batch()?,
-            },
-            3 => Stale::AfterClock(self.batch()?),
-            4 => Stale::Fault {
-                head: self.batch()?,
-                fault: self.batch()?,
-            },
-            _ => return None,
-        };
-        Some(Skip::Stale { anchor, reason })
-    }
-
-    /// Nothing is left.
-    pub(super) fn end(&self) -> Option<()> {
-        self.0.is_empty().then_some(())
-    }
 }
