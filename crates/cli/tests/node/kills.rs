@@ -82,9 +82,10 @@ async fn a_lie_is_convicted_in_the_next_block_and_told() {
 async fn a_node_that_is_killed_loses_nothing_and_repeats_nothing() {
     let (mut dice, rounds) = (Dice::new(), rounds());
     let net = Net::start("node-kills");
-    net.bond("paula");
-    // Each lie costs its lock.
-    net.ask("bob", &["bond", "fund", "--amount", "60ether"]);
+    // Each batch locks some of it for a window, and each lie costs it.
+    for who in ["paula", "bob"] {
+        net.ask(who, &["bond", "fund", "--amount", "60ether"]);
+    }
     let liar: FragmentId = net.fragment("bob", 1, 0).parse().unwrap();
     let fragments: Vec<String> = (0..rounds).map(|_| net.fragment("alice", 1, 0)).collect();
     let recipient = Address::repeat_byte(0x99);

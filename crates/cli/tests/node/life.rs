@@ -150,3 +150,27 @@ fn an_intent_is_taken_posted_and_final() {
     assert!(node.figure("nthroot_bond_free_gwei", "") > 4e9);
     assert!(node.figure("nthroot_balance_gwei", "watcher") > 9e10);
 }
+
+#[test]
+fn without_a_bond_it_says_so_and_goes_on_when_there_is_one() {
+    let net = Net::start("node-bondless");
+    let fragment = net.fragment("alice", 1, 0);
+    let node = Node::start(&net, "n", ALL);
+    let bob = net.address("bob");
+    let send = ["send", &bob, "0.5ether", "--fragment", &fragment, "--json", "--yes"];
+    let sent = net
+        .command("alice", &send)
+        .env("NTHROOT_NODE", node.api())
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    wait_for("alert", || {
+        node.log().into_iter().find(|line| line["alert"] == "bond_low")
+    });
+    assert_eq!(node.figure("nthroot_mempool_bundles", ""), 1.0);
+    net.bond("paula");
+    wait_for("batch", || {
+        (node.figure("nthroot_batches_posted_total", "") == 1.0).then_some(())
+    });
+    assert_eq!(node.figure("nthroot_mempool_bundles", ""), 0.0);
+}

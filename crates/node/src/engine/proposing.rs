@@ -59,10 +59,12 @@ impl Proposing {
             let mut mempool = locked(&self.mempool);
             mempool.on_view(view);
             self.jobs = self.carrying.duties(&mut mempool, view, ether);
-            report.bond(self.carrying.bond(&mempool, view));
+            let waits = !mempool.is_empty() && self.carrying.wanted().is_none();
+            report.bond(self.carrying.bond(&mempool, view), waits, view);
             self.waited = mempool.len();
             self.packed_at = Some(view.tip.hash);
         }
+        report.mempool(self.mempool().len());
         if !is_new && is_idle(&self.outbox, &self.jobs) {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, U256};
 use metrics::{counter, gauge, histogram};
-use nthroot_model::ledger::Judgement;
+use nthroot_model::{ledger::Judgement, params::GWEI};
 use nthroot_protocol::BatchId;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
@@ -16,8 +16,8 @@ use crate::{
     follower::{News, Progress},
     inputs::What,
     metrics::{
-        BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN, REORG_DEPTH,
-        REORGS, STEPS, SYNCED, TIP,
+        BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN, MEMPOOL,
+        REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
     },
     outbox::Event,
     proposer::Bond,
@@ -202,12 +202,21 @@ impl Report {
         }
     }
 
-    /// The proposer's bond.
-    pub(super) fn bond(&self, bond: Bond) {
-        if bond.is_low {
-            let text = format!("{} gwei of the bond are free, {} are locked", bond.free, bond.locked);
+    /// The proposer's bond. `waits`: something does, and nothing is on its way.
+    pub(super) fn bond(&self, bond: Bond, waits: bool, view: &View) {
+        let least = u64::try_from(view.ledger.params().min_lock / u128::from(GWEI)).unwrap_or(u64::MAX);
+        if bond.is_low || (waits && bond.free < least) {
+            let text = format!(
+                "{} gwei of the bond are free and {} are locked, a batch locks {least} at least",
+                bond.free, bond.locked
+            );
             self.alerts.raise(Alert::new(Kind::BondLow, "", text));
         }
+    }
+
+    /// How many bundles wait, or are on their way.
+    pub(super) fn mempool(&self, bundles: usize) {
+        gauge!(MEMPOOL).set(figure(u64::try_from(bundles).unwrap_or(u64::MAX)));
     }
 
     /// What a look at the watcher's duties showed.
