@@ -168,7 +168,7 @@ fn without_a_bond_it_says_so_and_goes_on_when_there_is_one() {
         node.log().into_iter().find(|line| line["alert"] == "bond_low")
     });
     assert_eq!(node.figure("nthroot_mempool_bundles", ""), 1.0);
-    net.bond("paula");
+    net.ask("paula", &["bond", "fund", "--amount", "5ether"]);
     wait_for("batch", || {
         (node.figure("nthroot_batches_posted_total", "") == 1.0).then_some(())
     });
