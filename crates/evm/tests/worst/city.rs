@@ -35,6 +35,9 @@ const MOST_STEPS: usize = 12_000;
 /// Gas that a transaction may have.
 const TX_GAS_CAP: usize = 1 << 24;
 
+/// Gas for a call that does not spin, when it is tried out how much the step takes beside.
+const TRIAL_GAS: u32 = 100_000;
+
 /// Gas that the spinner takes beside its rounds, and of one round.
 const SPIN_BASE: u32 = 1_000;
 const SPIN: u32 = 40;
@@ -343,12 +346,14 @@ impl City {
         }
         let mut body = body.clone();
         for call in &mut body.calls {
-            call.gas = 0;
+            call.gas = TRIAL_GAS;
             call.extra = vec![0; 32].into();
         }
         let fragments = names.to_vec();
-        let built = builder.step(&StepPlan { fragments, body }).expect("valid as it stands");
-        let needed = builder.proof_gas()[usize::from(built.index)];
+        let plan = StepPlan { fragments, body };
+        let built = builder.step(&plan).expect("valid as it stands");
+        let tried = u64::from(TRIAL_GAS) * plan.body.calls.len() as u64;
+        let needed = builder.proof_gas()[usize::from(built.index)] - tried;
         // In the long batch the path is longer: 24 gas for each byte of it.
         let path = |steps| tree::sibling_count(steps, built.index.into()).expect("in range");
         let longer = path(MOST_STEPS) - path(usize::from(built.index) + 1);
