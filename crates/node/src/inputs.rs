@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use alloy::{
     consensus::Transaction as _,
-    eips::BlockNumberOrTag,
+    eips::{BlockId, BlockNumberOrTag},
     network::TransactionResponse,
-    primitives::{Address, B256, BlockNumber, Bytes, U256},
+    primitives::{Address, B256, BlockNumber, Bloom, BloomInput, Bytes, U256},
     providers::Provider,
-    rpc::types::{Filter, Log},
+    rpc::types::{Filter, Header, Log},
     sol_types::{SolCall as _, SolEvent as _, SolEventInterface as _},
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -174,12 +174,17 @@ pub(crate) enum Piece {
 ///
 /// If the L1 node does not answer, or has no such block.
 pub async fn block(l1: &L1, number: BlockNumberOrTag) -> Result<Block> {
-    let header = l1.header(number).await?;
-    Ok(Block {
-        number: header.number,
-        hash: header.hash,
-        parent: header.parent_hash,
-    })
+    Ok(l1.header(number).await?.into())
+}
+
+impl From<Header> for Block {
+    fn from(header: Header) -> Self {
+        Self {
+            number: header.number,
+            hash: header.hash,
+            parent: header.parent_hash,
+        }
+    }
 }
 
 /// These blocks, each with the bridge's inputs in exactly it, whatever its place in the chain. Whether each continues the one
@@ -190,11 +195,18 @@ pub(crate) fn of_blocks<'a>(
     blocks: RangeInclusive<BlockNumber>,
 ) -> impl Stream<Item = Result<(Block, Vec<Complete>)>> + 'a {
     let of_block = move |number: BlockNumber| async move {
-        let block = block(l1, number.into()).await?;
+        let header = l1.header(number.into()).await?;
+        let may_have_events = may_have_events(deployment, &header.logs_bloom);
+        let block = Block::from(header);
         let logs = l1
             .provider()
             .get_logs(&filter(deployment).at_block_hash(block.hash))
             .await?;
+        let logs = if logs.is_empty() && may_have_events {
+            of_receipts(l1, deployment, block.hash).await?
+        } else {
+            logs
+        };
         if logs.iter().any(|log| log.block_hash != Some(block.hash)) {
             return Err(Error::missing(format!("events of block {} alone", block.hash)));
         }
@@ -288,6 +300,24 @@ pub(crate) async fn of_range(
         }
         first = last + 1;
     }
+}
+
+/// Whether a block may have events of the bridge or its registry, as the bloom filter of its header says. If not, it has none.
+fn may_have_events(deployment: &Deployment, bloom: &Bloom) -> bool {
+    let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+    let registered = RuleRegistry::RuleRegistered::SIGNATURE_HASH;
+    has(deployment.bridge.as_slice()) && BridgeEvents::SELECTORS.iter().any(|event| has(event))
+        || has(deployment.registry.as_slice()) && has(registered.as_slice())
+}
+
+/// The events of a block, out of its receipts. A node that has the block may not have its index of events yet, and answer that
+/// there are none: a deposit that is missed so would be missed for good.
+async fn of_receipts(l1: &L1, deployment: &Deployment, hash: B256) -> Result<Vec<Log>> {
+    let receipts = l1.provider().get_block_receipts(BlockId::hash(hash)).await?;
+    let receipts = receipts.ok_or_else(|| Error::missing(format!("receipts of block {hash}")))?;
+    let logs = receipts.into_iter().flat_map(|receipt| receipt.inner.into_logs());
+    let ours = [deployment.bridge, deployment.registry];
+    Ok(logs.filter(|log| ours.contains(&log.address())).collect())
 }
 
 fn filter(deployment: &Deployment) -> Filter {

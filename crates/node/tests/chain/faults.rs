@@ -81,6 +81,24 @@ async fn events_that_a_node_keeps_back_once_are_asked_for_again() {
 }
 
 #[tokio::test]
+async fn events_that_a_node_has_no_index_of_are_found_in_receipts() {
+    let history = long().await;
+    let kept_back = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&kept_back);
+    // All of those blocks, deposits with nothing after them in the block among them, and nothing else ever tells of these.
+    let partial = faulty(history.world.devnet.url(), move |method, params| {
+        if method == "eth_getLogs" && params[0].get("blockHash").is_some() {
+            count.fetch_add(1, Ordering::Relaxed);
+            Fault::Lie(json!([]))
+        } else {
+            Fault::None
+        }
+    });
+    assert_eq!(derives_the_same(&history, partial.await).await, 0);
+    assert!(kept_back.load(Ordering::Relaxed) > 20);
+}
+
+#[tokio::test]
 async fn events_that_a_node_always_keeps_back_halt() {
     let history = long().await;
     let partial = faulty(history.world.devnet.url(), |method, _| match method {
