@@ -1,7 +1,14 @@
 //! The questions someone has before choosing this design, answered with measured numbers.
 //!
-//! [`cost`] measures whole transactions, [`spectrum`] moves between one root per user and one root for all, [`congestion`] fills
-//! blocks, [`window`] says how long a window must be, [`speed`] how fast the software is. Each gives a [`Section`](report::Section);
-//! [`report`] makes one page, and tables for other programs, of them.
+//! Each measurement gives a [`Section`](report::Section); [`report`] makes one page, and tables for other programs, of them.
 
 pub mod report;
+
+/// How thorough a measurement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Seconds instead of minutes: fewer sizes, shorter simulations. What continuous integration runs.
+    pub quick: bool,
+    /// Of all that is random: the same seed gives the same section.
+    pub seed: u64,
+}
