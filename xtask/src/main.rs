@@ -61,6 +61,13 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measure gas, congestion, windows and speed, and write a report to target/bench/report.html. Takes about half an hour;
+    /// `--quick` a few minutes
+    Bench {
+        /// Passed on: see `cargo xtask bench -- --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// All that continuous integration checks: formats, lints, tests
     Ci,
     /// Run what takes hours: symbolic execution, static analysis, random tests at full depth. Needs Python 3.11 or later
@@ -92,6 +99,11 @@ fn main() -> Result<ExitCode> {
                 return Ok(docs::check()?.exit_code());
             }
             docs::refresh()?;
+        }
+        Command::Bench { args } => {
+            build_contracts()?;
+            let mut bench = cargo(["run", "--quiet", "--release", "--package", "nthroot-bench", "--"]);
+            run(bench.args(args).env("ANVIL", anvil()?))?;
         }
         Command::Audit(options) => return audit::audit(&options),
         Command::Ci => {

@@ -2,7 +2,9 @@
 //!
 //! Each measurement gives a [`Section`](report::Section); [`report`] makes one page, and tables for other programs, of them.
 
+pub mod record;
 pub mod report;
+pub mod speed;
 
 /// How thorough a measurement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -249,6 +249,11 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
+/// A measured number within a sentence.
+pub fn shown(number: f64) -> String {
+    number::number(number)
+}
+
 /// A chart of one or more series over one axis.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Chart {
@@ -291,6 +296,12 @@ impl Chart {
     /// As an SVG document, whose colours are variables of the page's style sheet.
     pub fn svg(&self) -> String {
         chart::svg(self).into_string()
+    }
+
+    /// As a file of its own, in light or dark as its reader's page is.
+    pub fn document(&self) -> String {
+        let style = format!("<style>{}</style>", page::STYLE);
+        self.svg().replacen('>', &format!(">{style}"), 1)
     }
 
     fn fault(&self) -> Option<&'static str> {

@@ -230,7 +230,7 @@ fn marker((x, y): (f64, f64), index: usize) -> Markup {
 
 /// A coordinate.
 fn px(value: f64) -> String {
-    format!("{:.1}", value)
+    format!("{value:.1}")
 }
 
 fn count(number: usize) -> f64 {

@@ -29,13 +29,10 @@ pub(crate) fn number(number: f64) -> String {
     format!("{sign}{}{point}{fraction}", grouped(whole))
 }
 
-/// At an axis: `20k`, `1.5M`, `0.001`, `1e-9`.
+/// At an axis: `2k`, `1.5M`, `0.001`, `1e-9`.
 pub(crate) fn tick(number: f64) -> String {
-    let suffixes = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
-    for (unit, suffix) in suffixes {
+    for (unit, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")] {
         if number.abs() >= unit {
-            // From 10,000 on in thousands.
-            let unit = if suffix == "k" { 1e3 } else { unit };
             return format!("{}{suffix}", round(number / unit));
         }
     }
@@ -95,7 +92,7 @@ mod tests {
         let cases = [
             (0.0, "0"),
             (0.1, "0.1"),
-            (9000.0, "9,000"),
+            (999.0, "999"),
             (20_000.0, "20k"),
             (1.5e6, "1.5M"),
             (1e-6, "1e-6"),

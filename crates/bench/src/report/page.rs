@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Cell, Column, Figure, Report, Section, Table, chart, number};
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// Rows from which on a table is folded.
 const LONG: usize = 24;

@@ -13,7 +13,6 @@ mod killed;
 mod outbox;
 mod passkeys;
 mod proposing;
-mod rates;
 mod reorgs;
 mod resuming;
 mod rules;
