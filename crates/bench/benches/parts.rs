@@ -63,7 +63,7 @@ fn parts(criterion: &mut Criterion) {
     let mut state = criterion.benchmark_group("state");
     state.bench_function("clone a ledger", |bencher| bencher.iter(|| ledger.clone()));
     state.bench_function("rows of a batch", |bencher| {
-        bencher.iter(|| ledger.rows_since(Some(&start)))
+        bencher.iter(|| ledger.rows_since(Some(&start)));
     });
     state.finish();
 }
