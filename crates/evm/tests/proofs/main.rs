@@ -4,9 +4,6 @@
 
 #[path = "../snapshot/mod.rs"]
 mod snapshot;
-#[path = "../stage/mod.rs"]
-mod stage;
-mod town;
 
 use alloy::{
     primitives::{Bytes, U256},
@@ -15,12 +12,12 @@ use alloy::{
 use nthroot_bindings::{Bridge, RuleRegistry, bridge::IBridge};
 use nthroot_evm::{Deployed, Parameters, SpecId};
 use nthroot_protocol::{RepeatedTouch, Root, Step};
-
-use crate::{
-    snapshot::Snapshot,
+use nthroot_stage::{
     stage::{CHALLENGER, MALLORY},
     town::{Place, Town},
 };
+
+use crate::snapshot::Snapshot;
 
 const SPECS: [(SpecId, &str); 2] = [(SpecId::OSAKA, "Osaka"), (SpecId::AMSTERDAM, "Amsterdam")];
 
