@@ -6,7 +6,9 @@
 )]
 
 pub mod bases;
+pub mod crowd;
 pub mod deeds;
+pub mod posting;
 pub mod stage;
 pub mod town;
 pub mod world;

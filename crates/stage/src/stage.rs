@@ -135,6 +135,19 @@ impl Stage {
         AnchorId::new(id.expect("a deposit"), 0)
     }
 
+    /// Deposits an ERC-20 that Mallory has and lets the bridge take.
+    pub fn deposit_token(&mut self, key: Key, token: Address, amount: u128) -> AnchorId {
+        let deposit = Bridge::depositTokenCall {
+            token,
+            amount: U256::from(amount),
+            key: FixedBytes(key.to_bytes()),
+        };
+        let receipt = self.l1.send(MALLORY, &deposit);
+        assert!(receipt.expect("sent").success);
+        let id = self.ledger.deposit(key, token, amount);
+        AnchorId::new(id.expect("a deposit"), 0)
+    }
+
     pub fn domain(&self) -> Domain {
         Domain {
             chain_id: self.l1.chain.chain_id(),

@@ -244,14 +244,15 @@ impl Town {
         builder.build().expect("complete")
     }
 
+    /// A step in which one of two pays the other in the cohort, after so many like it.
+    pub fn transfer(&self, earlier: usize) -> StepPlan {
+        let (fragments, body) = self.payments(Place::Scattered, 2, u64::try_from(earlier).expect("few"));
+        StepPlan { fragments, body }
+    }
+
     /// A batch of so many transfers in the cohort, and the length of the last one's body.
     pub fn transfers(&mut self, count: usize) -> (Batch, usize) {
-        let plans: Vec<StepPlan> = (0..count)
-            .map(|nth| {
-                let (fragments, body) = self.payments(Place::Scattered, 2, u64::try_from(nth).expect("few"));
-                StepPlan { fragments, body }
-            })
-            .collect();
+        let plans: Vec<StepPlan> = (0..count).map(|nth| self.transfer(nth)).collect();
         let posting = self.stage.posting(MALLORY);
         let mut builder = nthroot_model::builder::BatchBuilder::new(&self.stage.ledger, posting);
         for plan in &plans {

@@ -1,7 +1,7 @@
 //! A bridge on which the three rules are at work: users, a pool, two credit markets, loans in every state.
 
 use alloy::{
-    primitives::{Address, B256, Bytes},
+    primitives::{Address, B256, Bytes, U256},
     sol_types::SolCall,
 };
 use k256::ecdsa::SigningKey;
@@ -90,21 +90,45 @@ pub fn address(user: usize) -> Address {
     key(user).key().controller()
 }
 
-/// Registers a rule. Under the coming gas schedule, gas for new state comes on top of what a transaction may have.
+/// Registers a rule, with gas for new state on top of what a transaction may have.
 fn register(l1: &mut Deployed, runtime: &Bytes) -> Address {
     let call = RuleRegistry::registerCall {
         runtime: runtime.clone(),
     };
-    let receipt = [1 << 24, 60_000_000].into_iter().find_map(|gas| {
-        let receipt = l1
-            .chain
-            .send_with_gas(l1.deployer, l1.registry, call.abi_encode().into(), gas)
-            .ok()?;
-        receipt.success.then_some(receipt)
-    });
+    let receipt = l1
+        .chain
+        .send_with_most_gas(l1.deployer, l1.registry, U256::ZERO, call.abi_encode().into())
+        .expect("sent");
+    assert!(receipt.success, "it registers");
     l1.chain.mine(1);
-    let returned = receipt.expect("it registers").output;
-    RuleRegistry::registerCall::abi_decode_returns(&returned).expect("an address")
+    RuleRegistry::registerCall::abi_decode_returns(&receipt.output).expect("an address")
+}
+
+/// A bridge on which the three rules are registered, and where they are.
+pub fn apps(spec: SpecId) -> (Stage, RuleBook) {
+    let mut addresses = Vec::new();
+    let stage = Stage::with_rules(spec, |l1, twins| {
+        let codes = [
+            &Swap::DEPLOYED_BYTECODE,
+            &Pool::DEPLOYED_BYTECODE,
+            &Credit::DEPLOYED_BYTECODE,
+        ];
+        addresses.extend(codes.map(|code| register(l1, code)));
+        // As nodes judge them: so each lie is found the way in which it would be.
+        let twins = twins
+            .with(l1.account, Known::Account.rule(spec))
+            .with(addresses[0], Known::Swap.rule(spec))
+            .with(addresses[1], Known::Pool.rule(spec))
+            .with(addresses[2], Known::Credit.rule(spec));
+        (addresses.clone(), twins)
+    });
+    let book = RuleBook {
+        account: stage.l1.account,
+        swap: addresses[0],
+        pool: addresses[1],
+        credit: addresses[2],
+    };
+    (stage, book)
 }
 
 /// Terms under which ether is lent against gold.
@@ -142,28 +166,7 @@ impl World {
     }
 
     fn with_tokens(spec: SpecId, tokens: impl Fn(usize) -> Vec<u8>) -> Self {
-        let mut addresses = Vec::new();
-        let mut stage = Stage::with_rules(spec, |l1, twins| {
-            let codes = [
-                &Swap::DEPLOYED_BYTECODE,
-                &Pool::DEPLOYED_BYTECODE,
-                &Credit::DEPLOYED_BYTECODE,
-            ];
-            addresses.extend(codes.map(|code| register(l1, code)));
-            // As nodes judge them: so each lie is found the way in which it would be.
-            let twins = twins
-                .with(l1.account, Known::Account.rule(spec))
-                .with(addresses[0], Known::Swap.rule(spec))
-                .with(addresses[1], Known::Pool.rule(spec))
-                .with(addresses[2], Known::Credit.rule(spec));
-            (addresses.clone(), twins)
-        });
-        let book = RuleBook {
-            account: stage.l1.account,
-            swap: addresses[0],
-            pool: addresses[1],
-            credit: addresses[2],
-        };
+        let (mut stage, book) = apps(spec);
         let homes = (0..USERS).map(|user| stage.deposit(key(user).key(), 400 * ETHER).fragment());
         let homes: Vec<FragmentId> = homes.collect();
         stage.mine(1);
