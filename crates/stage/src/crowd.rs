@@ -45,6 +45,8 @@ impl Crowd {
     /// Users with ether alone, or each with the next of several assets, of which the first is ether and the others are ERC-20s.
     pub fn new(spec: SpecId, users: usize, assets: usize) -> Self {
         let (mut stage, book) = apps(spec);
+        // For everybody's deposits.
+        stage.l1.chain.fund(MALLORY, U256::from(100_000 * ETHER));
         let assets: Vec<AssetId> = (0..assets)
             .map(|nth| if nth == 0 { AssetId::ETH } else { erc20(&mut stage) })
             .collect();
