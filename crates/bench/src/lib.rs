@@ -2,6 +2,7 @@
 //!
 //! Each measurement gives a [`Section`](report::Section); [`report`] makes one page, and tables for other programs, of them.
 
+pub mod cost;
 pub mod record;
 pub mod report;
 pub mod speed;

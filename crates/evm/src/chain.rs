@@ -28,6 +28,10 @@ pub struct Receipt {
     pub success: bool,
     /// What the sender pays for: intrinsic gas and calldata, execution less refunds, or the calldata floor.
     pub gas: u64,
+    /// The same without the calldata floor.
+    pub executed: u64,
+    /// The calldata floor (EIP-7623).
+    pub floor: u64,
     /// Return data, or revert data.
     pub output: Bytes,
     /// Events.
@@ -148,6 +152,21 @@ impl Chain {
         self.transact(from, TxKind::Call(to), U256::ZERO, data, gas, true)
     }
 
+    /// A transaction with ETH and as much gas as it could need: under EIP-8037 gas for new state comes on top of the cap.
+    ///
+    /// # Errors
+    ///
+    /// If L1 would not take it into a block.
+    pub fn send_with_most_gas(
+        &mut self,
+        from: Address,
+        to: Address,
+        value: U256,
+        data: Bytes,
+    ) -> Result<Receipt, Rejected> {
+        self.transact(from, TxKind::Call(to), value, data, self.most_gas(), true)
+    }
+
     /// A transaction whose effects are dropped.
     ///
     /// # Errors
@@ -185,13 +204,16 @@ impl Chain {
     ///
     /// If L1 would not take it into a block.
     pub fn created(&mut self, from: Address, initcode: Bytes) -> Result<Receipt, Rejected> {
-        // Under EIP-8037 gas for new state comes on top of the cap; before it a limit above the cap is refused.
-        let gas = if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
+        self.transact(from, TxKind::Create, U256::ZERO, initcode, self.most_gas(), true)
+    }
+
+    /// Under EIP-8037 gas for new state comes on top of the cap; before it a limit above the cap is refused.
+    const fn most_gas(&self) -> u64 {
+        if self.spec.is_enabled_in(SpecId::AMSTERDAM) {
             BLOCK_GAS
         } else {
             TX_GAS_CAP
-        };
-        self.transact(from, TxKind::Create, U256::ZERO, initcode, gas, true)
+        }
     }
 
     fn transact(
@@ -236,30 +258,27 @@ impl Chain {
             evm.transact(tx).map(|outcome| outcome.result)
         };
         let result = result.map_err(|error| Rejected(format!("{error:?}")))?;
-        let gas = result.tx_gas_used();
+        let gas = result.gas();
+        let failed = Receipt {
+            success: false,
+            gas: gas.tx_gas_used(),
+            executed: gas.spent_sub_refunded(),
+            floor: gas.floor_gas(),
+            output: Bytes::new(),
+            logs: Vec::new(),
+            created: None,
+        };
         Ok(match result {
             ExecutionResult::Success { logs, output, .. } => Receipt {
                 success: true,
-                gas,
                 created: output.address().copied(),
                 output: output.into_data(),
                 logs,
+                ..failed
             },
-            ExecutionResult::Revert { output, .. } => Receipt {
-                success: false,
-                gas,
-                output,
-                logs: Vec::new(),
-                created: None,
-            },
+            ExecutionResult::Revert { output, .. } => Receipt { output, ..failed },
             // Out of gas and the like: no data, and all gas is gone.
-            ExecutionResult::Halt { .. } => Receipt {
-                success: false,
-                gas,
-                output: Bytes::new(),
-                logs: Vec::new(),
-                created: None,
-            },
+            ExecutionResult::Halt { .. } => failed,
         })
     }
 }

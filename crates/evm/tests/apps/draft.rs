@@ -12,20 +12,12 @@ use nthroot_protocol::{
 };
 use nthroot_wallet::{Request, RuleBook};
 
+pub(crate) use crate::bases::Who;
 use crate::{
     deeds::{Deed, Scribe, Signed},
     stage::MALLORY,
     world::{World, address, key},
 };
-
-/// A fragment of the step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
-    User(usize),
-    Pool,
-    Market,
-    Position,
-}
 
 #[derive(Clone)]
 pub(crate) struct Draft {

@@ -1,18 +1,13 @@
 //! What it costs: whole cold transactions. To post one more swap, trade or loan; and to prove a lie about one.
 
-use std::collections::BTreeMap;
-
-use alloy::primitives::Bytes;
-use nthroot_bindings::Bridge;
 use nthroot_evm::SpecId;
-use nthroot_protocol::{AssetId, Batch, RepeatedTouch, Root, Step, rules::swap::Fill};
+use nthroot_stage::posting::{self, filled, four, one_more, ring};
 
 use crate::{
     bases::Base,
     compose::{take_over, way_out},
-    deeds::{Deed, intent},
+    deeds::Deed,
     draft::Draft,
-    history::batch,
     snapshot::Snapshot,
     stage::{CHALLENGER, ETHER, MALLORY},
     world::{HOLDERS, USERS, World},
@@ -26,89 +21,11 @@ const STEPS: usize = 1_000;
 /// Who has a step before the one that is measured, if that needs none of its own.
 const OTHER: usize = USERS - 1;
 
-/// Gas of posting, with bodies and without: `submit` looks at none.
-#[derive(Clone, Copy)]
-struct Posted {
-    gas: u64,
-    bodiless: u64,
-    body: usize,
-}
-
-fn posted(world: &World, batch: &Batch) -> Posted {
-    let gas = |batch: &Batch| {
-        let mut l1 = world.stage.l1.clone();
-        let call = Bridge::submitCall {
-            batch: batch.encode().into(),
-        };
-        let receipt = l1.send(MALLORY, &call).expect("sent");
-        assert!(receipt.success, "{}", receipt.output);
-        receipt.gas
-    };
-    let mut bodiless = batch.clone();
-    for step in &mut bodiless.steps {
-        step.body = Bytes::new();
-    }
-    Posted {
-        gas: gas(batch),
-        bodiless: gas(&bodiless),
-        body: batch.steps.last().map_or(0, |step| step.body.len()),
-    }
-}
-
-/// What one more step costs in a batch of another one.
-fn one_more(world: &mut World, before: Deed, step: Vec<Deed>) -> Posted {
-    let alone = batch(world, &[vec![before.clone()]]).expect("honest");
-    let both = batch(world, &[vec![before], step]).expect("honest");
-    let (alone, both) = (posted(world, &alone), posted(world, &both));
-    Posted {
-        gas: both.gas - alone.gas,
-        bodiless: both.bodiless - alone.bodiless,
-        body: both.body,
-    }
-}
-
-/// A ring of users, each of whom gives something to the next: in all so many tokens.
-fn ring(world: &World, users: usize, tokens: usize) -> Deed {
-    let token = |n: usize| world.token(u8::try_from(n).expect("few") + 1);
-    let place = |user: usize| u8::try_from(user).expect("few");
-    let moves: Vec<(u8, u8, AssetId, u128)> = (0..users.max(tokens))
-        .map(|n| {
-            let from = n % users;
-            (place(from), place((from + 1) % users), token(n % tokens), 10 * ETHER)
-        })
-        .collect();
-    filled(users, 0, &moves)
-}
-
-/// A swap in which everybody gives and gets what is moved.
-fn filled(users: usize, first: usize, moves: &[(u8, u8, AssetId, u128)]) -> Deed {
-    let sums = |side: fn(&(u8, u8, AssetId, u128)) -> u8, user: usize| {
-        let mut sums: BTreeMap<AssetId, u128> = BTreeMap::new();
-        for own in moves.iter().filter(|own| usize::from(side(own)) == user) {
-            *sums.entry(own.2).or_default() += own.3;
-        }
-        sums.into_iter().collect::<Vec<_>>()
-    };
-    let intents = (0..users).map(|user| {
-        let (gives, gets) = (sums(|own| own.0, user), sums(|own| own.1, user));
-        (first + user, intent(&gives, &gets))
-    });
-    Deed::Swap(intents.collect(), Fill::new(Vec::new(), moves))
-}
-
 /// The four who have a token each: all give some to each of the others.
 fn everyone(world: &World) -> Deed {
     let moves: Vec<_> = (0..4_u8)
         .flat_map(|from| (0..4_u8).filter(move |to| *to != from).map(move |to| (from, to)))
         .map(|(from, to)| (from, to, world.token(from + 1), 10 * ETHER))
-        .collect();
-    filled(4, HOLDERS.start, &moves)
-}
-
-/// Those four in a ring.
-fn four(world: &World) -> Deed {
-    let moves: Vec<_> = (0..4_u8)
-        .map(|from| (from, (from + 1) % 4, world.token(from + 1), 10 * ETHER))
         .collect();
     filled(4, HOLDERS.start, &moves)
 }
@@ -269,25 +186,9 @@ fn lies_about_swaps_pools_and_loans_are_cheap_to_prove() {
 
 /// Bytes of evidence, and gas of the challenge that convicts: a wrong root in the first of 1,000 steps.
 fn proved(Proof { world, deeds, .. }: &mut Proof) -> (usize, u64) {
-    let mut batch = Draft::new(world, deeds).batch(world);
-    batch.steps[0].fresh.last_mut().expect("touched").root = Root::of(b"wrong");
-    let again = Step {
-        again: vec![RepeatedTouch {
-            entry: 0,
-            root: Root::of(b"again"),
-        }],
-        ..Step::default()
-    };
-    batch.steps.resize(STEPS, again);
-    batch.seal();
-    let (_, id) = world.stage.submit(MALLORY, &batch);
-    let call = Bridge::challengeCall {
-        entries: Bytes::new(),
-        ..world.stage.challenge_call(id, 0)
-    };
-    let receipt = world.stage.l1.send(CHALLENGER, &call).expect("sent");
-    assert!(receipt.success, "{}", receipt.output);
-    (call.evidence.len(), receipt.gas)
+    let batch = Draft::new(world, deeds).batch(world);
+    let (evidence, receipt) = posting::proved(&mut world.stage, &batch, STEPS);
+    (evidence, receipt.gas)
 }
 
 /// What the rules of a step take, measured by committing less and less until it is a lie. Wallets have twice as much committed.

@@ -1,6 +1,7 @@
 //! Lies about when something happens: on states that are not the latest, twice, too early, or by one who does not own.
 
-use nthroot_protocol::{AnchorId, Batch, Body, Root, rules::credit::CreditOp};
+use nthroot_protocol::{AnchorId, Body, Root, rules::credit::CreditOp};
+use nthroot_stage::posting::batch;
 
 use crate::{
     SPECS,
@@ -11,17 +12,6 @@ use crate::{
     stands,
     world::{BIDDER, BORROWER, LENDER, World},
 };
-
-/// An honest batch of these steps.
-pub(crate) fn batch(world: &mut World, steps: &[Vec<Deed>]) -> Option<Batch> {
-    let mut scribe = Scribe::new(world);
-    let plans: Vec<_> = steps.iter().map(|deeds| scribe.step(deeds).0).collect();
-    let mut builder = world.builder();
-    for plan in &plans {
-        builder.step(plan).ok()?;
-    }
-    Some(builder.build().expect("complete"))
-}
 
 /// Somebody else was there before, in the same batch; the second step pretends that nobody was.
 #[test]

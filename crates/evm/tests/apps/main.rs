@@ -3,29 +3,24 @@
 //! step, and what all of it costs.
 #![allow(clippy::print_stdout, reason = "tables of what was measured")]
 
-mod bases;
 mod compose;
 mod credit;
-mod deeds;
 mod draft;
 mod every;
 mod gas;
 mod history;
-mod honest;
 mod loans;
 mod pool;
 #[path = "../snapshot/mod.rs"]
 mod snapshot;
-#[path = "../stage/mod.rs"]
-mod stage;
 mod swap;
 mod threshold;
-mod world;
 
 use std::collections::BTreeMap;
 
 use nthroot_evm::SpecId;
 use nthroot_protocol::Batch;
+use nthroot_stage::{bases, deeds, stage, world};
 
 use crate::{bases::Base, draft::Draft, stage::MALLORY, world::World};
 

@@ -4,23 +4,17 @@
 
 #[path = "../snapshot/mod.rs"]
 mod snapshot;
-#[path = "../stage/mod.rs"]
-mod stage;
-mod town;
 
-use alloy::{
-    primitives::{Bytes, U256},
-    sol_types::SolCall,
-};
+use alloy::{primitives::U256, sol_types::SolCall};
 use nthroot_bindings::{Bridge, RuleRegistry, bridge::IBridge};
 use nthroot_evm::{Deployed, Parameters, SpecId};
-use nthroot_protocol::{RepeatedTouch, Root, Step};
-
-use crate::{
-    snapshot::Snapshot,
+use nthroot_stage::{
+    posting::{again, proved},
     stage::{CHALLENGER, MALLORY},
     town::{Place, Town},
 };
+
+use crate::snapshot::Snapshot;
 
 const SPECS: [(SpecId, &str); 2] = [(SpecId::OSAKA, "Osaka"), (SpecId::AMSTERDAM, "Amsterdam")];
 
@@ -89,19 +83,8 @@ fn usual_lies_are_cheap_to_prove() {
         for proof in PROOFS {
             let Proof { name, .. } = proof;
             let mut town = town.clone();
-            let mut batch = town.ring(proof.place, proof.users);
-            let step = &mut batch.steps[0];
-            step.fresh.last_mut().expect("touched").root = Root::of(b"wrong");
-            batch.steps.resize(STEPS, again());
-            batch.seal();
-            let (_, id) = town.stage.submit(MALLORY, &batch);
-            let call = Bridge::challengeCall {
-                entries: Bytes::new(),
-                ..town.stage.challenge_call(id, 0)
-            };
-            let receipt = town.stage.l1.send(CHALLENGER, &call).expect("sent");
-            assert!(receipt.success, "{}", receipt.output);
-            let length = call.evidence.len();
+            let batch = town.ring(proof.place, proof.users);
+            let (length, receipt) = proved(&mut town.stage, &batch, STEPS);
             println!(
                 "{schedule:<10} {name:<30} {length:>6} bytes {:>8} gas (target {})",
                 receipt.gas, proof.target
@@ -179,17 +162,6 @@ fn claims(town: &Town, schedule: &str, snapshot: &mut Snapshot) {
         format!("claim of ether out of 1,000 steps, gas {schedule}"),
         receipt.gas,
     );
-}
-
-/// A step that does nothing but name the batch's first anchor again.
-fn again() -> Step {
-    Step {
-        again: vec![RepeatedTouch {
-            entry: 0,
-            root: Root::of(b"again"),
-        }],
-        ..Step::default()
-    }
 }
 
 /// Registering a rule costs what deploying its code in a plain transaction does, and looking at each instruction. For code as the

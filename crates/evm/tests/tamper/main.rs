@@ -7,14 +7,13 @@ mod honest;
 mod keys;
 mod meanings;
 mod payments;
-#[path = "../stage/mod.rs"]
-mod stage;
 
 use alloy::primitives::{Address, Bytes};
 use nthroot_bindings::Bridge;
 use nthroot_evm::SpecId;
 use nthroot_model::signing::authorise;
 use nthroot_protocol::{BatchHeader, BatchId, Body, Domain, Meaning, Root, SignedMessage, Step};
+use nthroot_stage::stage;
 
 use crate::{
     honest::{Base, Cast, Honest, User},

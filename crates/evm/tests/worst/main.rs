@@ -9,14 +9,13 @@ mod anvil;
 mod city;
 #[path = "../snapshot/mod.rs"]
 mod snapshot;
-#[path = "../stage/mod.rs"]
-mod stage;
 mod steps;
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 use nthroot_bindings::Bridge;
 use nthroot_evm::SpecId;
 use nthroot_protocol::BatchId;
+use nthroot_stage::stage;
 
 use crate::{
     city::City,

@@ -17,7 +17,7 @@ use crate::world::{GOLD, World, key};
 
 /// A call.
 #[derive(Debug, Clone)]
-pub(crate) enum Deed {
+pub enum Deed {
     /// Users exchange assets.
     Swap(Vec<(usize, SwapIntent)>, Fill),
     /// Users trade with the pool, or one of them opens one.
@@ -29,16 +29,16 @@ pub(crate) enum Deed {
 }
 
 /// What users sign in a call.
-pub(crate) type Signed = Vec<(usize, SignedMessage)>;
+pub type Signed = Vec<(usize, SignedMessage)>;
 
 /// Writes down what users do, and has them sign it. Whoever signs several calls signs each with the next nonce.
-pub(crate) struct Scribe<'a> {
+pub struct Scribe<'a> {
     world: &'a World,
     used: BTreeMap<usize, u64>,
 }
 
 impl<'a> Scribe<'a> {
-    pub(crate) const fn new(world: &'a World) -> Self {
+    pub const fn new(world: &'a World) -> Self {
         Self {
             world,
             used: BTreeMap::new(),
@@ -46,7 +46,7 @@ impl<'a> Scribe<'a> {
     }
 
     /// A step of these calls, and what is signed in each.
-    pub(crate) fn step(&mut self, deeds: &[Deed]) -> (StepPlan, Vec<Signed>) {
+    pub fn step(&mut self, deeds: &[Deed]) -> (StepPlan, Vec<Signed>) {
         let mut plan = Plan::new(self.world.book);
         let mut all = Vec::new();
         for deed in deeds {
@@ -90,7 +90,7 @@ impl<'a> Scribe<'a> {
 
 impl World {
     /// What users ask for in a call.
-    pub(crate) fn requests(&self, deed: &Deed) -> Vec<(usize, Request)> {
+    pub fn requests(&self, deed: &Deed) -> Vec<(usize, Request)> {
         match deed {
             Deed::Swap(intents, _) => {
                 let request = |(user, intent): &(usize, SwapIntent)| (*user, Request::Swap(intent.clone()));
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// A swap of these intents, with the fill that the solver finds.
-    pub(crate) fn swap(&self, intents: Vec<(usize, SwapIntent)>) -> Deed {
+    pub fn swap(&self, intents: Vec<(usize, SwapIntent)>) -> Deed {
         let parties: Vec<(FragmentId, SwapIntent)> = intents
             .iter()
             .map(|(user, intent)| (self.homes[*user], intent.clone()))
@@ -125,7 +125,7 @@ impl World {
 }
 
 /// An intent without a curve, rewards or counterparties, which is filled in whole.
-pub(crate) fn intent(gives: &[(AssetId, u128)], gets: &[(AssetId, u128)]) -> SwapIntent {
+pub fn intent(gives: &[(AssetId, u128)], gets: &[(AssetId, u128)]) -> SwapIntent {
     let legs = |legs: &[(AssetId, u128)]| {
         let mut legs: Vec<Leg> = legs.iter().map(|(asset, amount)| Leg::fixed(*asset, *amount)).collect();
         legs.sort_by_key(|leg| leg.asset);

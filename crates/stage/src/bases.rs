@@ -2,14 +2,20 @@
 
 use nthroot_protocol::{AssetId, rules::pool::share_tag};
 
-use crate::{
-    draft::Who,
-    world::{GOLD, Loan, World},
-};
+use crate::world::{GOLD, Loan, World};
+
+/// A fragment of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    User(usize),
+    Pool,
+    Market,
+    Position,
+}
 
 /// An honest step of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Base {
+pub enum Base {
     /// Three exchange three tokens.
     Ring3,
     /// Four exchange four.
@@ -59,7 +65,7 @@ pub(crate) enum Base {
 }
 
 impl Base {
-    pub(crate) const ALL: [Self; 33] = [
+    pub const ALL: [Self; 33] = [
         Self::Ring3,
         Self::Ring4,
         Self::Part,
@@ -96,7 +102,7 @@ impl Base {
     ];
 
     /// What it is to its users.
-    pub(crate) const fn what(self) -> &'static str {
+    pub const fn what(self) -> &'static str {
         match self {
             Self::Ring3 => "ring of 3",
             Self::Ring4 => "ring of 4",
@@ -135,7 +141,7 @@ impl Base {
     }
 
     /// What others share in it; in a swap the second user.
-    pub(crate) const fn shared(self) -> Who {
+    pub const fn shared(self) -> Who {
         match self {
             Self::Ring3 | Self::Ring4 | Self::Part | Self::Curve | Self::Reward | Self::Named => Who::User(1),
             Self::PoolCreate
@@ -150,12 +156,12 @@ impl Base {
         }
     }
 
-    pub(crate) const fn is_swap(self) -> bool {
+    pub const fn is_swap(self) -> bool {
         matches!(self.shared(), Who::User(_))
     }
 
     /// The loan that it is about.
-    pub(crate) const fn loan(self, world: &World) -> Loan {
+    pub const fn loan(self, world: &World) -> Loan {
         match self {
             Self::RepayInside | Self::CallInside | Self::AddInside => world.inside,
             Self::RepayCalled | Self::BidRise | Self::BidFall => world.called,
@@ -167,11 +173,11 @@ impl Base {
 }
 
 /// The shares of the pool.
-pub(crate) fn shares(world: &World) -> AssetId {
+pub fn shares(world: &World) -> AssetId {
     AssetId::issued(world.book.pool, share_tag(world.pool))
 }
 
 /// What secures loans.
-pub(crate) fn gold(world: &World) -> AssetId {
+pub fn gold(world: &World) -> AssetId {
     world.token(GOLD)
 }

@@ -10,9 +10,8 @@ use nthroot_protocol::{
 };
 
 use crate::{
-    bases::Base,
+    bases::{Base, Who},
     deeds::{Deed, intent},
-    draft::Who,
     stage::ETHER,
     world::{BIDDER, BORROWER, LENDER, Loan, PROVIDER, World, terms},
 };
@@ -22,7 +21,7 @@ const TRADED: u128 = 10 * ETHER;
 
 impl Base {
     /// Brings about what it needs, and says what happens.
-    pub(crate) fn deed(self, world: &mut World) -> Deed {
+    pub fn deed(self, world: &mut World) -> Deed {
         match self {
             Self::Ring3 | Self::Ring4 | Self::Part | Self::Curve | Self::Reward | Self::Named => self.exchange(world),
             Self::PoolCreate
@@ -254,7 +253,7 @@ impl Base {
     }
 
     /// What somebody else does beforehand with what they share, so that a step built without it is stale.
-    pub(crate) fn meanwhile(self, world: &World) -> Option<Deed> {
+    pub fn meanwhile(self, world: &World) -> Option<Deed> {
         let market = self.loan(world).market;
         let lend = |market| {
             let lend = CreditOp::Lend {

@@ -1,5 +1,4 @@
-//! A bridge in an EVM and the model of it, kept in step. Shared by the tests that post and challenge batches.
-#![allow(dead_code, reason = "no test uses all of it")]
+//! A bridge in an EVM and the model of it, kept in step.
 
 use alloy::{
     primitives::{Address, Bytes, FixedBytes, U256, Uint},
@@ -19,16 +18,16 @@ use nthroot_protocol::{
     AnchorId, AssetId, Batch, BatchId, Domain, Fragment, Head, Key, Meaning, Outflow, PreEntry, SignedMessage,
 };
 
-pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;
-pub(crate) const MALLORY: Address = Address::repeat_byte(0x3a);
-pub(crate) const CHALLENGER: Address = Address::repeat_byte(0xc4);
+pub const ETHER: u128 = 1_000_000_000_000_000_000;
+pub const MALLORY: Address = Address::repeat_byte(0x3a);
+pub const CHALLENGER: Address = Address::repeat_byte(0xc4);
 
 /// Places of the test rules in the rule table.
-pub(crate) const PUPPET: u8 = 1;
-pub(crate) const RAW: u8 = 2;
-pub(crate) const REVERTER: u8 = 3;
-pub(crate) const LOOPER: u8 = 4;
-pub(crate) const SPINNER: u8 = 5;
+pub const PUPPET: u8 = 1;
+pub const RAW: u8 = 2;
+pub const REVERTER: u8 = 3;
+pub const LOOPER: u8 = 4;
+pub const SPINNER: u8 = 5;
 
 /// A rule that goes round as often as `extra` says, for 40 gas each time, and does nothing. `extra` comes last in the
 /// calldata, as length ‖ bytes.
@@ -39,31 +38,28 @@ const SPINNER_CODE: [u8; 29] = alloy::hex!("608435602401355b80156014576001900360
 
 /// A bridge and its model, which judges the test rules by their code.
 #[derive(Clone)]
-pub(crate) struct Stage {
-    pub(crate) l1: Deployed,
-    pub(crate) ledger: Ledger,
-    pub(crate) table: Vec<Address>,
+pub struct Stage {
+    pub l1: Deployed,
+    pub ledger: Ledger,
+    pub table: Vec<Address>,
 }
 
 /// What a challenge took.
-pub(crate) struct Challenged {
-    pub(crate) receipt: Receipt,
-    pub(crate) conviction: Conviction,
+pub struct Challenged {
+    pub receipt: Receipt,
+    pub conviction: Conviction,
     /// Bytes.
-    pub(crate) evidence: usize,
+    pub evidence: usize,
 }
 
 impl Stage {
     /// A bridge with test rules and no deposits, of which Mallory is a proposer.
-    pub(crate) fn new(spec: SpecId) -> Self {
+    pub fn new(spec: SpecId) -> Self {
         Self::with_rules(spec, |_, rules| (Vec::new(), rules))
     }
 
     /// The same with more rules, which `register` puts on the chain: their addresses, and the twins with theirs.
-    pub(crate) fn with_rules(
-        spec: SpecId,
-        register: impl FnOnce(&mut Deployed, Rules) -> (Vec<Address>, Rules),
-    ) -> Self {
+    pub fn with_rules(spec: SpecId, register: impl FnOnce(&mut Deployed, Rules) -> (Vec<Address>, Rules)) -> Self {
         let mut l1 = Deployed::new(spec, Parameters::default()).expect("it deploys");
         let codes = [
             &mocks::Puppet::DEPLOYED_BYTECODE,
@@ -106,7 +102,7 @@ impl Stage {
     }
 
     /// Gives a proposer a bond.
-    pub(crate) fn bond(&mut self, proposer: Address) {
+    pub fn bond(&mut self, proposer: Address) {
         self.l1.chain.fund(proposer, U256::from(10_000 * ETHER));
         let bond = Bridge::fundBondCall { proposer };
         let receipt = self.l1.send_value(proposer, U256::from(1_000 * ETHER), &bond);
@@ -123,13 +119,13 @@ impl Stage {
         }
     }
 
-    pub(crate) fn mine(&mut self, blocks: u64) {
+    pub fn mine(&mut self, blocks: u64) {
         self.l1.chain.mine(blocks);
         self.enter_block();
     }
 
     /// Deposits ether.
-    pub(crate) fn deposit(&mut self, key: Key, wei: u128) -> AnchorId {
+    pub fn deposit(&mut self, key: Key, wei: u128) -> AnchorId {
         let deposit = Bridge::depositCall {
             key: FixedBytes(key.to_bytes()),
         };
@@ -139,7 +135,20 @@ impl Stage {
         AnchorId::new(id.expect("a deposit"), 0)
     }
 
-    pub(crate) fn domain(&self) -> Domain {
+    /// Deposits an ERC-20 that Mallory has and lets the bridge take.
+    pub fn deposit_token(&mut self, key: Key, token: Address, amount: u128) -> AnchorId {
+        let deposit = Bridge::depositTokenCall {
+            token,
+            amount: U256::from(amount),
+            key: FixedBytes(key.to_bytes()),
+        };
+        let receipt = self.l1.send(MALLORY, &deposit);
+        assert!(receipt.expect("sent").success);
+        let id = self.ledger.deposit(key, token, amount);
+        AnchorId::new(id.expect("a deposit"), 0)
+    }
+
+    pub fn domain(&self) -> Domain {
         Domain {
             chain_id: self.l1.chain.chain_id(),
             bridge: self.l1.bridge,
@@ -147,17 +156,17 @@ impl Stage {
     }
 
     /// What stands under an anchor.
-    pub(crate) fn anchor(&self, anchor: AnchorId) -> &AnchorState {
+    pub fn anchor(&self, anchor: AnchorId) -> &AnchorState {
         let state = self.ledger.state(anchor);
         state.and_then(|state| state.known()).expect("known")
     }
 
-    pub(crate) fn fragment(&self, anchor: AnchorId, leaf: u32) -> &Fragment {
+    pub fn fragment(&self, anchor: AnchorId, leaf: u32) -> &Fragment {
         self.anchor(anchor).fragment(leaf).expect("it exists")
     }
 
     /// What a fragment signs so that a rule may take `outflow` wei from it at most.
-    pub(crate) fn message(
+    pub fn message(
         &self,
         (anchor, leaf): (AnchorId, u32),
         rule: Address,
@@ -179,7 +188,7 @@ impl Stage {
     }
 
     /// How a batch of now is posted.
-    pub(crate) fn posting(&mut self, proposer: Address) -> Posting {
+    pub fn posting(&mut self, proposer: Address) -> Posting {
         let clock = self.l1.chain.number() - 1;
         Posting {
             proposer,
@@ -191,13 +200,13 @@ impl Stage {
     }
 
     /// A builder of a batch of now, which may use all test rules.
-    pub(crate) fn builder(&mut self, proposer: Address) -> BatchBuilder<'_> {
+    pub fn builder(&mut self, proposer: Address) -> BatchBuilder<'_> {
         let posting = self.posting(proposer);
         BatchBuilder::new(&self.ledger, posting).rule_table(self.table.clone())
     }
 
     /// Posts a batch on both sides; what L1 answers, and the batch's id.
-    pub(crate) fn submit(&mut self, proposer: Address, batch: &Batch) -> (Receipt, BatchId) {
+    pub fn submit(&mut self, proposer: Address, batch: &Batch) -> (Receipt, BatchId) {
         let bytes = batch.encode();
         let call = Bridge::submitCall {
             batch: bytes.clone().into(),
@@ -211,7 +220,7 @@ impl Stage {
     }
 
     /// Posts a batch that is as it should be, and goes on to the next block.
-    pub(crate) fn post(&mut self, proposer: Address, batch: &Batch) -> BatchId {
+    pub fn post(&mut self, proposer: Address, batch: &Batch) -> BatchId {
         let (_, id) = self.submit(proposer, batch);
         assert!(!self.is_lie(id), "{:?}", self.ledger.judgement(id));
         self.mine(1);
@@ -219,12 +228,12 @@ impl Stage {
     }
 
     /// Whether the model sees that the batch's first step is a lie.
-    pub(crate) fn is_lie(&self, id: BatchId) -> bool {
+    pub fn is_lie(&self, id: BatchId) -> bool {
         !matches!(self.ledger.judgement(id).expect("kept")[0], Judgement::Valid)
     }
 
     /// The call that challenges a step, with the batch's entries.
-    pub(crate) fn challenge_call(&self, id: BatchId, step: u16) -> Bridge::challengeCall {
+    pub fn challenge_call(&self, id: BatchId, step: u16) -> Bridge::challengeCall {
         let evidence = self.ledger.evidence(id, step).expect("known pre-states");
         let entries = PreEntry::encode_list(self.ledger.entries(id).expect("kept"));
         Bridge::challengeCall {
@@ -234,13 +243,13 @@ impl Stage {
     }
 
     /// The bond of a proposer, wei.
-    pub(crate) fn bond_of(&mut self, proposer: Address) -> U256 {
+    pub fn bond_of(&mut self, proposer: Address) -> U256 {
         let call = Bridge::bondOfCall { proposer };
         self.l1.chain.view(self.l1.bridge, &call).expect("a view").balance
     }
 
     /// Challenges a step by a whole transaction, which convicts the batch and takes it back.
-    pub(crate) fn challenge(&mut self, id: BatchId, step: u16) -> Challenged {
+    pub fn challenge(&mut self, id: BatchId, step: u16) -> Challenged {
         let entries = self.ledger.entries(id).expect("kept").to_vec();
         let proposer = self.ledger.preimage(id).expect("kept").proposer;
         let before = self.bond_of(proposer);
@@ -272,7 +281,7 @@ impl Stage {
     }
 
     /// Asserts that a step cannot be convicted.
-    pub(crate) fn assert_valid(&mut self, id: BatchId, step: u16) {
+    pub fn assert_valid(&mut self, id: BatchId, step: u16) {
         let call = self.challenge_call(id, step);
         for entries in [Bytes::new(), call.entries] {
             let call = Bridge::challengeCall {

@@ -1,7 +1,7 @@
 //! A bridge on which the three rules are at work: users, a pool, two credit markets, loans in every state.
 
 use alloy::{
-    primitives::{Address, B256, Bytes},
+    primitives::{Address, B256, Bytes, U256},
     sol_types::SolCall,
 };
 use k256::ecdsa::SigningKey;
@@ -27,88 +27,112 @@ use crate::{
 };
 
 /// Places of users. The first of them, up to the number that a step can touch, exchange tokens.
-pub(crate) const USERS: usize = 16;
+pub const USERS: usize = 16;
 /// Those who have a token each and nothing else, where users have no more than they need.
-pub(crate) const HOLDERS: std::ops::Range<usize> = 4..8;
+pub const HOLDERS: std::ops::Range<usize> = 4..8;
 /// Provides liquidity.
-pub(crate) const PROVIDER: usize = 10;
-pub(crate) const LENDER: usize = 11;
-pub(crate) const BORROWER: usize = 12;
+pub const PROVIDER: usize = 10;
+pub const LENDER: usize = 11;
+pub const BORROWER: usize = 12;
 /// Has a loan, and no ether.
-pub(crate) const DEBTOR: usize = 13;
-pub(crate) const BIDDER: usize = 14;
+pub const DEBTOR: usize = 13;
+pub const BIDDER: usize = 14;
 
 /// Tokens of which each user has as much as of any other.
-pub(crate) const TOKENS: u8 = 8;
+pub const TOKENS: u8 = 8;
 /// The token that secures loans, and is traded for ether in the pool.
-pub(crate) const GOLD: u8 = 1;
+pub const GOLD: u8 = 1;
 
 /// Fee of the pool, in millionths.
-pub(crate) const FEE: u32 = 3_000;
+pub const FEE: u32 = 3_000;
 /// Leaf of the loan in the market that is a cohort.
 const INSIDE: u32 = 3;
 
 /// A loan of a market.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Loan {
-    pub(crate) market: FragmentId,
-    pub(crate) serial: u64,
-    pub(crate) at: FragmentId,
+pub struct Loan {
+    pub market: FragmentId,
+    pub serial: u64,
+    pub at: FragmentId,
 }
 
 #[derive(Clone)]
-pub(crate) struct World {
-    pub(crate) stage: Stage,
-    pub(crate) book: RuleBook,
-    pub(crate) homes: Vec<FragmentId>,
+pub struct World {
+    pub stage: Stage,
+    pub book: RuleBook,
+    pub homes: Vec<FragmentId>,
     /// Ether for gold.
-    pub(crate) pool: FragmentId,
+    pub pool: FragmentId,
     /// Ether against gold, loans by themselves.
-    pub(crate) market: FragmentId,
+    pub market: FragmentId,
     /// The same, loans as leaves of its cohort.
-    pub(crate) club: FragmentId,
+    pub club: FragmentId,
     /// The borrower's, covered.
-    pub(crate) running: Loan,
+    pub running: Loan,
     /// The borrower's, covered no more.
-    pub(crate) weak: Loan,
+    pub weak: Loan,
     /// The borrower's, in auction.
-    pub(crate) called: Loan,
+    pub called: Loan,
     /// The borrower's, bid for, with some collateral left.
-    pub(crate) sold: Loan,
+    pub sold: Loan,
     /// The borrower's, in the cohort.
-    pub(crate) inside: Loan,
+    pub inside: Loan,
     /// Of the debtor, covered.
-    pub(crate) poor: Loan,
+    pub poor: Loan,
 }
 
-pub(crate) fn key(user: usize) -> SigningKey {
+pub fn key(user: usize) -> SigningKey {
     let byte = u8::try_from(user + 1).expect("few");
     SigningKey::from_slice(&[byte; 32]).expect("below the order")
 }
 
-pub(crate) fn address(user: usize) -> Address {
+pub fn address(user: usize) -> Address {
     key(user).key().controller()
 }
 
-/// Registers a rule. Under the coming gas schedule, gas for new state comes on top of what a transaction may have.
+/// Registers a rule, with gas for new state on top of what a transaction may have.
 fn register(l1: &mut Deployed, runtime: &Bytes) -> Address {
     let call = RuleRegistry::registerCall {
         runtime: runtime.clone(),
     };
-    let receipt = [1 << 24, 60_000_000].into_iter().find_map(|gas| {
-        let receipt = l1
-            .chain
-            .send_with_gas(l1.deployer, l1.registry, call.abi_encode().into(), gas)
-            .ok()?;
-        receipt.success.then_some(receipt)
-    });
+    let receipt = l1
+        .chain
+        .send_with_most_gas(l1.deployer, l1.registry, U256::ZERO, call.abi_encode().into())
+        .expect("sent");
+    assert!(receipt.success, "it registers");
     l1.chain.mine(1);
-    let returned = receipt.expect("it registers").output;
-    RuleRegistry::registerCall::abi_decode_returns(&returned).expect("an address")
+    RuleRegistry::registerCall::abi_decode_returns(&receipt.output).expect("an address")
+}
+
+/// A bridge on which the three rules are registered, and where they are.
+pub fn apps(spec: SpecId) -> (Stage, RuleBook) {
+    let mut addresses = Vec::new();
+    let stage = Stage::with_rules(spec, |l1, twins| {
+        let codes = [
+            &Swap::DEPLOYED_BYTECODE,
+            &Pool::DEPLOYED_BYTECODE,
+            &Credit::DEPLOYED_BYTECODE,
+        ];
+        addresses.extend(codes.map(|code| register(l1, code)));
+        // As nodes judge them: so each lie is found the way in which it would be.
+        let twins = twins
+            .with(l1.account, Known::Account.rule(spec))
+            .with(addresses[0], Known::Swap.rule(spec))
+            .with(addresses[1], Known::Pool.rule(spec))
+            .with(addresses[2], Known::Credit.rule(spec));
+        (addresses.clone(), twins)
+    });
+    let book = RuleBook {
+        account: stage.l1.account,
+        swap: addresses[0],
+        pool: addresses[1],
+        credit: addresses[2],
+    };
+    (stage, book)
 }
 
 /// Terms under which ether is lent against gold.
-pub(crate) fn terms(world: &World, depth: u8) -> Terms {
+pub fn terms(world: &World, depth: u8) -> Terms {
     Terms {
         depth,
         collateral: world.token(GOLD),
@@ -125,12 +149,12 @@ pub(crate) fn terms(world: &World, depth: u8) -> Terms {
 
 impl World {
     /// One in which everybody has each token, and something of everything else.
-    pub(crate) fn new(spec: SpecId) -> Self {
+    pub fn new(spec: SpecId) -> Self {
         Self::with_tokens(spec, |_| (1..=TOKENS).collect())
     }
 
     /// One in which users have ether and gold, and those in [`HOLDERS`] a token each and nothing else.
-    pub(crate) fn lean(spec: SpecId) -> Self {
+    pub fn lean(spec: SpecId) -> Self {
         let token = |user: usize| u8::try_from(user + 1 - HOLDERS.start).expect("few");
         let mut world = Self::with_tokens(spec, |user| {
             vec![if HOLDERS.contains(&user) { token(user) } else { GOLD }]
@@ -142,28 +166,7 @@ impl World {
     }
 
     fn with_tokens(spec: SpecId, tokens: impl Fn(usize) -> Vec<u8>) -> Self {
-        let mut addresses = Vec::new();
-        let mut stage = Stage::with_rules(spec, |l1, twins| {
-            let codes = [
-                &Swap::DEPLOYED_BYTECODE,
-                &Pool::DEPLOYED_BYTECODE,
-                &Credit::DEPLOYED_BYTECODE,
-            ];
-            addresses.extend(codes.map(|code| register(l1, code)));
-            // As nodes judge them: so each lie is found the way in which it would be.
-            let twins = twins
-                .with(l1.account, Known::Account.rule(spec))
-                .with(addresses[0], Known::Swap.rule(spec))
-                .with(addresses[1], Known::Pool.rule(spec))
-                .with(addresses[2], Known::Credit.rule(spec));
-            (addresses.clone(), twins)
-        });
-        let book = RuleBook {
-            account: stage.l1.account,
-            swap: addresses[0],
-            pool: addresses[1],
-            credit: addresses[2],
-        };
+        let (mut stage, book) = apps(spec);
         let homes = (0..USERS).map(|user| stage.deposit(key(user).key(), 400 * ETHER).fragment());
         let homes: Vec<FragmentId> = homes.collect();
         stage.mine(1);
@@ -288,7 +291,7 @@ impl World {
     }
 
     /// Borrows ether on a new position: collateral added and amount, in whole units.
-    pub(crate) fn borrowed(
+    pub fn borrowed(
         &mut self,
         user: usize,
         market: FragmentId,
@@ -309,7 +312,7 @@ impl World {
     }
 
     /// Posts an honest batch of one step, and goes on to the next block.
-    pub(crate) fn happens(&mut self, deeds: &[Deed]) -> BatchId {
+    pub fn happens(&mut self, deeds: &[Deed]) -> BatchId {
         let (plan, _) = Scribe::new(self).step(deeds);
         let mut builder = self.builder();
         builder.step(&plan).expect("honest");
@@ -318,62 +321,62 @@ impl World {
     }
 
     /// A builder of a batch of now, whose rules are the three.
-    pub(crate) fn builder(&mut self) -> BatchBuilder<'_> {
+    pub fn builder(&mut self) -> BatchBuilder<'_> {
         let posting = self.stage.posting(MALLORY);
         BatchBuilder::new(&self.stage.ledger, posting).rule_table(self.book.table())
     }
 
     /// The clock of a batch of now.
-    pub(crate) const fn clock(&self) -> u64 {
+    pub const fn clock(&self) -> u64 {
         self.stage.l1.chain.number() - 1
     }
 
-    pub(crate) fn token(&self, n: u8) -> AssetId {
+    pub fn token(&self, n: u8) -> AssetId {
         AssetId::issued(self.stage.table[usize::from(PUPPET) - 1], B256::with_last_byte(n))
     }
 
-    pub(crate) fn pair(&self) -> Pair {
+    pub fn pair(&self) -> Pair {
         Pair {
             assets: [AssetId::ETH, self.token(GOLD)],
             fee: FEE,
         }
     }
 
-    pub(crate) fn fragment(&self, id: FragmentId) -> &Fragment {
+    pub fn fragment(&self, id: FragmentId) -> &Fragment {
         self.stage.fragment(id.anchor(), id.leaf())
     }
 
-    pub(crate) fn home(&self, user: usize) -> &Fragment {
+    pub fn home(&self, user: usize) -> &Fragment {
         self.fragment(self.homes[user])
     }
 
     /// The pool as it is.
-    pub(crate) fn liquidity(&self) -> Liquidity {
+    pub fn liquidity(&self) -> Liquidity {
         let pool = self.fragment(self.pool);
         let assets: Vec<(AssetId, u128)> = pool.assets.iter().map(|(asset, amount)| (*asset, *amount)).collect();
         Liquidity::of(&pool.data, &assets).expect("a pool")
     }
 
-    pub(crate) fn market_data(&self, market: FragmentId) -> Market {
+    pub fn market_data(&self, market: FragmentId) -> Market {
         Market::decode(&self.fragment(market).data).expect("a market")
     }
 
-    pub(crate) fn position(&self, loan: Loan) -> Position {
+    pub fn position(&self, loan: Loan) -> Position {
         Position::decode(&self.fragment(loan.at).data).expect("a position")
     }
 
-    pub(crate) fn title(&self, loan: Loan) -> AssetId {
+    pub fn title(&self, loan: Loan) -> AssetId {
         AssetId::issued(self.book.credit, title_tag(loan.market, loan.serial))
     }
 
     /// What is owed on a loan now.
-    pub(crate) fn debt(&self, loan: Loan) -> u128 {
+    pub fn debt(&self, loan: Loan) -> u128 {
         let debt = quotes::debt_up(&self.market_data(loan.market).terms, &self.position(loan), self.clock());
         u128::try_from(debt.expect("a number")).expect("128 bits")
     }
 
     /// The interest in it.
-    pub(crate) fn interest(&self, loan: Loan) -> u128 {
+    pub fn interest(&self, loan: Loan) -> u128 {
         self.debt(loan) - self.position(loan).principal
     }
 }

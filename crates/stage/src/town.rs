@@ -19,8 +19,8 @@ const DEPTH: u8 = 20;
 const WEALTH: u128 = 1_000 * ETHER + 7;
 
 #[derive(Clone)]
-pub(crate) struct Town {
-    pub(crate) stage: Stage,
+pub struct Town {
+    pub stage: Stage,
     founder: SigningKey,
     users: Vec<SigningKey>,
     /// Fragments of the users by themselves.
@@ -31,7 +31,7 @@ pub(crate) struct Town {
 
 /// Where users have what they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// By themselves.
     House,
     /// In one cohort, as far from each other as can be.
@@ -53,7 +53,7 @@ impl Place {
 }
 
 impl Town {
-    pub(crate) fn new(spec: SpecId) -> Self {
+    pub fn new(spec: SpecId) -> Self {
         let mut stage = Stage::new(spec);
         let key = |byte| SigningKey::from_slice(&[byte; 32]).expect("below the order");
         let founder = key(0xf0);
@@ -205,7 +205,7 @@ impl Town {
     }
 
     /// A batch of one step, in which some users pay each other.
-    pub(crate) fn ring(&mut self, place: Place, users: usize) -> Batch {
+    pub fn ring(&mut self, place: Place, users: usize) -> Batch {
         let (fragments, body) = self.payments(place, users, 0);
         let posting = self.stage.posting(MALLORY);
         // No rule but the Account rule: no table.
@@ -215,7 +215,7 @@ impl Town {
     }
 
     /// A batch of one step, in which a new user withdraws ether to an account twice.
-    pub(crate) fn withdrawals(&mut self, recipient: Address) -> Batch {
+    pub fn withdrawals(&mut self, recipient: Address) -> Batch {
         let user = &self.users[0];
         let anchor = self.stage.deposit(user.key(), ETHER);
         self.stage.mine(1);
@@ -244,14 +244,15 @@ impl Town {
         builder.build().expect("complete")
     }
 
+    /// A step in which one of two pays the other in the cohort, after so many like it.
+    pub fn transfer(&self, earlier: usize) -> StepPlan {
+        let (fragments, body) = self.payments(Place::Scattered, 2, u64::try_from(earlier).expect("few"));
+        StepPlan { fragments, body }
+    }
+
     /// A batch of so many transfers in the cohort, and the length of the last one's body.
-    pub(crate) fn transfers(&mut self, count: usize) -> (Batch, usize) {
-        let plans: Vec<StepPlan> = (0..count)
-            .map(|nth| {
-                let (fragments, body) = self.payments(Place::Scattered, 2, u64::try_from(nth).expect("few"));
-                StepPlan { fragments, body }
-            })
-            .collect();
+    pub fn transfers(&mut self, count: usize) -> (Batch, usize) {
+        let plans: Vec<StepPlan> = (0..count).map(|nth| self.transfer(nth)).collect();
         let posting = self.stage.posting(MALLORY);
         let mut builder = nthroot_model::builder::BatchBuilder::new(&self.stage.ledger, posting);
         for plan in &plans {

@@ -1,0 +1,401 @@
+//! Tables and charts of what was measured.
+
+use super::{
+    Costs, Group, Row,
+    batches::{Kind, Point, Sweep},
+    published::PUBLISHED,
+};
+use crate::report::{Axis, Cell, Chart, Column, Figure, Mark, Series, Table};
+
+pub(super) fn column(name: &str, unit: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+    }
+}
+
+pub(super) fn text(text: impl Into<String>) -> Cell {
+    Cell::Text(text.into())
+}
+
+/// Costs under both schedules.
+pub(super) struct Both<'a> {
+    pub(super) osaka: &'a Costs,
+    pub(super) amsterdam: &'a Costs,
+}
+
+impl Both<'_> {
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let single = [
+            (
+                "in",
+                Group::In,
+                "Coming in: a transaction of each user or proposer",
+                "bytes of calldata",
+            ),
+            (
+                "out",
+                Group::Out,
+                "Going out: claims and their sale",
+                "bytes of calldata",
+            ),
+            (
+                "rules",
+                Group::Rule,
+                "One more operation of a rule in a batch, beside another step",
+                "bytes of its body",
+            ),
+            (
+                "proofs",
+                Group::Proof,
+                "Proofs in batches of 1,000 steps, and roll-back",
+                "bytes of evidence or calldata",
+            ),
+            (
+                "register",
+                Group::Register,
+                "Putting a rule on the chain",
+                "bytes of calldata",
+            ),
+            (
+                "l1",
+                Group::L1,
+                "What users do on L1 instead, in the same EVM",
+                "bytes of calldata",
+            ),
+        ];
+        let mut figures = vec![Figure::Table(self.instead()), Figure::Table(self.crossovers())];
+        for payments in [true, false] {
+            for costs in [self.osaka, self.amsterdam] {
+                figures.push(Figure::Chart(chart(costs, payments)));
+            }
+        }
+        figures.extend([self.batches(), self.limits()].map(Figure::Table));
+        for (id, group, caption, bytes) in single {
+            figures.push(Figure::Table(self.single(id, group, caption, bytes)));
+        }
+        figures.push(Figure::Table(published()));
+        figures
+    }
+
+    fn single(&self, id: &str, group: Group, caption: &str, bytes: &str) -> Table {
+        let of_group = |costs: &Costs| -> Vec<Row> {
+            let rows = costs.rows.iter().filter(|row| row.group == group);
+            rows.cloned().collect()
+        };
+        let (today, coming) = (of_group(self.osaka), of_group(self.amsterdam));
+        let mut columns = vec![column("what", ""), column("Osaka", "gas"), column("Amsterdam", "gas")];
+        let shared = today.iter().any(|row| row.users > 1);
+        if shared {
+            columns.extend([column("Osaka, a user", "gas"), column("Amsterdam, a user", "gas")]);
+        }
+        columns.push(column(bytes, "bytes"));
+        let rows = today.iter().zip(&coming).map(|(today, coming)| {
+            assert_eq!(today.what, coming.what, "measured in one order");
+            let mut cells = vec![
+                text(&today.what),
+                Cell::Count(today.cost.gas),
+                Cell::Count(coming.cost.gas),
+            ];
+            if shared {
+                cells.extend([today, coming].map(|row| Cell::Count(row.cost.gas / row.users)));
+            }
+            cells.push(count(today.cost.bytes));
+            cells
+        });
+        Table {
+            id: id.to_owned(),
+            caption: caption.to_owned(),
+            columns,
+            rows: rows.collect(),
+        }
+    }
+
+    fn batches(&self) -> Table {
+        let mut columns = vec![
+            column("batch of", ""),
+            column("steps", ""),
+            column("users", ""),
+            column("calldata", "bytes"),
+        ];
+        for name in ["Osaka", "Amsterdam"] {
+            columns.extend([
+                column(name, "gas"),
+                column(&format!("{name}, a user"), "gas"),
+                column(&format!("{name}, floor a user"), "gas"),
+                column(&format!("{name}, above the floor"), "%"),
+            ]);
+        }
+        let sweeps = self.osaka.sweeps.iter().zip(&self.amsterdam.sweeps);
+        let rows = sweeps.flat_map(|(today, coming)| {
+            today.points.iter().zip(&coming.points).map(|(now, then)| {
+                assert_eq!(now.steps, then.steps, "the same limits");
+                let mut cells = vec![
+                    text(today.kind.name()),
+                    Cell::Count(now.steps),
+                    Cell::Count(now.users),
+                    count(now.cost.bytes),
+                ];
+                for point in [now, then] {
+                    cells.extend([
+                        Cell::Count(point.cost.gas),
+                        Cell::Count(point.cost.gas / point.users),
+                        Cell::Count(point.least / point.users),
+                        Cell::Number(100.0 * (number(point.cost.gas) / number(point.least) - 1.0)),
+                    ]);
+                }
+                cells
+            })
+        });
+        Table {
+            id: "batches".to_owned(),
+            caption: "Batches by size. The floor: the transaction, its calldata and one cold slot for each root"
+                .to_owned(),
+            columns,
+            rows: rows.collect(),
+        }
+    }
+
+    fn limits(&self) -> Table {
+        let sweeps = self.osaka.sweeps.iter().zip(&self.amsterdam.sweeps);
+        let rows = sweeps.map(|(today, coming)| {
+            let (now, then) = (last(today), last(coming));
+            vec![
+                text(today.kind.name()),
+                Cell::Count(now.steps),
+                Cell::Count(now.users),
+                text(today.binds),
+                Cell::Count(now.cost.gas),
+                Cell::Count(then.cost.gas),
+            ]
+        });
+        Table {
+            id: "limits".to_owned(),
+            caption: "The largest batch of each kind, and what bounds it: never the gas of a transaction (2^24)"
+                .to_owned(),
+            columns: vec![
+                column("batch of", ""),
+                column("steps", ""),
+                column("users", ""),
+                column("bounded by", ""),
+                column("Osaka", "gas"),
+                column("Amsterdam", "gas"),
+            ],
+            rows: rows.collect(),
+        }
+    }
+
+    /// Side by side: alone, in a full batch, on L1.
+    fn instead(&self) -> Table {
+        let mut columns = vec![column("a user's", ""), column("on L1 instead", "")];
+        for name in ["Osaka", "Amsterdam"] {
+            columns.extend([
+                column(&format!("{name}, alone in a batch"), "gas"),
+                column(&format!("{name}, in the largest batch"), "gas"),
+                column(&format!("{name}, on L1"), "gas"),
+                column(&format!("{name}, L1 by largest batch"), "×"),
+            ]);
+        }
+        let rows = INSTEAD.iter().map(|(kind, instead)| {
+            let mut cells = vec![text(kind.name()), text(*instead)];
+            for costs in [self.osaka, self.amsterdam] {
+                let points = &costs.sweep(*kind).points;
+                let (alone, full) = (&points[0], &points[points.len() - 1]);
+                let l1 = costs.on_l1(instead);
+                cells.extend([
+                    Cell::Count(alone.cost.gas / alone.users),
+                    Cell::Count(full.cost.gas / full.users),
+                    Cell::Count(l1),
+                    Cell::Number(number(l1) * number(full.users) / number(full.cost.gas)),
+                ]);
+            }
+            cells
+        });
+        Table {
+            id: "instead".to_owned(),
+            caption: "What a user pays, and what the same costs on L1".to_owned(),
+            columns,
+            rows: rows.collect(),
+        }
+    }
+
+    fn crossovers(&self) -> Table {
+        let rows = INSTEAD.iter().map(|(kind, instead)| {
+            let cell = |costs: &Costs| {
+                let users = crossover(&costs.sweep(*kind).points, costs.on_l1(instead));
+                users.map_or_else(|| text("never"), Cell::Count)
+            };
+            vec![
+                text(kind.name()),
+                text(*instead),
+                cell(self.osaka),
+                cell(self.amsterdam),
+            ]
+        });
+        Table {
+            id: "crossovers".to_owned(),
+            caption: "From how many users in a batch on it is cheaper than on L1. Between sizes that were measured: interpolated"
+                .to_owned(),
+            columns: vec![
+                column("a user's", ""),
+                column("on L1 instead", ""),
+                column("Osaka, from", "users"),
+                column("Amsterdam, from", "users"),
+            ],
+            rows: rows.collect(),
+        }
+    }
+}
+
+/// What corresponds to what.
+const INSTEAD: [(Kind, &str); 9] = [
+    (Kind::Transfer, ETHER),
+    (Kind::Transfer, ERC20),
+    (Kind::Transfer, "ERC-20 transfer to a new holder"),
+    (Kind::Cohort, ETHER),
+    (Kind::Cohort, ERC20),
+    (Kind::Ring, RING),
+    (Kind::Ring, TRUSTED),
+    (Kind::Sale, UNISWAP),
+    (Kind::Opening, "ETH transfer to a new account"),
+];
+const ETHER: &str = "ETH transfer to an account";
+const ERC20: &str = "ERC-20 transfer to a holder";
+const UNISWAP: &str = "Uniswap V2: ETH for a token";
+const RING: &str = "4 parties exchange 4 tokens: a transfer each, nobody bound to anybody";
+const TRUSTED: &str = "4 parties exchange 4 tokens: Permit2 by one whom all trust";
+
+impl Costs {
+    /// Batches of a kind.
+    pub fn sweep(&self, kind: Kind) -> &Sweep {
+        let sweep = self.sweeps.iter().find(|sweep| sweep.kind == kind);
+        sweep.expect("all kinds are measured")
+    }
+
+    /// Gas for a user of what was measured under this name.
+    ///
+    /// # Panics
+    ///
+    /// If nothing was.
+    pub fn on_l1(&self, what: &str) -> u64 {
+        let row = self.rows.iter().find(|row| row.what == what);
+        let row = row.unwrap_or_else(|| panic!("{what} is measured"));
+        row.cost.gas / row.users
+    }
+}
+
+/// The least number of users for whom a batch costs each no more than `alone`.
+pub(super) fn crossover(points: &[Point], alone: u64) -> Option<u64> {
+    let (first, rest) = points.split_first()?;
+    let mut before = first;
+    if first.cost.gas <= alone * first.users {
+        return Some(first.users);
+    }
+    for point in rest {
+        let one_more = (point.cost.gas - before.cost.gas) / (point.users - before.users);
+        if one_more < alone {
+            let fixed = before.cost.gas.saturating_sub(one_more * before.users);
+            let users = fixed.div_ceil(alone - one_more).max(before.users);
+            if users <= point.users {
+                return Some(users);
+            }
+        }
+        before = point;
+    }
+    None
+}
+
+fn chart(costs: &Costs, payments: bool) -> Chart {
+    let name = costs.schedule.name();
+    let (what, kinds, instead): (_, &[(Kind, &str)], &[(&str, &str)]) = if payments {
+        (
+            "payments",
+            &[
+                (Kind::Transfer, "between roots"),
+                (Kind::Cohort, "in a cohort"),
+                (Kind::Withdrawal, "withdrawal"),
+            ],
+            &[("ETH on L1", ETHER), ("ERC-20 on L1", ERC20)],
+        )
+    } else {
+        (
+            "swaps",
+            &[(Kind::Ring, "ring of 4"), (Kind::Sale, "sale to a pool")],
+            &[
+                ("4 transfers on L1", RING),
+                ("Permit2 on L1", TRUSTED),
+                ("Uniswap V2", UNISWAP),
+            ],
+        )
+    };
+    let (mut series, mut floors, mut most) = (Vec::new(), Vec::new(), 1);
+    for (kind, name) in kinds {
+        let points = &costs.sweep(*kind).points;
+        let of = |gas: fn(&Point) -> u64| -> Vec<(f64, f64)> {
+            let per_user = |point: &Point| (number(point.users), number(gas(point)) / number(point.users));
+            points.iter().map(per_user).collect()
+        };
+        series.push(line(name, Mark::Line, of(|point| point.cost.gas)));
+        if *kind != Kind::Withdrawal {
+            floors.push(line(&format!("floor: {name}"), Mark::Dashed, of(|point| point.least)));
+        }
+        most = most.max(points.last().map_or(1, |point| point.users));
+    }
+    for (name, what) in instead {
+        let gas = number(costs.on_l1(what));
+        series.push(line(name, Mark::Dashed, vec![(1.0, gas), (number(most), gas)]));
+    }
+    series.extend(floors);
+    Chart {
+        id: format!("{what}-{}", name.to_lowercase()),
+        caption: format!("Gas for each user, {what}, {name}"),
+        x: Axis {
+            label: "Users in a batch".to_owned(),
+            log: true,
+            ..Axis::default()
+        },
+        y: Axis {
+            label: "Gas for each user".to_owned(),
+            log: true,
+            ..Axis::default()
+        },
+        series,
+    }
+}
+
+pub(crate) fn line(name: &str, mark: Mark, points: Vec<(f64, f64)>) -> Series {
+    Series {
+        name: name.to_owned(),
+        mark,
+        points,
+    }
+}
+
+fn published() -> Table {
+    let rows = PUBLISHED.iter().map(|figure| {
+        let cells = [figure.system, figure.what, figure.gas, "published", figure.source];
+        cells.map(text).to_vec()
+    });
+    Table {
+        id: "published".to_owned(),
+        caption: "What others have published of themselves; not measured here".to_owned(),
+        columns: ["system", "what", "gas", "standing", "source"]
+            .map(|name| column(name, ""))
+            .to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+fn last(sweep: &Sweep) -> &Point {
+    sweep.points.last().expect("at least one")
+}
+
+fn count(bytes: usize) -> Cell {
+    Cell::Count(u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+/// As charts have it: exact up to 2^53, which no gas exceeds.
+#[allow(clippy::cast_precision_loss, reason = "below 2^53")]
+pub(crate) const fn number(count: u64) -> f64 {
+    count as f64
+}
