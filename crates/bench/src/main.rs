@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Instant};
 use clap::{Parser, ValueEnum};
 use eyre::Result;
 use nthroot_bench::{
-    Options, record,
+    Options, cost, record,
     report::{Report, Section},
     speed,
 };
@@ -34,6 +34,8 @@ struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Question {
+    /// What every action costs, beside L1 and beside the floor
+    Cost,
     /// How fast the software is
     Speed,
 }
@@ -41,6 +43,7 @@ enum Question {
 impl Question {
     fn answer(self, options: &Options) -> Result<Section> {
         match self {
+            Self::Cost => Ok(cost::section(options)?),
             Self::Speed => speed::section(options),
         }
     }
