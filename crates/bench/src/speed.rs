@@ -63,6 +63,8 @@ struct Scaling {
 ///
 /// If a step is judged other than it should be, or the L1 node fails.
 pub fn section(options: &Options) -> Result<Section> {
+    // Rather now than after minutes.
+    let anvil = follower::anvil()?;
     let mut section = Section::new("speed", "How fast is the software?");
     let recoveries = recoveries();
     section.text = vec![
@@ -81,7 +83,7 @@ pub fn section(options: &Options) -> Result<Section> {
     section.figures.push(Figure::Table(scaling_table(&scaling, recoveries)));
     section.figures.push(Figure::Chart(scaling_chart(&scaling, recoveries)));
     section.figures.push(Figure::Table(parts(options, recoveries)?));
-    section.figures.push(Figure::Table(follower::table(options)?));
+    section.figures.push(Figure::Table(follower::table(options, &anvil)?));
     Ok(section)
 }
 

@@ -1,6 +1,10 @@
 //! A follower that derives everything from a real L1 node on this machine: what its node takes to answer is in the time.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use eyre::{OptionExt, Result};
@@ -33,13 +37,13 @@ const IN_FLIGHT: usize = 50;
 const DEPOSIT_GAS: u64 = 100_000;
 
 /// Steps a second, with signatures checked and trusted.
-pub(super) fn table(options: &Options) -> Result<Table> {
+pub(super) fn table(options: &Options, anvil: &Path) -> Result<Table> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(measure(options))
+    runtime.block_on(measure(options, anvil))
 }
 
-async fn measure(options: &Options) -> Result<Table> {
-    let devnet = Devnet::start_program(anvil()?.as_os_str()).await?;
+async fn measure(options: &Options, anvil: &Path) -> Result<Table> {
+    let devnet = Devnet::start_program(anvil.as_os_str()).await?;
     let sender = Sender::new(devnet.l1().clone(), Devnet::funded_key()?);
     let parameters = Parameters {
         window: WINDOW,
@@ -141,7 +145,7 @@ async fn following(devnet: &Devnet, deployment: &Deployment, trust: bool) -> Res
 }
 
 /// The anvil of the environment: `cargo xtask bench` sets it.
-fn anvil() -> Result<PathBuf> {
+pub(super) fn anvil() -> Result<PathBuf> {
     let path = std::env::var_os("ANVIL")
         .ok_or_eyre("this needs anvil: run it by `cargo xtask bench`, or set ANVIL to its path")?;
     Ok(path.into())
