@@ -19,6 +19,7 @@ mod judge;
 mod load;
 mod rollback;
 mod rows;
+mod storage;
 mod submit;
 mod views;
 
