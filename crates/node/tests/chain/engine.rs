@@ -6,6 +6,7 @@ use alloy::primitives::{Address, hex};
 use nthroot_node::{
     config::Config,
     engine::{Ended, Node, Watch},
+    rules,
     store::{Change, Redb, Store as _, Table},
 };
 use nthroot_protocol::{BatchId, Status};
@@ -19,7 +20,10 @@ use crate::{
 
 /// A node that watches and proposes, and reads L1 at `url`.
 fn config(folder: &Path, scene: &Scene, proposer: &Actor, url: &str, more: &str) -> Config {
-    let manifest = serde_json::to_string(&json!({ "deployment": scene.world.deployment })).unwrap();
+    let manifest = serde_json::to_string(
+        &json!({ "deployment": scene.world.deployment, "rules": rules::book(&scene.world.deployment) }),
+    )
+    .unwrap();
     std::fs::write(folder.join("deployment.json"), manifest).unwrap();
     for (name, actor) in [("watcher", &scene.wanda), ("proposer", proposer)] {
         std::fs::write(folder.join(name), hex::encode(actor.key.to_bytes())).unwrap();
