@@ -23,8 +23,7 @@ impl Ledger {
             .filter_map(|((proposer, k), id)| Some((batch_slot(*proposer, *k), self.batches.get(id)?.word.pack())));
         let claims = self.batches.iter().flat_map(|(id, record)| {
             let assigned = record.assigned.iter();
-            let assigned =
-                assigned.map(|(position, claim)| (assignment_slot(*id, *position), word(claim.pack().into())));
+            let assigned = assigned.map(|(position, claim)| (assignment_slot(*id, *position), word(claim.pack())));
             assigned.chain([(paid_slot(*id), record.paid)])
         });
         let bonds = self

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::primitives::{Address, B256};
+use alloy::{
+    primitives::{Address, B256},
+    trie::root::storage_root_unhashed,
+};
 use nthroot_model::{kernel::Env, ledger::Ledger, params::Params, rule::Rules};
 use nthroot_node::{
     Proposer,
@@ -107,6 +110,10 @@ fn room_for_a_million_fragments() {
         let index = nthroot_node::index::Index::of(&ledger);
         let with_index = resident() - empty;
 
+        let began = Instant::now();
+        let root = storage_root_unhashed(ledger.storage());
+        let proved = began.elapsed();
+
         let path = folder.path().join(count.to_string());
         let store = Redb::open(&path).unwrap();
         let began = Instant::now();
@@ -142,7 +149,7 @@ fn room_for_a_million_fragments() {
         let file = std::fs::metadata(&path).unwrap().len();
         say(&format!(
             "{count} fragments: {} B of rows and {} B of file each; memory {} B each, {} B with its index; written in {written:?}, \
-             opened in {opened:?}, resumed in {resumed:?}",
+             opened in {opened:?}, resumed in {resumed:?}; storage root {root} in {proved:?}",
             bytes / usize::try_from(count).unwrap(),
             file / u64::from(count),
             memory / usize::try_from(count).unwrap(),
