@@ -16,7 +16,7 @@ use nthroot_node::{
     store::{Memory, Redb, Store},
 };
 
-use crate::{args::Chain, text::thousands};
+use crate::{args::Chain, client::POLL, text::thousands};
 
 /// A follower from where the last command left off. All of it can be derived again: what is in the way costs time, and no more.
 pub(crate) async fn open(chain: &Chain, l1: L1, deployment: Deployment, rules: Rules) -> Result<Follower> {
@@ -82,8 +82,16 @@ pub(crate) async fn sync(follower: &mut Follower) -> Result<News, Error> {
         }
         std::future::pending::<()>().await;
     };
+    let sync = async {
+        loop {
+            match follower.sync().await {
+                Err(Error::Doubtful { .. }) => tokio::time::sleep(POLL).await,
+                done => break done,
+            }
+        }
+    };
     let done = tokio::select! {
-        done = follower.sync() => done,
+        done = sync => done,
         () = show => unreachable!("it shows until it is done"),
     };
     bar.finish_and_clear();

@@ -19,13 +19,14 @@ mod judge;
 mod load;
 mod rollback;
 mod rows;
+mod storage;
 mod submit;
 mod views;
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use nthroot_protocol::{
     AnchorId, AssignedClaim, BatchId, BatchWord, Evidence, Fragment, GlobalWord, Head, Key, PlacedStep, PreEntry,
     Preimage, Withdrawal,
@@ -167,6 +168,10 @@ pub struct Ledger {
     batches: OrdMap<BatchId, Record>,
     /// Of the batches that are not pruned.
     accepted: OrdMap<BatchId, Arc<Accepted>>,
+    /// Those of them with a lie.
+    lying: OrdSet<BatchId>,
+    /// Those of them that were unwound.
+    unwound: OrdSet<BatchId>,
     /// By entry, of the batches that may still be unwound.
     changes: OrdMap<BatchId, Arc<Vec<Change>>>,
     signatures: Signatures,
@@ -190,6 +195,8 @@ impl Ledger {
             slots: OrdMap::new(),
             batches: OrdMap::new(),
             accepted: OrdMap::new(),
+            lying: OrdSet::new(),
+            unwound: OrdSet::new(),
             changes: OrdMap::new(),
             signatures: Signatures::Checked,
             forgotten: BatchId::default(),
@@ -304,17 +311,35 @@ impl Ledger {
     }
 
     /// Forgets what can no longer matter: the steps of batches that are unwound, or final with nothing to pay, and what stood
-    /// before any that is final. Their heads, words and status stay.
+    /// before any that is final. Their heads, words and status stay. The cost is that of the batches whose windows are over.
     pub fn prune_final(&mut self) {
-        let kept: Vec<BatchId> = self.accepted.keys().copied().collect();
+        let over = self.block.checked_sub(self.params.window.saturating_add(1));
+        let over = over.filter(|block| *block >= self.params.deployment_block);
+        let last = over.and_then(|block| BatchId::new(self.params.offset(block), MAX_SEQUENCE));
+        let over = last.into_iter().flat_map(|last| self.accepted.range(..=last));
+        let kept: Vec<BatchId> = over.map(|(id, _)| *id).chain(self.unwound.iter().copied()).collect();
         for id in kept {
             if self.is_final(id) {
                 self.changes.remove(&id);
             }
             if self.is_done(id) {
                 self.accepted.remove(&id);
+                self.lying.remove(&id);
+                self.unwound.remove(&id);
             }
         }
+    }
+
+    /// Knows what may have to be found again among the batches.
+    fn enter(&mut self, id: BatchId, accepted: Accepted) {
+        if accepted
+            .steps
+            .iter()
+            .any(|step| matches!(step.judgement, Judgement::Lie(_)))
+        {
+            self.lying.insert(id);
+        }
+        self.accepted.insert(id, Arc::new(accepted));
     }
 
     /// Forgets what evidence against valid steps of the batches up to an L1 block would be made of: the steps, and the states

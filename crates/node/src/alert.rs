@@ -24,6 +24,7 @@ pub use self::{
 use crate::{
     config::Endpoint,
     error::{Action, Error},
+    follower::Trouble,
     metrics,
     outbox::{Event, Purpose},
     watcher::Work,
@@ -87,11 +88,15 @@ pub enum Kind {
     BalanceLow,
     /// The store cannot be read or written.
     StoreFailing,
+    /// L1 and what was derived from it did not fit for long: all is derived again.
+    DerivesAgain,
+    /// The L1 node does not prove what the bridge holds.
+    Unverified,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LieFound,
         Self::Convicted,
         Self::VerdictDiffers,
@@ -107,6 +112,8 @@ impl Kind {
         Self::BondLow,
         Self::BalanceLow,
         Self::StoreFailing,
+        Self::DerivesAgain,
+        Self::Unverified,
     ];
 
     /// Its name, as metrics, logs and webhooks have it.
@@ -127,6 +134,8 @@ impl Kind {
             Self::BondLow => "bond_low",
             Self::BalanceLow => "balance_low",
             Self::StoreFailing => "store_failing",
+            Self::DerivesAgain => "derives_again",
+            Self::Unverified => "unverified",
         }
     }
 
@@ -139,7 +148,8 @@ impl Kind {
             | Self::KeyShared
             | Self::BondLow
             | Self::BalanceLow
-            | Self::DeepReorg => Severity::Warning,
+            | Self::DeepReorg
+            | Self::Unverified => Severity::Warning,
             Self::LieFound
             | Self::VerdictDiffers
             | Self::Halted
@@ -147,7 +157,8 @@ impl Kind {
             | Self::BudgetExhausted
             | Self::L1Unreachable
             | Self::L1Stale
-            | Self::StoreFailing => Severity::Critical,
+            | Self::StoreFailing
+            | Self::DerivesAgain => Severity::Critical,
         }
     }
 
@@ -193,6 +204,10 @@ impl Alert {
                 let text = format!("proved the lie in batch {batch}, in block {block} by transaction {hash}");
                 Self::new(Kind::Convicted, batch, text)
             }
+            // Somebody else was faster: it is done.
+            Event::Failed { purpose, revert, .. } if purpose.is_some_and(Purpose::is_duty) && revert.is_late() => {
+                return None;
+            }
             Event::Failed {
                 purpose, hash, revert, ..
             } => {
@@ -220,6 +235,17 @@ impl Alert {
                 );
                 Self::new(Kind::KeyShared, nonce, text)
             }
+            Event::Contested { nonce, .. } => {
+                let text = format!(
+                    "a transaction that this node did not send waits under nonce {nonce} of its key: stop what else sends with that \
+                     key, unless it is this node itself with a store that was lost"
+                );
+                Self::new(Kind::KeyShared, nonce, text)
+            }
+            Event::Unwritten { error } => {
+                let text = format!("proofs are sent without being written down, and nothing else is sent: {error}");
+                Self::new(Kind::StoreFailing, "outbox", text)
+            }
             Event::Sent { .. } | Event::Included { .. } | Event::Unmined { .. } => return None,
         })
     }
@@ -234,6 +260,28 @@ impl Alert {
             _ => return None,
         };
         Some(Self::new(kind, "", error))
+    }
+
+    /// What a follower has trouble with.
+    pub fn of_trouble(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::DerivesAgain(error) => {
+                let text =
+                    format!("L1 and what was derived from it did not fit for long, all is derived again: {error}");
+                Self::new(Kind::DerivesAgain, "", text)
+            }
+            Trouble::Unverified(why) => {
+                let text = format!(
+                    "the L1 node does not prove what the bridge holds, so that nothing tells whether it kept events back: {why}"
+                );
+                Self::new(Kind::Unverified, "", text)
+            }
+            Trouble::Store(error) => Self::new(
+                Kind::StoreFailing,
+                "checkpoint",
+                format!("following goes on, a restart would begin at an older block: {error}"),
+            ),
+        }
     }
 
     /// What a look at a watcher's duties is worth.

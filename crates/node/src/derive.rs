@@ -3,7 +3,12 @@
 use std::fmt::Debug;
 
 use alloy::primitives::{Address, B256, U256};
-use nthroot_model::{kernel::Env, ledger::Ledger, params::Params, rule::Rules};
+use nthroot_model::{
+    kernel::Env,
+    ledger::{Judgement, Ledger},
+    params::Params,
+    rule::Rules,
+};
 use nthroot_protocol::{BatchHeader, BatchId, Withdrawal};
 
 use crate::{
@@ -155,6 +160,23 @@ pub(crate) fn apply(ledger: &mut Ledger, input: &Input, clock_hash: Option<B256>
             ledger.register_rule(*rule, input.block);
             Ok(())
         }
+    }
+}
+
+/// What is convicted must have a step that is a lie, or of which nobody here can say.
+///
+/// # Errors
+///
+/// [`Error::Diverged`] if the model holds every step of the batch valid.
+pub(crate) fn check_conviction(ledger: &Ledger, input: &Input, id: BatchId) -> Result<()> {
+    let is_good = |judgement: &&Judgement| matches!(judgement, Judgement::Valid | Judgement::Skipped(_));
+    match ledger.judgement(id) {
+        Ok(judgements) if judgements.iter().all(is_good) => Err(Error::Diverged {
+            block: input.block,
+            chain: format!("batch {id} has a lie"),
+            model: "every step of it is valid".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

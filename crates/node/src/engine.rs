@@ -27,8 +27,8 @@ use crate::{
     server::{Condition, Ops, StartError as ServerError},
 };
 
-/// Longest pause before what failed is tried again.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause before what failed is tried again: a slot, so that no more than a block goes by once it works.
+const MAX_PAUSE: Duration = Duration::from_secs(12);
 
 /// Why a node does not start. Nothing was sent.
 #[derive(Debug, thiserror::Error)]

@@ -104,6 +104,14 @@ pub enum Error {
         /// What the model says.
         model: String,
     },
+    /// Something does not fit, and may yet: an L1 node may be wrong for a while.
+    #[error("L1 and what follows from it did not fit {times} times, it is asked again: {what}")]
+    Doubtful {
+        /// How often since all fitted.
+        times: u32,
+        /// The last time.
+        what: Box<Self>,
+    },
     /// A transaction or event of the bridge cannot be read.
     #[error("transaction {hash} cannot be read: {what}")]
     Unreadable {
@@ -223,6 +231,7 @@ impl Error {
             | Self::Step { .. }
             | Self::Build(_)
             | Self::Reorg { .. }
+            | Self::Doubtful { .. }
             | Self::Store { .. } => Action::Retry,
             Self::WrongDeployment { .. }
             | Self::FinalityBroken { .. }

@@ -5,33 +5,30 @@
 //! blocks, and what follows from them is compared with every commitment that the bridge makes on the way. When something does not
 //! fit, it is asked once more, and another node if there is one, before anybody is called.
 
+mod advance;
 mod checkpoint;
+mod doubt;
 mod known;
 mod moment;
 mod options;
 mod progress;
+mod proven;
 
-use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use alloy::{
-    eips::{BlockId, BlockNumberOrTag},
-    primitives::B256,
-    providers::Provider,
-};
-use futures_util::TryStreamExt;
-use nthroot_model::{kernel::Signatures, ledger::Ledger, rule::Rules};
-use nthroot_protocol::storage::GLOBAL_SLOT;
+use alloy::{eips::BlockNumberOrTag, primitives::B256};
+use nthroot_model::{ledger::Ledger, rule::Rules};
 use nthroot_wallet::RuleBook;
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
-use self::{checkpoint::Checkpoints, known::Known, moment::Moment, progress::Reporter};
+use self::{checkpoint::Checkpoints, known::Known, moment::Moment, progress::Reporter, proven::Unproven};
 pub use self::{options::Options, progress::Progress};
 use crate::{
     deploy::Deployment,
     derive,
     error::{Error, Result},
-    inputs::{self, Block, Complete, Input, Piece, What},
+    inputs::{self, Block, Input},
     l1::L1,
     rules,
     store::{Memory, Store},
@@ -49,6 +46,17 @@ pub struct News {
     /// What happened since, but for blocks that were final when they were first seen: after a long absence there would be no end
     /// of it. Whoever wants to know what became of something asks the ledger.
     pub inputs: Vec<Input>,
+}
+
+/// What people should know that is no reason to stop.
+#[derive(Debug)]
+pub enum Trouble {
+    /// All is derived again, from the deployment, since this did not fit again and again.
+    DerivesAgain(Error),
+    /// The L1 node does not prove what the bridge holds. Why not.
+    Unverified(String),
+    /// A checkpoint could not be written.
+    Store(Error),
 }
 
 /// Follows a bridge. It reads L1 and nothing else.
@@ -71,6 +79,11 @@ pub struct Follower {
     grew: Instant,
     /// How often something did not fit since all did.
     doubts: u32,
+    /// Whether events are looked for block by block, since a node kept some back.
+    careful: bool,
+    /// What was read by ranges and is not compared with the bridge's storage yet.
+    unproven: Option<Unproven>,
+    troubles: Vec<Trouble>,
     reporter: Reporter,
 }
 
@@ -130,6 +143,9 @@ impl Follower {
             synced: false,
             grew: Instant::now(),
             doubts: 0,
+            careful: false,
+            unproven: None,
+            troubles: Vec::new(),
         })
     }
 
@@ -168,6 +184,11 @@ impl Follower {
         self.synced
     }
 
+    /// What people should know since the last time that this was asked.
+    pub fn troubles(&mut self) -> Vec<Trouble> {
+        std::mem::take(&mut self.troubles)
+    }
+
     /// How far it is, and whenever that changes.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.reporter.subscribe()
@@ -195,7 +216,8 @@ impl Follower {
     /// # Errors
     ///
     /// If the L1 node fails, or changes its mind too often: what was derived until then is kept, and told by the next call.
-    /// [`Error::Diverged`] if the bridge says something else than the model, again and again: nothing may act on either then.
+    /// [`Error::Doubtful`] if something does not fit: call it again after a pause, and another node is asked. The error itself,
+    /// such as [`Error::Diverged`], if that goes on: nothing may act on chain or model then.
     pub async fn sync(&mut self) -> Result<News> {
         let mut restarts = 0;
         loop {
@@ -212,6 +234,7 @@ impl Follower {
             }
         }
         self.doubts = 0;
+        self.careful = false;
         self.told = self.tip().number;
         Ok(std::mem::take(&mut self.news))
     }
@@ -230,12 +253,12 @@ impl Follower {
         self.go_back(common);
         self.grew = Instant::now();
         self.reporter.begin(head.number);
-        let finalised = self
-            .finalised_by_l1()
-            .await?
-            .filter(|block| block.number <= head.number);
+        let finalised = self.finalised_by_l1(head).await?;
+        let finalised = finalised.filter(|block| block.number <= head.number);
         let caught_up = match finalised {
             Some(finalised) if finalised.number > self.tip().number => {
+                let before = self.last().clone();
+                self.unproven.get_or_insert_with(|| Unproven::since(before));
                 self.catch_up(finalised, head).await?;
                 true
             }
@@ -243,6 +266,7 @@ impl Follower {
         };
         self.go_on(head).await?;
         self.compare_global_word().await?;
+        self.compare_storage().await?;
         if let Some(finalised) = finalised {
             self.settle(finalised);
         }
@@ -253,187 +277,15 @@ impl Follower {
         Ok(())
     }
 
-    /// The last block that both L1 and this follower have. None if L1 has not come to the last final block.
-    async fn common_ancestor(&self, head: Block) -> Result<Option<u64>> {
-        let (settled, tip) = (self.settled.block, self.tip().number);
-        for number in (settled.number..=tip.min(head.number)).rev() {
-            let found = if number == head.number {
-                head
-            } else {
-                inputs::block(&self.l1, number.into()).await?
-            };
-            if self.hash_at(number) == Some(found.hash) {
-                return Ok(Some(number));
-            }
-            if number == settled.number {
-                return Err(Error::FinalityBroken {
-                    number,
-                    expected: settled.hash,
-                    found: found.hash,
-                });
-            }
-        }
-        Ok(None)
-    }
-
-    /// Goes back to a block that it has.
-    fn go_back(&mut self, number: u64) {
-        if number < self.tip().number {
-            info!(from = self.tip().number, to = number, "L1 was reorganised");
-        }
-        drop(self.since.split_off(&(number + 1)));
-        self.news.inputs.retain(|input| input.block <= number);
-        self.news.rolled_back += self.told.saturating_sub(number);
-        self.told = self.told.min(number);
-    }
-
-    /// Derives from blocks that are final, by ranges.
-    async fn catch_up(&mut self, finalised: Block, head: Block) -> Result<()> {
-        // All of them are of the head's chain, and not after what it has finalised.
-        self.settled = self.last().clone();
-        self.since.clear();
-        let (l1, deployment) = (self.l1.clone(), Arc::clone(&self.deployment));
-        let blocks = self.tip().number + 1..=finalised.number;
-        let mut pieces = pin!(inputs::of_final(&l1, &deployment, blocks));
-        let mut next = self.settled.clone();
-        while let Some(piece) = pieces.try_next().await? {
-            match piece {
-                Piece::Input(complete) => {
-                    let block = complete.input.block;
-                    self.options
-                        .choose_signatures(&mut next.ledger, block, finalised.number);
-                    // Nobody asks for what evidence against steps before would be made of: a range of busy blocks has a lot of it.
-                    next.ledger.forget_valid_steps(block.saturating_sub(1));
-                    drop(self.apply(&mut next, *complete).await?);
-                }
-                Piece::End(block) => {
-                    if block.number == finalised.number && block.hash != finalised.hash {
-                        return Err(restless(block.number, finalised.hash, block.hash));
-                    }
-                    next.ledger.set_signatures(Signatures::Checked);
-                    next = next.close(block, &self.settled);
-                    next.prune(block.number);
-                    self.settled = next.clone();
-                    self.told = block.number.min(head.number);
-                    self.reporter.reached(block.number);
-                    if self.checkpoints.is_due() {
-                        self.save().await?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Derives from blocks that may still go, one by one.
-    async fn go_on(&mut self, head: Block) -> Result<()> {
-        let (l1, deployment) = (self.l1.clone(), Arc::clone(&self.deployment));
-        let numbers = self.tip().number + 1..=head.number;
-        let mut blocks = pin!(inputs::of_blocks(&l1, &deployment, numbers));
-        while let Some((block, inputs)) = blocks.try_next().await? {
-            let before = self.last().clone();
-            if block.parent != before.block.hash {
-                return Err(restless(before.block.number, before.block.hash, block.parent));
-            }
-            let (mut next, mut news) = (before.clone(), Vec::with_capacity(inputs.len()));
-            for complete in inputs {
-                news.push(self.apply(&mut next, complete).await?);
-            }
-            let next = next.close(block, &before);
-            self.since.insert(block.number, next);
-            self.news.inputs.extend(news);
-            self.reporter.reached(block.number);
-        }
-        if self.tip().hash != head.hash {
-            return Err(restless(head.number, head.hash, self.tip().hash));
-        }
-        Ok(())
-    }
-
-    /// Applies an input to a ledger that nobody sees yet.
-    async fn apply(&mut self, moment: &mut Moment, complete: Complete) -> Result<Input> {
-        let Complete {
-            input,
-            mut clock_hash,
-            code,
-        } = complete;
-        match &input.what {
-            What::Registered { rule } => {
-                let code = code.unwrap_or_default();
-                self.rulebook.learn(*rule, code)?;
-                moment.ledger.set_rules(self.rulebook.rules());
-            }
-            What::Submitted { batch, .. } => {
-                for rule in derive::rules(batch) {
-                    if moment.ledger.rule_registered_at(rule).is_none() {
-                        self.rulebook.look_up(&self.l1, rule, &mut moment.ledger).await?;
-                    }
-                }
-                if let Some(clock) = derive::clock(batch) {
-                    clock_hash = match self.hash_at(clock).or(clock_hash) {
-                        Some(hash) => Some(hash),
-                        // Before the last final block all is final.
-                        None => Some(inputs::block(&self.l1, clock.into()).await?.hash),
-                    };
-                }
-                self.reporter.add_steps(derive::step_count(batch));
-            }
-            _ => {}
-        }
-        derive::apply(&mut moment.ledger, &input, clock_hash)?;
-        Ok(input)
-    }
-
-    /// Moves the last final block on, as far as L1 says.
-    fn settle(&mut self, finalised: Block) {
-        match self.hash_at(finalised.number) {
-            Some(hash) if hash == finalised.hash && finalised.number > self.settled.block.number => {}
-            Some(hash) if hash != finalised.hash => {
-                warn!(
-                    block = finalised.number,
-                    "L1 calls final what is not on the way to its head"
-                );
-                return;
-            }
-            // Nothing new, or an older view.
-            _ => return,
-        }
-        let later = self.since.split_off(&(finalised.number + 1));
-        if let Some((_, moment)) = self.since.pop_last() {
-            self.settled = moment;
-        }
-        self.since = later;
-        self.settled.prune(finalised.number);
-        if let Some(mut tip) = self.since.last_entry() {
-            tip.get_mut().prune(finalised.number);
-        }
-    }
-
+    /// Writes what is final down. A disk that fails is no reason to stop following.
     async fn save(&mut self) -> Result<()> {
-        self.checkpoints.save(&self.settled, self.rulebook.learnt()).await
-    }
-
-    /// The last id and the faults of the bridge at the tip: if an L1 node kept an event back, this tells. What a node says of
-    /// its state it may not know any more for old blocks; then there is nothing to compare.
-    async fn compare_global_word(&self) -> Result<()> {
-        let Moment { block, ledger, .. } = self.last();
-        let (bridge, id) = (self.deployment.bridge, BlockId::hash(block.hash));
-        let word = self
-            .l1
-            .provider()
-            .get_storage_at(bridge, GLOBAL_SLOT.into())
-            .block_id(id);
-        match (word.await, ledger.global().pack()) {
-            (Ok(chain), model) if chain != model => Err(Error::Diverged {
-                block: block.number,
-                chain: format!("global word {chain:#x}"),
-                model: format!("global word {model:#x}"),
-            }),
-            (Ok(_), _) => Ok(()),
-            (Err(error), _) => {
-                debug!(%error, "the bridge's global word cannot be read");
+        match self.checkpoints.save(&self.settled, self.rulebook.learnt()).await {
+            Err(error @ (Error::Store { .. } | Error::StoreDamaged { .. })) => {
+                error!(%error, "the checkpoint is not written: following goes on, a restart would begin at an older one");
+                self.troubles.push(Trouble::Store(error));
                 Ok(())
             }
+            done => done,
         }
     }
 
@@ -447,45 +299,6 @@ impl Follower {
         Ok(())
     }
 
-    /// What did not fit may be an L1 node's doing: everything that is not final is derived once more, from another node if there
-    /// is one; and if something does not fit again, everything.
-    ///
-    /// # Errors
-    ///
-    /// The error, if it stays, or if it is of another kind.
-    async fn look_again(&mut self, error: Error) -> Result<()> {
-        let doubtful = matches!(
-            error,
-            Error::Diverged { .. }
-                | Error::Unreadable { .. }
-                | Error::FinalityBroken { .. }
-                | Error::WrongDeployment { .. }
-        );
-        if !doubtful {
-            // A node that answers with errors may do so for ever, say for want of old blocks: another one may not.
-            self.l1.ask_another();
-            return Err(error);
-        }
-        self.doubts += 1;
-        match self.doubts {
-            1 => {
-                warn!(%error, "asking again");
-                self.l1.ask_another();
-                self.go_back(self.settled.block.number);
-            }
-            2 => {
-                error!(%error, "deriving everything again, from the deployment");
-                self.deployment.check(&self.l1).await?;
-                self.checkpoints.forget();
-                let genesis = genesis(&self.l1, &self.deployment, &mut self.rulebook).await?;
-                self.go_back(genesis.block.number);
-                self.settled = genesis;
-            }
-            _ => return Err(error),
-        }
-        Ok(())
-    }
-
     fn last(&self) -> &Moment {
         self.since.last_key_value().map_or(&self.settled, |(_, moment)| moment)
     }
@@ -495,16 +308,6 @@ impl Follower {
         let settled = Some(&self.settled).filter(|settled| settled.block.number == number);
         let moment = settled.or_else(|| self.since.get(&number));
         moment.map(|moment| moment.block.hash)
-    }
-
-    async fn finalised_by_l1(&self) -> Result<Option<Block>> {
-        match inputs::block(&self.l1, BlockNumberOrTag::Finalized).await {
-            Ok(block) => Ok(Some(block)),
-            // A young chain has none.
-            Err(Error::Missing { .. }) => Ok(None),
-            Err(Error::Transport(error)) if error.is_error_resp() => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -523,12 +326,4 @@ async fn genesis(l1: &L1, deployment: &Deployment, rulebook: &mut Known) -> Resu
         rulebook.look_up(l1, rule, &mut ledger).await?;
     }
     Ok(Moment::new(inputs::block(l1, before.into()).await?, ledger))
-}
-
-const fn restless(number: u64, expected: B256, found: B256) -> Error {
-    Error::Reorg {
-        number,
-        expected,
-        found,
-    }
 }

@@ -216,15 +216,17 @@ pub(crate) fn of_blocks<'a>(
     stream::iter(blocks).map(of_block).buffered(BLOCKS)
 }
 
-/// The bridge's inputs in these blocks, which must be final: the L1 node may not change its mind on the way.
+/// The bridge's inputs in these blocks, which must be final: the L1 node may not change its mind on the way. `careful`: its index
+/// of events is not asked, but every header, and receipts where that says that there may be events.
 pub(crate) fn of_final<'a>(
     l1: &'a L1,
     deployment: &'a Deployment,
     blocks: RangeInclusive<BlockNumber>,
+    careful: bool,
 ) -> impl Stream<Item = Result<Piece>> + 'a {
     let ranges = stream::iter(split(l1, blocks));
     let pieces = ranges
-        .map(move |range| of_range(l1, deployment, range))
+        .map(move |range| of_range(l1, deployment, range, careful))
         .buffered(RANGES);
     let pieces = pieces.map_ok(|(inputs, end)| {
         let inputs = inputs.into_iter().map(Found::Input);
@@ -261,6 +263,7 @@ pub(crate) async fn of_range(
     l1: &L1,
     deployment: &Deployment,
     blocks: RangeInclusive<BlockNumber>,
+    careful: bool,
 ) -> Result<(Vec<Input>, Block)> {
     let (mut first, end) = blocks.into_inner();
     let (mut inputs, mut span) = (Vec::new(), l1.span());
@@ -269,7 +272,12 @@ pub(crate) async fn of_range(
         let turn = l1.turn();
         // A node that has not come to the last block yet would keep silent about what it does not know.
         let block = block(l1, last.into()).await?;
-        let logs = match l1.provider().get_logs(&filter(deployment).select(first..=last)).await {
+        let logs = if careful {
+            Ok(of_headers(l1, deployment, first..=last).await?)
+        } else {
+            l1.provider().get_logs(&filter(deployment).select(first..=last)).await
+        };
+        let logs = match logs {
             Ok(logs) => logs,
             Err(error) if last > first => {
                 span = l1.halve_span(last - first + 1);
@@ -300,6 +308,19 @@ pub(crate) async fn of_range(
         }
         first = last + 1;
     }
+}
+
+/// The events of these blocks, out of the receipts of those whose headers say that they may have some.
+async fn of_headers(l1: &L1, deployment: &Deployment, blocks: RangeInclusive<BlockNumber>) -> Result<Vec<Log>> {
+    let of_block = move |number: BlockNumber| async move {
+        let header = l1.header(number.into()).await?;
+        if may_have_events(deployment, &header.logs_bloom) {
+            of_receipts(l1, deployment, header.hash).await
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    stream::iter(blocks).map(of_block).buffered(BLOCKS).try_concat().await
 }
 
 /// Whether a block may have events of the bridge or its registry, as the bloom filter of its header says. If not, it has none.

@@ -64,6 +64,8 @@ metrics! {
     SYNCED: Gauge Count = "nthroot_synced" [];
     /// 1 once the node has stopped because what it saw must not be, else 0.
     HALTED: Gauge Count = "nthroot_halted" [];
+    /// 1 once the proposer alone has stopped for such a reason, else 0.
+    PROPOSER_HALTED: Gauge Count = "nthroot_proposer_halted" [];
     /// Requests to the L1 node that failed.
     L1_ERRORS: Counter Count = "nthroot_l1_errors_total" [];
     /// Posted steps that were judged, by verdict: valid, skipped, lie, unjudged.

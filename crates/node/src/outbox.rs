@@ -3,14 +3,21 @@
 //! An outbox has one key, and nothing else may send with it. At every tick its caller says what it wants to be on L1 now; the
 //! outbox sends it, each job in one transaction, raises what waits, sends again what nodes dropped or a reorganisation took
 //! back, and cancels what is not wanted any more. Nothing leaves before it is persisted, so that no restart sends a second
-//! transaction for a job whose first may still be included; a nonce is forgotten when what used it is final.
+//! transaction for a job whose first may still be included; a nonce is forgotten when what used it is final. Only a proof leaves
+//! although the disk fails: sent twice it costs gas, not sent it costs what the lie takes.
 
 mod dispatch;
 mod entry;
+mod funds;
 mod plan;
 mod settle;
+mod sign;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy::{
     network::EthereumWallet,
@@ -22,6 +29,8 @@ pub use self::{
     dispatch::MAX_IN_FLIGHT,
     entry::{Entry, Job, Purpose, State, Version},
 };
+use tracing::error;
+
 use crate::{
     error::{Error, Result},
     fees::Offer,
@@ -92,6 +101,19 @@ pub enum Event {
         /// About the block.
         block: u64,
     },
+    /// Something else stands under a nonce of this key at the L1 node, and is outbid slowly: another process has the same key,
+    /// or the store of this one was lost.
+    Contested {
+        /// What is sent under it.
+        purpose: Option<Purpose>,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// The store does not take what is to be sent. Proofs left without it, and nothing else.
+    Unwritten {
+        /// What the store said.
+        error: Error,
+    },
     /// It waits, and neither its budget nor the key's balance allows more.
     Exhausted {
         /// What for.
@@ -118,8 +140,14 @@ pub struct Outbox {
     entries: BTreeMap<u64, Entry>,
     /// The least nonce that L1 has not used, as far as it was seen.
     next: u64,
+    /// The least nonce that L1 had not used at any time that it was looked. None until then.
+    highest: Option<u64>,
     /// The block at which it was last looked.
     seen: Option<B256>,
+    /// Nonces whose rows the store has not taken.
+    unwritten: BTreeSet<u64>,
+    /// How often something unknown was outbid, by nonce, and at which block.
+    outbid: BTreeMap<u64, (u64, u32)>,
     /// What was not told yet.
     events: Vec<Event>,
 }
@@ -147,7 +175,10 @@ impl Outbox {
             store,
             entries,
             next: 0,
+            highest: None,
             seen: None,
+            unwritten: BTreeSet::new(),
+            outbid: BTreeMap::new(),
             events: Vec::new(),
         })
     }
@@ -168,6 +199,16 @@ impl Outbox {
         pending.any(|entry| entry.may_fulfil(purpose))
     }
 
+    /// What was included and failed, each with its block.
+    pub fn failed(&self) -> impl Iterator<Item = (Purpose, u64)> {
+        self.entries().filter_map(|entry| match entry.state {
+            State::Mined {
+                block, success: false, ..
+            } => Some((entry.mined()?.purpose?, block)),
+            _ => None,
+        })
+    }
+
     /// Whether the newest version of something that is on its way, and not in a block, is this call for this purpose.
     pub fn carries(&self, job: &Job) -> bool {
         let mut pending = self.entries().filter(|entry| entry.state == State::Pending);
@@ -181,43 +222,97 @@ impl Outbox {
     /// nothing else. `tip` is the block from which that was derived, `finalised` the number of the last final one. It waits
     /// for no inclusion. Call it once for each block, or more often.
     ///
-    /// A job whose call changes pays for each change, since nodes ask for a raise.
+    /// A job whose call changes pays for each change, since nodes ask for a raise. One that was included and failed is not sent
+    /// again before that was told: its caller should look first whether it can succeed.
     ///
     /// # Errors
     ///
     /// If the L1 node or the store fails. Nothing is lost: call it again.
     pub async fn tick(&mut self, tip: Block, finalised: u64, wanted: &[Job]) -> Result<Vec<Event>> {
         self.settle(tip, finalised).await?;
-        self.dispatch(tip, wanted).await?;
+        let wanted = self.without_failed(wanted);
+        self.dispatch(tip, &wanted).await?;
         Ok(std::mem::take(&mut self.events))
     }
 
-    /// Persists entries, then knows them.
-    fn keep(&mut self, entries: Vec<Entry>) -> Result<()> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let change = |entry: &Entry| -> Result<Change> {
-            Ok(Change {
-                table: Table::Outbox,
-                key: entry::row_key(self.address, entry.nonce),
-                value: Some(entry::encode(entry)?),
-            })
+    fn without_failed<'a>(&self, wanted: &'a [Job]) -> Cow<'a, [Job]> {
+        let failed = |job: &Job| {
+            let mut events = self.events.iter();
+            events.any(|event| matches!(event, Event::Failed { purpose, .. } if *purpose == Some(job.purpose)))
         };
-        let changes = entries.iter().map(change).collect::<Result<Vec<_>>>()?;
-        self.store.commit(&changes)?;
-        self.entries
-            .extend(entries.into_iter().map(|entry| (entry.nonce, entry)));
-        Ok(())
+        if !wanted.iter().any(failed) {
+            return Cow::Borrowed(wanted);
+        }
+        Cow::Owned(wanted.iter().filter(|job| !failed(job)).cloned().collect())
     }
 
-    fn forget(&mut self, nonce: u64) -> Result<()> {
-        self.store.commit(&[Change {
-            table: Table::Outbox,
-            key: entry::row_key(self.address, nonce),
-            value: None,
-        }])?;
-        self.entries.remove(&nonce);
-        Ok(())
+    /// Persists entries, then knows them. Returns those that may leave: all, or if the disk fails, those that are as well sent
+    /// twice.
+    fn keep(&mut self, mut entries: Vec<Entry>) -> Result<Vec<Entry>> {
+        if entries.is_empty() {
+            return Ok(entries);
+        }
+        let changes = entries
+            .iter()
+            .map(|entry| self.row(entry))
+            .collect::<Result<Vec<_>>>()?;
+        match self.store.commit(&changes) {
+            Ok(()) => {}
+            Err(error) if is_of_disk(&error) => {
+                // A cancellation does nothing, and may stand before a proof.
+                entries.retain(|entry| entry.purpose().is_none_or(Purpose::is_proof));
+                let left = entries.len();
+                error!(%error, left, "the store does not take what is to be sent: proofs leave without it, nothing else does");
+                self.events.push(Event::Unwritten { error });
+                self.unwritten.extend(entries.iter().map(|entry| entry.nonce));
+            }
+            Err(error) => return Err(error),
+        }
+        self.entries
+            .extend(entries.iter().map(|entry| (entry.nonce, entry.clone())));
+        Ok(entries)
     }
+
+    /// Knows what L1 says of a nonce, or forgets the nonce. [`Self::write`] persists it; until then a restart asks L1 again.
+    fn note(&mut self, nonce: u64, entry: Option<Entry>) {
+        match entry {
+            Some(entry) => drop(self.entries.insert(nonce, entry)),
+            None => drop(self.entries.remove(&nonce)),
+        }
+        self.unwritten.insert(nonce);
+    }
+
+    /// Persists what was noted.
+    fn write(&mut self) -> Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let row = |nonce: &u64| match self.entries.get(nonce) {
+            Some(entry) => self.row(entry),
+            None => Ok(Change::delete(Table::Outbox, entry::row_key(self.address, *nonce))),
+        };
+        let changes = self.unwritten.iter().map(row).collect::<Result<Vec<_>>>()?;
+        match self.store.commit(&changes) {
+            Ok(()) => {
+                self.unwritten.clear();
+                Ok(())
+            }
+            Err(error) if is_of_disk(&error) => {
+                error!(%error, "the store does not take what became of transactions");
+                self.events.push(Event::Unwritten { error });
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn row(&self, entry: &Entry) -> Result<Change> {
+        let key = entry::row_key(self.address, entry.nonce);
+        Ok(Change::put(Table::Outbox, key, entry::encode(entry)?))
+    }
+}
+
+/// Whether a store refuses whatever it is given, as a disk does that is full.
+const fn is_of_disk(error: &Error) -> bool {
+    matches!(error, Error::Store { .. } | Error::StoreDamaged { .. })
 }

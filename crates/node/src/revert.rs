@@ -29,6 +29,12 @@ impl Revert {
         BridgeErrors::abi_decode(&self.0).ok()
     }
 
+    /// Whether the bridge says that a batch is not any more what the caller took it for: somebody else was faster.
+    pub fn is_late(&self) -> bool {
+        use BridgeErrors::{NotHead, UnknownBatch, WrongStatus};
+        matches!(self.bridge_error(), Some(NotHead(_) | UnknownBatch(_) | WrongStatus(_)))
+    }
+
     /// Whether the challenged step is what its proposer said.
     pub fn is_step_is_valid(&self) -> bool {
         matches!(self.bridge_error(), Some(BridgeErrors::StepIsValid(_)))

@@ -365,9 +365,10 @@ pub(crate) async fn estimate(l1: &L1, from: Address, call: &Call) -> Result<u64>
         .min(MAX_TX_GAS))
 }
 
-/// Why an included transaction failed: what the same call answers on the block before. Empty if that cannot be told.
+/// Why an included transaction failed: what the same call answers on the block before, or if it is not refused there, because
+/// something in the block itself came first, on that. Empty if that cannot be told.
 pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
-    let before = BlockId::number(receipt.block_number.unwrap_or_default().saturating_sub(1));
+    let block = receipt.block_number.unwrap_or_default();
     let sent = l1.provider().get_transaction_by_hash(receipt.transaction_hash).await;
     let Some(sent) = sent.ok().flatten() else {
         return Revert(Bytes::new());
@@ -378,9 +379,16 @@ pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
         input: sent.input().clone(),
         gas: Some(sent.gas_limit()),
     };
-    let answer = l1.provider().call(call.request(receipt.from)).block(before).await;
-    let revert = answer.err().as_ref().and_then(Revert::of);
-    revert.unwrap_or_else(|| Revert(Bytes::new()))
+    for block in [block.saturating_sub(1), block] {
+        let answer = l1
+            .provider()
+            .call(call.request(receipt.from))
+            .block(BlockId::number(block));
+        if let Some(revert) = answer.await.err().as_ref().and_then(Revert::of) {
+            return revert;
+        }
+    }
+    Revert(Bytes::new())
 }
 
 /// A node that refuses a call or an estimate says why.

@@ -74,7 +74,26 @@ impl Server {
         views: watch::Receiver<View>,
         intake: Option<Arc<dyn Intake>>,
     ) -> Result<Self, StartError> {
-        let listener = listen(limits.listen, limits.public).await?;
+        let listener = Self::listen(&limits).await?;
+        Ok(Self::start_at(listener, limits, views, intake))
+    }
+
+    /// Takes the address, at which nobody is answered yet: so that one which is taken is known before there is anything to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`StartError`] says.
+    pub async fn listen(limits: &Limits) -> Result<TcpListener, StartError> {
+        listen(limits.listen, limits.public).await
+    }
+
+    /// As [`Self::start`], at an address that was taken before.
+    pub fn start_at(
+        listener: TcpListener,
+        limits: Limits,
+        views: watch::Receiver<View>,
+        intake: Option<Arc<dyn Intake>>,
+    ) -> Self {
         let address = listener.local_addr().unwrap_or(limits.listen);
         let (stopped, calls) = stop_channel();
         let limits = Arc::new(limits);
@@ -97,7 +116,7 @@ impl Server {
             of_client: Arc::default(),
         };
         info!(%address, "answering");
-        Ok(Self {
+        Self {
             address,
             stop,
             calls,
@@ -105,7 +124,7 @@ impl Server {
             cut,
             connections,
             limit,
-        })
+        }
     }
 
     /// Where it listens.

@@ -7,6 +7,23 @@ use crate::{AnchorId, BatchId};
 /// Slot of the global word.
 pub const GLOBAL_SLOT: B256 = B256::ZERO;
 
+/// Slot of a proposer's bond: `keccak(proposer, 32 bytes ‖ 1, 32 bytes)`, as Solidity lays out the mapping at slot 1.
+pub fn bond_slot(proposer: Address) -> B256 {
+    mapped(proposer, 1)
+}
+
+/// Slot of a token's cap: `keccak(token, 32 bytes ‖ 2, 32 bytes)`, as Solidity lays out the mapping at slot 2.
+pub fn cap_slot(token: Address) -> B256 {
+    mapped(token, 2)
+}
+
+fn mapped(key: Address, slot: u8) -> B256 {
+    let mut preimage = [0; 64];
+    preimage[12..32].copy_from_slice(key.as_slice());
+    preimage[63] = slot;
+    keccak256(preimage)
+}
+
 /// Slot of an anchor's head: `keccak("nthroot.anchor")` with its last 7 bytes replaced by the anchor id.
 pub fn anchor_slot(anchor: AnchorId) -> B256 {
     let mut slot = keccak256("nthroot.anchor");

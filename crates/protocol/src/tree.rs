@@ -41,6 +41,23 @@ pub fn siblings(leaves: &[B256], index: usize) -> Option<Vec<B256>> {
     Some(siblings)
 }
 
+/// The siblings of every leaf, as [`siblings`] has them, at the price of hashing the tree once.
+pub fn openings(leaves: &[B256]) -> Vec<Vec<B256>> {
+    let mut openings = vec![Vec::new(); leaves.len()];
+    let (mut level, mut width) = (leaves.to_vec(), 1);
+    while level.len() > 1 {
+        for (index, opening) in openings.iter_mut().enumerate() {
+            let place = index / width;
+            let run = level.chunks(ARITY).nth(place / ARITY).unwrap_or_default();
+            let others = run.iter().enumerate().filter(|(other, _)| *other != place % ARITY);
+            opening.extend(others.map(|(_, value)| *value));
+        }
+        level = level.chunks(ARITY).map(hash).collect();
+        width *= ARITY;
+    }
+    openings
+}
+
 /// How many siblings open leaf `index` of `count`, or none if there is no such leaf.
 pub fn sibling_count(count: usize, index: usize) -> Option<usize> {
     if index >= count {

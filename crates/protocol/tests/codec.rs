@@ -142,6 +142,7 @@ proptest! {
         let (count, index) = (leaves.len(), index.index(leaves.len()));
         let root = tree::root(&leaves).unwrap();
         let siblings = tree::siblings(&leaves, index).unwrap();
+        prop_assert_eq!(&tree::openings(&leaves)[index], &siblings);
         prop_assert_eq!(tree::sibling_count(count, index), Some(siblings.len()));
         prop_assert!(tree::verify(root, leaves[index], count, index, &siblings));
         prop_assert!(!tree::verify(root, B256::repeat_byte(7), count, index, &siblings));

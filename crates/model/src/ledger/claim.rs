@@ -44,19 +44,20 @@ impl Ledger {
     pub fn claims(&self, id: BatchId) -> Result<Vec<Claim>, WordError> {
         let withdrawals = &self.accepted(id)?.withdrawals;
         let leaves: Vec<B256> = withdrawals.iter().map(Withdrawal::leaf).collect();
-        let claim = |(withdrawal, position): (&Withdrawal, u8)| {
+        let claim = |((withdrawal, siblings), position): ((&Withdrawal, Vec<B256>), u8)| {
             let AssignedClaim { assignments, recipient } = self.assigned(id, position, withdrawal.recipient);
-            Some(Claim {
+            Claim {
                 position,
                 withdrawal: *withdrawal,
-                siblings: tree::siblings(&leaves, position.into())?,
+                siblings,
                 paid: !self.is_unpaid(id, position),
                 recipient,
                 assignments,
-            })
+            }
         };
         // In this order, or the count would go on to 256.
-        Ok(withdrawals.iter().zip(0..).filter_map(claim).collect())
+        let opened = withdrawals.iter().zip(tree::openings(&leaves));
+        Ok(opened.zip(0..).map(claim).collect())
     }
 
     /// Claims a withdrawal of a final batch. (That the payment arrives is not modelled: on L1 a payment that fails reverts.)

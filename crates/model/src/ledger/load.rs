@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::{B256, Bytes, keccak256};
 use imbl::OrdMap;
 use nthroot_protocol::{
-    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, PreEntry, commitment::withdrawal_root,
-    limits::MAX_SEQUENCE,
+    AnchorId, AssignedClaim, BatchId, BatchWord, Fragment, GlobalWord, Head, PreEntry, Status,
+    commitment::withdrawal_root, limits::MAX_SEQUENCE,
 };
 
 use super::{
@@ -85,7 +85,7 @@ impl Load {
         match key {
             Key::Accepted(id) => {
                 let accepted = self.accepted(key, id, value)?;
-                self.ledger.accepted.insert(id, Arc::new(accepted));
+                self.ledger.enter(id, accepted);
                 return Ok(());
             }
             Key::Changes(id) => {
@@ -205,6 +205,8 @@ impl Load {
         let Self { mut ledger, .. } = self;
         let offset = ledger.params.offset(ledger.block);
         ledger.forgotten = BatchId::new(offset, MAX_SEQUENCE).unwrap_or_default();
+        let unwound = |id: &&BatchId| ledger.status(**id) == Some(Status::Unwound);
+        ledger.unwound = ledger.accepted.keys().filter(unwound).copied().collect();
         Ok(ledger)
     }
 

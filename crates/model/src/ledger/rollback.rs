@@ -192,6 +192,7 @@ impl Ledger {
             self.global.resolve_fault(id);
         }
         self.set_status(id, Status::Unwound);
+        self.unwound.insert(id);
         Ok(())
     }
 }

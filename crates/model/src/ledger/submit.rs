@@ -169,7 +169,7 @@ impl Ledger {
             commitments: walk.commitments,
         };
         self.slots.insert((proposer, slot), *id);
-        self.accepted.insert(*id, Arc::new(accepted));
+        self.enter(*id, accepted);
         self.changes.insert(*id, Arc::new(changes));
         self.batches.insert(
             *id,

@@ -193,8 +193,8 @@ impl Ledger {
             let status = self.status(*id);
             matches!(status, Some(Status::Live | Status::Condemned)) && !self.window_is_over(*id)
         };
-        let kept = self.accepted.keys().copied();
-        kept.filter(open).flat_map(|id| self.lies_of(id)).collect()
+        let lying = self.lying.iter().copied();
+        lying.filter(open).flat_map(|id| self.lies_of(id)).collect()
     }
 
     /// The lies of a batch, whether or not they can still be proved. None of a batch that is unknown or pruned.

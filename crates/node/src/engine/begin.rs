@@ -6,12 +6,16 @@ use std::{
 };
 
 use alloy::signers::local::PrivateKeySigner;
-use tokio::sync::watch as channel;
+use tokio::{net::TcpListener, sync::watch as channel};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 
 use super::{
-    Ended, Node, Pause, StartError, Watch, metered::Metered, proposing::Proposing, report::Report, turn::Engine,
+    Ended, Node, Pause, StartError, Watch,
+    metered::Metered,
+    proposing::Proposing,
+    report::Report,
+    turn::{Engine, halt},
     watching::Watching,
 };
 use crate::{
@@ -25,8 +29,9 @@ use crate::{
     metrics,
     outbox::Outbox,
     rules,
-    server::{Condition, Intake, Ops, Server},
+    server::{Condition, Ops, Server},
     store::{Redb, Store},
+    view::View,
     watcher::Duties,
 };
 
@@ -37,9 +42,20 @@ struct Parts {
     store: Arc<dyn Store>,
     watcher: Option<PrivateKeySigner>,
     proposer: Option<PrivateKeySigner>,
+    /// Where wallets will be answered, if they are.
+    listener: Option<TcpListener>,
     condition: channel::Sender<Condition>,
     watch: Watch,
     stop: CancellationToken,
+}
+
+/// What is there once L1 has answered.
+struct Opened {
+    follower: Follower,
+    watcher: Option<Watching>,
+    proposer: Option<Proposing>,
+    views: channel::Sender<View>,
+    server: Option<Server>,
 }
 
 pub(super) async fn start(config: &Config) -> Result<Node, StartError> {
@@ -66,6 +82,10 @@ pub(super) async fn start(config: &Config) -> Result<Node, StartError> {
         ops if ops.enabled => Some(Ops::start(ops.listen, ops.public, figures, seen.clone()).await?),
         _ => None,
     };
+    let listener = match config.api.enabled {
+        true => Some(Server::listen(&config.api.limits()).await?),
+        false => None,
+    };
     let watch = Watch {
         condition: seen,
         progress: Arc::new(OnceLock::new()),
@@ -78,6 +98,7 @@ pub(super) async fn start(config: &Config) -> Result<Node, StartError> {
         store,
         watcher,
         proposer,
+        listener,
         condition,
         watch: watch.clone(),
         stop: stop.clone(),
@@ -89,38 +110,60 @@ pub(super) async fn start(config: &Config) -> Result<Node, StartError> {
 }
 
 async fn run(parts: Parts) -> Ended {
-    let stop = parts.stop.clone();
+    let (config, stop) = (parts.config.clone(), parts.stop.clone());
+    let alerts = Alerts::start(config.alerts.webhook.clone(), Pace::default());
+    let report = Report::new(parts.condition.clone(), alerts, &config);
     let opened = tokio::select! {
         biased;
         () = stop.cancelled() => return Ended::Stopped,
-        opened = open(parts) => opened,
+        opened = open(parts, &report) => opened,
     };
-    match opened {
-        Ok((engine, server)) => {
-            let ended = engine.run(&stop).await;
-            if let Some(server) = server {
-                server.stop().await;
-            }
-            ended
-        }
+    let Opened {
+        follower,
+        watcher,
+        proposer,
+        views,
+        server,
+    } = match opened {
+        Ok(opened) => opened,
         Err(error) => {
-            error!(%error, "the node cannot begin");
-            Ended::Halted(error.to_string())
+            let ended = halt(&report, &error, config.on_halt, &stop).await;
+            report.end().await;
+            return ended;
         }
+    };
+    let engine = Engine::new(follower, watcher, proposer, views, report, &config);
+    let ended = engine.run(&stop).await;
+    if let Some(server) = server {
+        server.stop().await;
     }
+    ended
 }
 
 /// Asks L1 until it answers, and puts everything together.
-async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
-    let follower = follower(&parts).await?;
+async fn open(parts: Parts, report: &Report) -> Result<Opened> {
+    let config = &parts.config;
+    let mut pause = Pause::new(Duration::from_millis(config.l1.poll_ms));
+    let follower = loop {
+        match try_follower(&parts).await {
+            Ok(follower) => break follower,
+            Err(error) if error.action() == Action::Halt => return Err(error),
+            Err(error) => {
+                let pause = pause.after_failure();
+                report.fails(&error, pause);
+                tokio::time::sleep(pause).await;
+            }
+        }
+    };
     let Parts {
         config,
         store,
         watcher,
         proposer,
-        condition,
+        listener,
         watch,
         stop: _,
+        condition: _,
         deployment,
     } = parts;
     let _ = watch.progress.set(follower.progress());
@@ -137,30 +180,21 @@ async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
         }
         None => None,
     };
+    let proposer = proposer.map(|key| propose(&config, &l1, key, &store)).transpose();
     let proposer = match proposer {
-        Some(key) => {
-            let section = &config.proposer;
-            let carrier = Carrier::new(key.credential().clone());
-            let carrier = match section.charge() {
-                Some(fee) => carrier.charging(fee, section.fee.tills.clone()),
-                None => carrier,
-            };
-            let mempool = Mempool::open(Arc::clone(&store), section.limits(), carrier)?;
-            let outbox = Outbox::open(l1.clone(), key, Arc::clone(&store))?;
-            Some(Proposing::new(l1.clone(), outbox, mempool, section.policy()))
+        Ok(proposer) => proposer,
+        Err(error) if watcher.is_some() => {
+            report.proposer_halts(&error);
+            None
         }
-        None => None,
+        Err(error) => return Err(error),
     };
-    let server = if config.api.enabled {
-        let intake = proposer
-            .as_ref()
-            .map(|proposer| Arc::clone(&proposer.mempool) as Arc<dyn Intake>);
-        let server = Server::start(config.api.limits(), seen, intake).await?;
+    let server = listener.map(|listener| {
+        let intake = proposer.as_ref().map(Proposing::intake);
+        let server = Server::start_at(listener, config.api.limits(), seen, intake);
         let _ = watch.api.set(server.address());
-        Some(server)
-    } else {
-        None
-    };
+        server
+    });
     info!(
         bridge = %deployment.bridge,
         block = follower.tip().number,
@@ -168,39 +202,32 @@ async fn open(parts: Parts) -> Result<(Engine, Option<Server>), StartError> {
         proposer = proposer.as_ref().map(|proposer| tracing::field::display(proposer.address())),
         "the node begins"
     );
-    let alerts = Alerts::start(config.alerts.webhook.clone(), Pace::default());
-    let engine = Engine::new(
+    Ok(Opened {
         follower,
         watcher,
         proposer,
         views,
-        Report::new(condition, alerts, &config),
-        &config,
-    );
-    Ok((engine, server))
+        server,
+    })
 }
 
-/// The follower, as soon as L1 answers.
-async fn follower(parts: &Parts) -> Result<Follower> {
+/// A proposer with what waits and what is on its way, as the store has them.
+fn propose(config: &Config, l1: &L1, key: PrivateKeySigner, store: &Arc<dyn Store>) -> Result<Proposing> {
+    let section = &config.proposer;
+    let carrier = Carrier::new(key.credential().clone());
+    let carrier = match section.charge() {
+        Some(fee) => carrier.charging(fee, section.fee.tills.clone()),
+        None => carrier,
+    };
+    let mempool = Mempool::open(Arc::clone(store), section.limits(), carrier)?;
+    let outbox = Outbox::open(l1.clone(), key, Arc::clone(store))?;
+    let poll = Duration::from_millis(config.l1.poll_ms);
+    Ok(Proposing::new(l1.clone(), outbox, mempool, section.policy(), poll))
+}
+
+async fn try_follower(parts: &Parts) -> Result<Follower> {
     let config = &parts.config;
     let poll = Duration::from_millis(config.l1.poll_ms);
-    let mut pause = Pause::new(poll);
-    loop {
-        let error = match try_follower(parts, poll).await {
-            Ok(follower) => return Ok(follower),
-            Err(error) if error.action() == Action::Halt => return Err(error),
-            Err(error) => error,
-        };
-        warn!(%error, "L1 does not answer yet");
-        parts
-            .condition
-            .send_modify(|condition| condition.l1 = Some(error.to_string()));
-        tokio::time::sleep(pause.after_failure()).await;
-    }
-}
-
-async fn try_follower(parts: &Parts, poll: Duration) -> Result<Follower> {
-    let config = &parts.config;
     let urls: Vec<&str> = config.l1.urls.iter().map(|url| url.0.as_str()).collect();
     let l1 = L1::connect_all(&urls, poll, Duration::from_millis(config.l1.timeout_ms)).await?;
     let twins = rules::twins(&rules::book(&parts.deployment));

@@ -7,17 +7,17 @@ use metrics::{counter, gauge, histogram};
 use nthroot_model::{ledger::Judgement, params::GWEI};
 use nthroot_protocol::BatchId;
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     alert::{Alert, Alerts, Kind},
     config::{Config, Wei},
     error::{Action, Error},
-    follower::{News, Progress},
+    follower::{News, Progress, Trouble},
     inputs::What,
     metrics::{
         BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN, MEMPOOL,
-        REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
+        PROPOSER_HALTED, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
     },
     outbox::Event,
     proposer::Bond,
@@ -47,8 +47,9 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(condition: watch::Sender<Condition>, alerts: Alerts, config: &Config) -> Self {
-        gauge!(HALTED).set(0);
-        gauge!(SYNCED).set(0);
+        for figure in [HALTED, PROPOSER_HALTED, SYNCED] {
+            gauge!(figure).set(0);
+        }
         Self {
             condition,
             alerts,
@@ -90,6 +91,47 @@ impl Report {
             condition.synced = false;
             condition.halted = Some(error.to_string());
         });
+    }
+
+    /// L1 was not asked with success: who knows what its head is.
+    pub(super) fn is_behind(&self) {
+        gauge!(SYNCED).set(0);
+        self.condition
+            .send_if_modified(|condition| std::mem::take(&mut condition.synced));
+    }
+
+    /// The proposer failed, and tries again after a pause.
+    pub(super) fn proposer_fails(&self, error: &Error, pause: Duration) {
+        counter!(L1_ERRORS).increment(1);
+        warn!(%error, pause_ms = pause.as_millis(), "the proposer tries again");
+        self.alerts.raise_all(Alert::of_error(error));
+        self.set_proposer(Some(format!("the proposer fails: {error}")));
+    }
+
+    /// The proposer acts no more, and all else does.
+    pub(super) fn proposer_halts(&self, error: &Error) {
+        gauge!(PROPOSER_HALTED).set(1);
+        error!(%error, "the proposer has halted: it sends nothing any more, the watcher goes on");
+        let text = format!("the proposer has halted, the watcher goes on: {error}");
+        self.alerts.raise(Alert::new(Kind::Halted, "proposer", &text));
+        self.set_proposer(Some(text));
+    }
+
+    pub(super) fn proposer_works(&self) {
+        self.set_proposer(None);
+    }
+
+    fn set_proposer(&self, problem: Option<String>) {
+        self.condition.send_if_modified(|condition| {
+            let changed = condition.proposer != problem;
+            condition.proposer = problem;
+            changed
+        });
+    }
+
+    /// What the follower saw that people should know.
+    pub(super) fn troubles(&self, troubles: &[Trouble]) {
+        self.alerts.raise_all(troubles.iter().map(Alert::of_trouble));
     }
 
     /// What was raised is posted, if that is possible.

@@ -18,6 +18,16 @@ use crate::{
     view::View,
 };
 
+/// Says why nothing is done any more, and ends or stays, as is wanted.
+pub(super) async fn halt(report: &Report, error: &Error, on_halt: OnHalt, stop: &CancellationToken) -> Ended {
+    error!(%error, "halted: nothing is sent any more");
+    report.halts(error);
+    if on_halt == OnHalt::Stay {
+        stop.cancelled().await;
+    }
+    Ended::Halted(error.to_string())
+}
+
 /// Who goes through the turns.
 pub(super) struct Engine {
     follower: Follower,
@@ -84,7 +94,16 @@ impl Engine {
     }
 
     async fn turn(&mut self) -> Result<()> {
-        let news = self.follower.sync().await?;
+        let synced = self.follower.sync().await;
+        self.report.troubles(&self.follower.troubles());
+        let news = match synced {
+            Ok(news) => news,
+            Err(error) => {
+                self.views.send_if_modified(|view| std::mem::take(&mut view.synced));
+                self.report.is_behind();
+                return Err(error);
+            }
+        };
         let view = self.follower.view();
         let progress = *self.follower.progress().borrow();
         let watcher = &self.watcher;
@@ -102,24 +121,23 @@ impl Engine {
             return watched;
         }
         let is_in_doubt = self.watcher.as_ref().is_some_and(Watching::is_in_doubt);
-        let proposed = match &mut self.proposer {
+        if let Some(proposer) = &mut self.proposer
             // The model may be wrong about more than that: whoever builds on it risks a bond.
-            Some(_) if is_in_doubt => Ok(()),
-            Some(proposer) => proposer.turn(&view, &self.report).await,
-            None => Ok(()),
-        };
-        watched.and(proposed)
+            && !is_in_doubt
+            && let Err(error) = proposer.turn(&view, &self.report).await
+        {
+            if self.watcher.is_none() {
+                return Err(error);
+            }
+            self.report.proposer_halts(&error);
+        }
+        watched
     }
 
     /// Nothing is sent any more. What was derived can still be read, if that is wanted, and it is said that it is old.
     async fn halt(&mut self, error: &Error, stop: &CancellationToken) -> Ended {
-        error!(%error, "halted: nothing is sent any more");
-        self.report.halts(error);
         self.views.send_modify(|view| view.synced = false);
-        if self.on_halt == OnHalt::Stay {
-            stop.cancelled().await;
-        }
-        Ended::Halted(error.to_string())
+        halt(&self.report, error, self.on_halt, stop).await
     }
 
     /// Says what goes on without the node.

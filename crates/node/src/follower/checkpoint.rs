@@ -14,7 +14,7 @@ use super::{known::Known, moment::Moment};
 use crate::{
     deploy::Deployment,
     derive,
-    error::{Action, Error, Result},
+    error::{Error, Result},
     inputs::Block,
     store::{Change, Store, Table},
 };
@@ -91,8 +91,8 @@ impl Checkpoints {
         self.last.elapsed() >= self.every
     }
 
-    /// Makes this moment the checkpoint, with the code of rules that was `learnt`, in one commit. A disk that fails is no reason to stop following: it is told, and
-    /// tried again with the next checkpoint.
+    /// Makes this moment the checkpoint, with the code of rules that was `learnt`, in one commit. If that fails, the
+    /// next one has it too.
     pub(super) async fn save(&mut self, moment: &Moment, learnt: &[(Address, Bytes)]) -> Result<()> {
         let block = moment.block;
         if self.saved.as_ref().is_some_and(|(saved, _)| *saved == block) {
@@ -132,17 +132,13 @@ impl Checkpoints {
                 self.codes = learnt.len();
                 Ok(())
             }
-            Err(error) if error.action() == Action::Retry => {
-                error!(%error, "the checkpoint is not written: following goes on, a restart would begin at an older one");
-                Ok(())
-            }
             Err(error) => Err(error),
         }
     }
 }
 
 /// Runs what takes long and waits for a disk where it holds nobody up.
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match spawn_blocking(act).await {
         Ok(result) => result,
         Err(error) => Err(Error::Model(format!("a thread ended: {error}"))),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nthroot_model::{kernel::Signatures, ledger::Ledger};
+use nthroot_protocol::BatchId;
 
 /// How a follower follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +33,20 @@ impl Default for Options {
 impl Options {
     /// How signatures of a batch in `block` are taken, where L1 has finalised the blocks up to `finalised`.
     pub(super) fn choose_signatures(self, ledger: &mut Ledger, block: u64, finalised: u64) {
-        let over = block.saturating_add(ledger.params().window) < finalised;
-        ledger.set_signatures(if over && self.trust_final_signatures {
+        ledger.set_signatures(if self.trusts(ledger, block, finalised) {
             Signatures::Trusted
         } else {
             Signatures::Checked
         });
+    }
+
+    /// Whether signatures of this batch may have been taken so.
+    pub(super) fn trusts_signatures(self, ledger: &Ledger, id: BatchId, finalised: u64) -> bool {
+        let block = ledger.params().deployment_block.saturating_add(id.block_offset());
+        self.trusts(ledger, block, finalised)
+    }
+
+    fn trusts(self, ledger: &Ledger, block: u64, finalised: u64) -> bool {
+        self.trust_final_signatures && block.saturating_add(ledger.params().window) < finalised
     }
 }

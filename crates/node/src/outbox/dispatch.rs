@@ -1,49 +1,32 @@
-//! Signs, persists and hands over transactions.
+//! Decides what each nonce serves, and hands transactions over.
 
 use std::collections::BTreeMap;
 
 use alloy::{
-    consensus::BlockHeader as _,
-    eips::{Encodable2718 as _, eip1559::BaseFeeParams},
-    network::{NetworkTransactionBuilder as _, TransactionBuilder as _},
-    providers::Provider as _,
-    transports::TransportError,
+    consensus::BlockHeader as _, eips::eip1559::BaseFeeParams, providers::Provider as _, transports::TransportError,
 };
 use tracing::{debug, info, warn};
 
 use super::{
     Event, Job, Outbox,
-    entry::{Entry, Purpose, State, Version},
+    entry::{Entry, Version},
     plan::{Plan, can_replace, plan},
     settle::{count, kind},
+    sign::{Bid, Prices, cancelling},
 };
 use crate::{
     error::{Error, Result},
-    fees::{FeePolicy, Offer},
     inputs::Block,
     metrics,
-    sender::{self, Call, MAX_TX_GAS},
+    sender::MAX_TX_GAS,
 };
 
 /// Transactions of one key that are on their way at once: as many as nodes keep of one sender for sure (geth: 16).
 pub const MAX_IN_FLIGHT: usize = 16;
 
-/// How often an offer is raised within one tick because something that is not known here stands in its place.
-const MAX_RAISES: u32 = 20;
-
-/// What gas costs in the coming block, in wei for a unit.
-#[derive(Clone, Copy)]
-struct Prices {
-    base_fee: u128,
-    tip: u128,
-}
-
-/// What a nonce shall carry.
-struct Bid<'a> {
-    purpose: Option<Purpose>,
-    call: &'a Call,
-    policy: FeePolicy,
-}
+/// How often at one block an offer is raised because something that is not known here stands in its place. More, and two
+/// processes with one key would drive each other to the ends of their budgets before a block is over.
+const RAISES_AT_BLOCK: u32 = 2;
 
 /// How a node answered a transaction.
 enum Answer {
@@ -52,6 +35,8 @@ enum Answer {
     /// The nonce is used: what used it is seen in the next tick.
     TooLate,
     /// Something stands under the nonce that pays too much to be replaced by it.
+    Outbid,
+    /// It offers less than the node's least.
     Underpriced,
     /// It wants none of it.
     Refused,
@@ -98,7 +83,7 @@ impl Outbox {
 
         let signed = self.sign_all(tip, prices, wanted, &served).await?;
         // What is not persisted does not leave: a restart would not know of it.
-        self.keep(signed.clone())?;
+        let signed = self.keep(signed)?;
         for nonce in served.keys().copied() {
             let is_new = signed.iter().any(|entry| entry.nonce == nonce);
             if is_new || !self.is_known(nonce).await? {
@@ -123,155 +108,6 @@ impl Outbox {
         })
     }
 
-    /// The entries that get a new version. From the last nonce to the first, since what stands before another transaction
-    /// must pay as much for a unit of gas as that one, whatever its own budget: else it keeps the other out.
-    async fn sign_all(
-        &mut self,
-        tip: Block,
-        prices: Prices,
-        wanted: &[Job],
-        served: &BTreeMap<u64, Option<usize>>,
-    ) -> Result<Vec<Entry>> {
-        let balance = self.l1.provider().get_balance(self.address).await?;
-        let cost = |entry: &Entry| entry.last().map_or(0, |last| last.offer.cost(last.gas));
-        let pending = self.entries.values().filter(|entry| entry.state == State::Pending);
-        let reserved = pending.map(cost).fold(0, u128::saturating_add);
-        let mut funds = balance.saturating_to::<u128>().saturating_sub(reserved);
-        let mut behind = Offer::default();
-        let mut signed = Vec::new();
-        for (&nonce, index) in served.iter().rev() {
-            let entry = self.entries.get(&nonce);
-            let own = entry.map_or(0, cost);
-            let nothing = Call::new(self.address, []).gas(sender::TRANSFER_GAS);
-            let mut bid = match index {
-                Some(index) => Bid {
-                    purpose: Some(wanted[*index].purpose),
-                    call: &wanted[*index].call,
-                    policy: wanted[*index].policy,
-                },
-                None => Bid {
-                    purpose: None,
-                    call: &nothing,
-                    policy: cancelling(entry),
-                },
-            };
-            bid.policy.max_fee_budget_wei = bid.policy.max_fee_budget_wei.min(funds.saturating_add(own));
-            let Offered { offer, gas, due } = match self.bid(tip, prices, entry, &bid, behind).await {
-                Ok(bid) => bid,
-                Err(error @ Error::WouldFail(_)) => {
-                    warn!(nonce, purpose = kind(bid.purpose), %error, "not sent");
-                    self.events.push(Event::Refused {
-                        purpose: bid.purpose,
-                        error,
-                    });
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let stays = entry.and_then(Entry::last).is_some_and(|last| last.offer == offer);
-            let hopeless = entry.is_none() && offer.max_fee < prices.base_fee;
-            if hopeless || (stays && due && bid.policy.is_exhausted(offer, gas)) {
-                warn!(
-                    nonce,
-                    purpose = kind(bid.purpose),
-                    max_fee = offer.max_fee,
-                    "no more can be offered"
-                );
-                self.events.push(Event::Exhausted {
-                    purpose: bid.purpose,
-                    offer,
-                });
-            }
-            if hopeless {
-                continue;
-            }
-            behind = behind.max(offer);
-            if stays {
-                continue;
-            }
-            funds = funds.saturating_add(own).saturating_sub(offer.cost(gas));
-            signed.push(self.sign(nonce, tip.number, &bid, offer, gas).await?);
-        }
-        signed.reverse();
-        Ok(signed)
-    }
-}
-
-/// What is offered for a nonce now.
-struct Offered {
-    offer: Offer,
-    gas: u64,
-    /// Whether it was to be raised, or is new.
-    due: bool,
-}
-
-impl Outbox {
-    /// What a bid offers: what stays until the policy raises it, and never less than what stands `behind` it.
-    async fn bid(
-        &self,
-        tip: Block,
-        prices: Prices,
-        entry: Option<&Entry>,
-        bid: &Bid<'_>,
-        behind: Offer,
-    ) -> Result<Offered> {
-        let last = entry.and_then(Entry::last);
-        let same = match entry {
-            Some(entry) => entry.purpose() == bid.purpose && bid.call.is_carried_by(&entry.call()?),
-            None => false,
-        };
-        let gas = match (last, bid.call.gas) {
-            (_, Some(gas)) => gas,
-            (Some(last), None) if same => last.gas,
-            _ => sender::estimate(&self.l1, self.address, bid.call).await?,
-        };
-        let waited = match last {
-            Some(last) if same => tip.number.saturating_sub(last.block),
-            _ => u64::MAX,
-        };
-        let due = waited >= bid.policy.patience;
-        let previous = last.map(|last| last.offer);
-        let own = bid.policy.offer(prices.base_fee, prices.tip, waited, previous, gas);
-        let offer = match previous {
-            _ if own.max(behind) == own => own,
-            Some(previous) if own == previous => {
-                let unlimited = FeePolicy {
-                    max_fee_budget_wei: u128::MAX,
-                    ..bid.policy
-                };
-                unlimited.replacement(own.max(behind), previous, gas)
-            }
-            _ => own.max(behind),
-        };
-        Ok(Offered { offer, gas, due })
-    }
-
-    /// The nonce with a further version.
-    async fn sign(&self, nonce: u64, block: u64, bid: &Bid<'_>, offer: Offer, gas: u64) -> Result<Entry> {
-        let mut request = bid.call.request(self.address).with_gas_limit(gas).with_nonce(nonce);
-        request.chain_id = Some(self.l1.chain_id());
-        request.max_fee_per_gas = Some(offer.max_fee);
-        request.max_priority_fee_per_gas = Some(offer.max_priority_fee);
-        let signed = request.build(&self.wallet).await;
-        let signed = signed.map_err(|error| Error::Signer(error.to_string()))?;
-        let version = Version {
-            purpose: bid.purpose,
-            hash: *signed.tx_hash(),
-            offer,
-            gas,
-            block,
-        };
-        let raw = signed.encoded_2718().into();
-        Ok(match self.entries.get(&nonce) {
-            Some(entry) => {
-                let mut entry = entry.clone();
-                entry.push(version, raw);
-                entry
-            }
-            None => Entry::new(nonce, version, raw),
-        })
-    }
-
     /// Whether the L1 node has the newest version of a nonce.
     async fn is_known(&self, nonce: u64) -> Result<bool> {
         let Some(last) = self.entries.get(&nonce).and_then(Entry::last) else {
@@ -283,7 +119,7 @@ impl Outbox {
     /// Hands the newest version of a nonce to the L1 node. What stands there unknown to us is outbid, as far as the budget
     /// goes.
     async fn hand_over(&mut self, nonce: u64, tip: Block, wanted: &[Job]) -> Result<()> {
-        for _ in 0..MAX_RAISES {
+        loop {
             let Some((entry, last)) = self.entries.get(&nonce).and_then(|entry| Some((entry, entry.last()?))) else {
                 return Ok(());
             };
@@ -321,8 +157,18 @@ impl Outbox {
                     });
                     return Ok(());
                 }
+                Some(Answer::Outbid) => {
+                    warn!(nonce, %hash, purpose = kind(purpose), "something that this node did not send stands in its place");
+                    self.events.push(Event::Contested { purpose, nonce });
+                }
                 Some(Answer::Underpriced) => {}
             }
+            if !self.may_raise(nonce, tip) {
+                return Ok(());
+            }
+            let Some(entry) = self.entries.get(&nonce) else {
+                return Ok(());
+            };
             let job = wanted.iter().find(|job| Some(job.purpose) == purpose);
             let policy = job.map_or_else(|| cancelling(Some(entry)), |job| job.policy);
             let next = policy.replacement(offer, offer, gas);
@@ -337,17 +183,19 @@ impl Outbox {
                 policy,
             };
             let entry = self.sign(nonce, tip.number, &bid, next, gas).await?;
-            self.keep(vec![entry])?;
+            if self.keep(vec![entry])?.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
-}
 
-/// A cancellation may cost what the dearest transaction that it replaces might have: it has a fraction of its gas.
-fn cancelling(entry: Option<&Entry>) -> FeePolicy {
-    let versions = entry.into_iter().flat_map(|entry| &entry.versions);
-    let dearest = versions.map(|version| version.offer.cost(version.gas)).max();
-    FeePolicy::patient(dearest.map_or(u128::MAX, |cost| cost.saturating_mul(2)))
+    /// Counts a raise that the L1 node asks for. False if there were enough of them at this block.
+    fn may_raise(&mut self, nonce: u64, tip: Block) -> bool {
+        self.outbid.retain(|_, (block, _)| *block == tip.number);
+        let (_, raises) = self.outbid.entry(nonce).or_insert((tip.number, 0));
+        *raises += 1;
+        *raises <= RAISES_AT_BLOCK
+    }
 }
 
 /// What a node's refusal means; None if it is no answer. Nodes have no codes for these, and each its own words.
@@ -359,7 +207,9 @@ fn answer(error: &TransportError) -> Option<Answer> {
             Answer::Taken
         } else if says(&["nonce too low", "nonce is too low", "oldnonce"]) {
             Answer::TooLate
-        } else if says(&["underpriced", "could not replace", "fee too low", "feetoolow"]) {
+        } else if says(&["replace"]) {
+            Answer::Outbid
+        } else if says(&["underpriced", "fee too low", "feetoolow"]) {
             Answer::Underpriced
         } else {
             Answer::Refused

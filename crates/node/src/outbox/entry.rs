@@ -54,6 +54,17 @@ impl Purpose {
     pub const fn is_refused_twice(self) -> bool {
         !matches!(self, Self::Other(_))
     }
+
+    /// Whether it is a watcher's: whoever does it first, it is done.
+    pub const fn is_duty(self) -> bool {
+        matches!(self, Self::Convict(_) | Self::Condemn(_) | Self::Unwind(_))
+    }
+
+    /// Whether nothing may keep it out, neither want of ether nor a disk that fails: time runs out for it, and L1 does it once
+    /// however often it is sent.
+    pub const fn is_proof(self) -> bool {
+        matches!(self, Self::Convict(_))
+    }
 }
 
 /// The kind of what replaces a transaction that nobody wants any more.

@@ -26,6 +26,7 @@ impl Outbox {
         let mined = self.l1.provider().get_transaction_count(self.address).latest().await?;
         // A node that lags behind says less than it did; only another chain has less.
         self.next = if continues { self.next.max(mined) } else { mined };
+        self.look_for_others(tip);
 
         for nonce in self.entries.keys().copied().collect::<Vec<_>>() {
             let Some(entry) = self.entries.get(&nonce) else {
@@ -43,7 +44,22 @@ impl Outbox {
             }
         }
         self.seen = Some(tip.hash);
-        Ok(())
+        self.write()
+    }
+
+    /// Nonces that were used since it was last looked, and not by this outbox.
+    fn look_for_others(&mut self, tip: Block) {
+        let before = self.highest.unwrap_or(self.next);
+        for nonce in (before..self.next).filter(|nonce| !self.entries.contains_key(nonce)) {
+            let block = tip.number;
+            warn!(
+                nonce,
+                block, "a transaction that is not of this node was sent with its key"
+            );
+            let purpose = None;
+            self.events.push(Event::Taken { purpose, nonce, block });
+        }
+        self.highest = Some(before.max(self.next));
     }
 
     /// The state of a nonce as L1 has it now.
@@ -109,7 +125,7 @@ impl Outbox {
             .map(|_| used))
     }
 
-    /// Persists what was seen, and tells of it.
+    /// Takes up what was seen, and tells of it.
     async fn set_state(&mut self, nonce: u64, state: State, finalised: u64) -> Result<()> {
         let Some(entry) = self.entries.get(&nonce) else {
             return Ok(());
@@ -131,9 +147,9 @@ impl Outbox {
         };
         if is_final {
             debug!(nonce, "final");
-            self.forget(nonce)?;
+            self.note(nonce, None);
         } else {
-            self.keep(vec![entry])?;
+            self.note(nonce, Some(entry));
         }
         self.events.extend(event);
         Ok(())
@@ -187,8 +203,13 @@ impl Outbox {
             }));
         }
         let revert = sender::reason(&self.l1, &receipt).await;
-        warn!(nonce, %hash, block, purpose = kind(purpose), %revert, "included, and failed");
-        count(purpose, "failed");
+        if purpose.is_some_and(Purpose::is_duty) && revert.is_late() {
+            info!(nonce, %hash, block, purpose = kind(purpose), %revert, "somebody else was faster");
+            count(purpose, "late");
+        } else {
+            warn!(nonce, %hash, block, purpose = kind(purpose), %revert, "included, and failed");
+            count(purpose, "failed");
+        }
         Ok(Some(Event::Failed {
             purpose,
             hash,

@@ -29,6 +29,8 @@ pub struct Condition {
     pub l1: Option<String>,
     /// Why the node has stopped, if it has.
     pub halted: Option<String>,
+    /// Why the proposer alone does nothing, while it does not.
+    pub proposer: Option<String>,
 }
 
 impl Condition {
@@ -37,7 +39,10 @@ impl Condition {
         let synced = (!self.synced).then(|| "it is not at the head of L1".to_owned());
         let l1 = self.l1.as_ref().map(|error| format!("L1 does not answer: {error}"));
         let halted = self.halted.as_ref().map(|error| format!("it has halted: {error}"));
-        [halted, l1, synced].into_iter().flatten().collect()
+        [halted, l1, synced, self.proposer.clone()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, keccak256};
-use nthroot_bindings::bridge::Bridge::BridgeErrors;
 use nthroot_model::ledger::{Ledger, Lie, Rollback};
 use nthroot_protocol::BatchId;
 use tracing::{debug, info, warn};
@@ -49,8 +48,8 @@ pub struct Duties {
     policy: FeePolicy,
     /// Whether a conviction may cost more than it brings.
     beyond_reward: bool,
-    /// Calls that a simulation found good, as their hashes.
-    good: BTreeMap<Purpose, B256>,
+    /// Calls that a simulation found good, as their hashes, and at which block.
+    good: BTreeMap<Purpose, (B256, u64)>,
     /// Blocks at which simulations failed: what failed longest ago is tried first.
     failed: BTreeMap<Purpose, u64>,
     /// Steps that the contracts held valid, and at which block.
@@ -93,12 +92,13 @@ impl Duties {
         let block = ledger.block();
         let all = ledger.lies();
         let stands: BTreeSet<(BatchId, u16)> = all.iter().map(|lie| (lie.batch, lie.step)).collect();
-        self.valid
-            .retain(|step, since| stands.contains(step) && (*since..=*since + DIFFERS).contains(&block));
-        let mut lies: Vec<Lie> = all
-            .into_iter()
-            .filter(|lie| !self.valid.contains_key(&(lie.batch, lie.step)))
-            .collect();
+        // A doubt lasts until the contracts say otherwise, not until they are asked again.
+        self.valid.retain(|step, _| stands.contains(step));
+        let is_valid = |lie: &Lie| {
+            let since = self.valid.get(&(lie.batch, lie.step));
+            since.is_some_and(|since| since.abs_diff(block) <= DIFFERS)
+        };
+        let mut lies: Vec<Lie> = all.into_iter().filter(|lie| !is_valid(lie)).collect();
         lies.dedup_by_key(|lie| lie.batch);
         let rollbacks = ledger.rollbacks();
         let mut due: BTreeSet<Purpose> = lies.iter().map(|lie| Purpose::Convict(lie.batch)).collect();
@@ -133,7 +133,13 @@ impl Duties {
 
         for Duty { job, .. } in &duties {
             if outbox.carries(job) {
-                self.good.insert(job.purpose, fingerprint(&job.call));
+                self.good.insert(job.purpose, (fingerprint(&job.call), block));
+            }
+        }
+        // What was included and failed although a simulation was good: there must be another one since.
+        for (purpose, at) in outbox.failed() {
+            if self.good.get(&purpose).is_some_and(|(_, seen)| *seen < at) {
+                self.good.remove(&purpose);
             }
         }
 
@@ -199,7 +205,8 @@ impl Duties {
 
     /// Whether a simulation of the same call was good.
     fn is_good(&self, job: &Job) -> bool {
-        self.good.get(&job.purpose) == Some(&fingerprint(&job.call))
+        let good = self.good.get(&job.purpose);
+        good.is_some_and(|(call, _)| *call == fingerprint(&job.call))
     }
 
     /// Remembers whether L1 would do it. Returns why not, unless somebody else was faster.
@@ -213,7 +220,10 @@ impl Duties {
             Ok(()) => {
                 info!(?purpose, "to be done");
                 self.failed.remove(purpose);
-                self.good.insert(*purpose, fingerprint(call));
+                self.good.insert(*purpose, (fingerprint(call), block));
+                if let Some(proof) = &duty.proof {
+                    self.valid.remove(&(proof.batch, proof.step));
+                }
                 return Ok(None);
             }
             Err(Error::WouldFail(revert)) => revert,
@@ -228,7 +238,7 @@ impl Duties {
         };
         self.good.remove(purpose);
         self.failed.insert(*purpose, block);
-        if is_late(&revert) {
+        if revert.is_late() {
             debug!(?purpose, %revert, "somebody else was faster");
             return Ok(None);
         }
@@ -253,13 +263,4 @@ const fn purpose(what: Rollback) -> Purpose {
 
 fn fingerprint(call: &Call) -> B256 {
     keccak256(&call.input)
-}
-
-/// Whether the bridge says that the batch is not any more what the ledger, which may be a block behind, takes it for.
-fn is_late(revert: &Revert) -> bool {
-    use BridgeErrors::{ChallengeWindowOver, NotHead, UnknownBatch, WrongStatus};
-    matches!(
-        revert.bridge_error(),
-        Some(ChallengeWindowOver(_) | NotHead(_) | UnknownBatch(_) | WrongStatus(_))
-    )
 }

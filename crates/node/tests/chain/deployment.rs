@@ -10,6 +10,7 @@ use nthroot_bindings::{Bridge, bridge::Bridge::BridgeErrors};
 use nthroot_model::rule::Rules;
 use nthroot_node::{Action, Deployment, Error, Follower, Parameters, deploy};
 
+use crate::doubting::ends;
 use crate::world::{ETHER, World};
 
 #[tokio::test]
@@ -75,8 +76,14 @@ async fn caps_are_part_of_the_manifest_and_hold() {
     let mut follower = Follower::start(l1, without(Address::ZERO), Rules::default())
         .await
         .unwrap();
-    let error = follower.sync().await.unwrap_err();
+    let error = ends(&mut follower).await.1;
     assert!(matches!(error, Error::Diverged { .. }), "{error}");
+
+    // Caps are in the bridge's storage, as it follows from the manifest.
+    world.devnet.mine(100).await.unwrap();
+    let mut follower = world.follower().await;
+    let troubles = follower.troubles();
+    assert!(troubles.is_empty(), "{troubles:?}");
 }
 
 #[tokio::test]

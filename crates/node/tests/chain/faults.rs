@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A chain that is long enough to be final in its first part.
-async fn long() -> History {
+pub(crate) async fn long() -> History {
     let history = History::new().await;
     for round in 0..3 {
         history.go_on(history.block().await + 30, round).await;
@@ -29,7 +29,7 @@ async fn long() -> History {
     history
 }
 
-async fn sync_at_last(follower: &mut Follower) -> u32 {
+pub(crate) async fn sync_at_last(follower: &mut Follower) -> u32 {
     for failures in 0..1_000 {
         match follower.sync().await {
             Ok(_) => return failures,
@@ -39,7 +39,7 @@ async fn sync_at_last(follower: &mut Follower) -> u32 {
     panic!("it never succeeds");
 }
 
-async fn derives_the_same(history: &History, l1: L1) -> u32 {
+pub(crate) async fn derives_the_same(history: &History, l1: L1) -> u32 {
     let mut follower = history.follower_of(l1, Options::default()).await;
     let failures = sync_at_last(&mut follower).await;
     history.assert_fresh(&follower).await;
@@ -96,19 +96,6 @@ async fn events_that_a_node_has_no_index_of_are_found_in_receipts() {
     });
     assert_eq!(derives_the_same(&history, partial.await).await, 0);
     assert!(kept_back.load(Ordering::Relaxed) > 20);
-}
-
-#[tokio::test]
-async fn events_that_a_node_always_keeps_back_halt() {
-    let history = long().await;
-    let partial = faulty(history.world.devnet.url(), |method, _| match method {
-        "eth_getLogs" => Fault::Lie(json!([])),
-        _ => Fault::None,
-    });
-    let mut follower = history.follower_of(partial.await, Options::default()).await;
-    let error = follower.sync().await.unwrap_err();
-    assert!(matches!(error, Error::Diverged { .. }), "{error}");
-    assert_eq!(error.action(), Action::Halt);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -127,5 +127,36 @@ impl Store for Killed {
 
     fn replace(&self, _: &[Table], _: &[Change]) -> Result<()> {
         panic!("an outbox replaces nothing")
+    }
+}
+
+/// A disk that takes nothing while it is full.
+#[derive(Default)]
+pub(crate) struct Full {
+    pub(crate) rows: Memory,
+    pub(crate) is_full: AtomicBool,
+}
+
+impl Store for Full {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.rows.get(table, key)
+    }
+
+    fn scan(&self, table: Table, each: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        self.rows.scan(table, each)
+    }
+
+    fn commit(&self, changes: &[Change]) -> Result<()> {
+        self.replace(&[], changes)
+    }
+
+    fn replace(&self, tables: &[Table], changes: &[Change]) -> Result<()> {
+        if !self.is_full.load(Ordering::SeqCst) {
+            return self.rows.replace(tables, changes);
+        }
+        Err(Error::Store {
+            path: "disk".into(),
+            what: "no space left on device".to_owned(),
+        })
     }
 }

@@ -35,19 +35,19 @@ impl World {
 }
 
 /// A watcher whose process can end.
-struct Guard {
-    follower: Follower,
-    duties: Duties,
-    outbox: Outbox,
-    store: Arc<Memory>,
+pub(crate) struct Guard {
+    pub(crate) follower: Follower,
+    pub(crate) duties: Duties,
+    pub(crate) outbox: Outbox,
+    pub(crate) store: Arc<Memory>,
 }
 
 impl Guard {
-    async fn new(scene: &Scene, l1: &L1) -> Self {
+    pub(crate) async fn new(scene: &Scene, l1: &L1) -> Self {
         Self::restarted(scene, l1, Arc::new(Memory::new())).await
     }
 
-    async fn restarted(scene: &Scene, l1: &L1, store: Arc<Memory>) -> Self {
+    pub(crate) async fn restarted(scene: &Scene, l1: &L1, store: Arc<Memory>) -> Self {
         let Scene { world, wanda, .. } = scene;
         let (bridge, policy) = (world.deployment.bridge, FeePolicy::urgent(ETHER));
         Self {
@@ -58,12 +58,12 @@ impl Guard {
         }
     }
 
-    async fn look(&mut self) -> Result<Work, Error> {
+    pub(crate) async fn look(&mut self) -> Result<Work, Error> {
         self.follower.sync().await?;
         Ok(self.duties.of(self.follower.ledger(), &self.outbox).await)
     }
 
-    async fn tick(&mut self) -> Vec<Event> {
+    pub(crate) async fn tick(&mut self) -> Vec<Event> {
         let work = self.look().await.unwrap();
         self.outbox.tick(self.follower.tip(), 0, &work.jobs).await.unwrap()
     }
@@ -84,7 +84,7 @@ impl Guard {
 
 impl Scene {
     /// Posts a lie, whose block is the latest. From now on blocks are mined when they are told to be.
-    async fn lie(&self) -> BatchId {
+    pub(crate) async fn lie(&self) -> BatchId {
         let posted = self
             .world
             .post(&self.mallory, 0, &self.transfer(0), enrich(&self.mallory))
@@ -98,7 +98,7 @@ impl Scene {
         self.world.devnet.l1().block_number().await.unwrap()
     }
 
-    async fn mine(&self) {
+    pub(crate) async fn mine(&self) {
         self.world.devnet.mine(1).await.unwrap();
     }
 
@@ -405,7 +405,7 @@ async fn what_l1_refuses_for_another_reason_is_not_sent_and_is_told() {
 }
 
 /// A node for which every call reverts with this.
-async fn refusing(scene: &Scene, data: String) -> L1 {
+pub(crate) async fn refusing(scene: &Scene, data: String) -> L1 {
     faulty(scene.world.devnet.url(), move |method, _| match method {
         "eth_call" => Fault::Refusal(json!({"code": 3, "message": "execution reverted", "data": data})),
         _ => Fault::None,
@@ -413,7 +413,7 @@ async fn refusing(scene: &Scene, data: String) -> L1 {
     .await
 }
 
-fn step_is_valid() -> Vec<u8> {
+pub(crate) fn step_is_valid() -> Vec<u8> {
     use alloy::sol_types::SolInterface as _;
     BridgeErrors::StepIsValid(nthroot_bindings::bridge::Bridge::StepIsValid {}).abi_encode()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::{primitives::U256, providers::Provider};
+use alloy::{primitives::U256, providers::Provider, trie::root::storage_root_unhashed};
 use nthroot_model::{
     ledger::{Ledger, State},
     rule::Rules,
@@ -14,8 +14,8 @@ use crate::world::{Actor, ETHER, World, party, withdraw};
 
 pub(crate) struct History {
     pub(crate) world: World,
-    alice: Actor,
-    paula: Actor,
+    pub(crate) alice: Actor,
+    pub(crate) paula: Actor,
     mallory: Actor,
     wanda: Actor,
     /// Of Alice and of Mallory.
@@ -159,10 +159,12 @@ impl History {
 
     /// The bridge has these heads, and in each slot this word.
     async fn assert_bridge(&self, ledger: &Ledger) {
+        let (provider, bridge) = (self.world.devnet.l1().provider(), self.world.deployment.bridge);
+        let proof = provider.get_proof(bridge, Vec::new()).await.unwrap();
+        assert_eq!(storage_root_unhashed(ledger.storage()), proof.storage_hash);
         for (anchor, head, _) in ledger.anchors() {
             assert_eq!(self.world.head(anchor).await, Some(head), "head of {anchor}");
         }
-        let (provider, bridge) = (self.world.devnet.l1().provider(), self.world.deployment.bridge);
         for (actor, slot) in [&self.paula, &self.mallory]
             .into_iter()
             .flat_map(|actor| (0..8).map(move |slot| (actor, slot)))

@@ -117,5 +117,5 @@ async fn whoever_is_killed_at_any_moment_does_each_job_once() {
             }
         }
     }
-    assert!(moments >= 80, "killed at {moments} moments only");
+    assert!(moments >= 70, "killed at {moments} moments only");
 }

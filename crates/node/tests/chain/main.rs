@@ -1,8 +1,11 @@
 //! The node against the contracts, on a local chain.
 
+mod affording;
 mod claiming;
 mod cohorts;
 mod deployment;
+mod doubting;
+mod engine;
 mod faults;
 mod faulty;
 mod following;
@@ -13,9 +16,11 @@ mod killed;
 mod outbox;
 mod passkeys;
 mod proposing;
+mod racing;
 mod reorgs;
 mod resuming;
 mod rules;
 mod sending;
+mod sharing;
 mod watching;
 mod world;

@@ -16,7 +16,7 @@ use nthroot_node::{
     devnet::Devnet,
     fees::FeePolicy,
     inputs::{self, Block},
-    outbox::{Event, Job, MAX_IN_FLIGHT, Outbox, Purpose, State},
+    outbox::{Event, Job, Outbox, Purpose},
     store::{Memory, Store, Table},
 };
 use nthroot_protocol::BatchId;
@@ -64,7 +64,7 @@ impl Chain {
         key
     }
 
-    async fn outbox(&self, name: &str) -> Outbox {
+    pub(crate) async fn outbox(&self, name: &str) -> Outbox {
         Outbox::open(self.l1().clone(), self.key(name).await, Arc::new(Memory::new())).unwrap()
     }
 
@@ -90,7 +90,7 @@ impl Chain {
     }
 
     /// A tick that sees nothing as final.
-    async fn tick(&self, outbox: &mut Outbox, wanted: &[Job]) -> Vec<Event> {
+    pub(crate) async fn tick(&self, outbox: &mut Outbox, wanted: &[Job]) -> Vec<Event> {
         outbox.tick(self.tip().await, 0, wanted).await.unwrap()
     }
 }
@@ -105,7 +105,7 @@ pub(crate) fn rows(store: &dyn Store) -> usize {
     rows
 }
 
-fn batch(number: u64) -> BatchId {
+pub(crate) fn batch(number: u64) -> BatchId {
     BatchId::from_u64(number).unwrap()
 }
 
@@ -119,11 +119,11 @@ pub(crate) fn job(purpose: Purpose, policy: FeePolicy) -> Job {
     Job { purpose, call, policy }
 }
 
-fn urgent(number: u64) -> Job {
+pub(crate) fn urgent(number: u64) -> Job {
     job(Purpose::Convict(batch(number)), FeePolicy::urgent(ETHER))
 }
 
-fn sent(events: &[Event]) -> Vec<B256> {
+pub(crate) fn sent(events: &[Event]) -> Vec<B256> {
     let sent = events.iter().filter_map(|event| match event {
         Event::Sent { hash, .. } => Some(*hash),
         _ => None,
@@ -236,55 +236,6 @@ async fn what_a_reorganisation_took_back_is_included_again_and_once() {
 }
 
 #[tokio::test]
-async fn a_nonce_that_somebody_else_used_is_given_up_and_the_job_gets_another() {
-    let chain = Chain::new().await;
-    let mut outbox = chain.outbox("shared").await;
-    let wanted = [urgent(1)];
-    let first = sent(&chain.tick(&mut outbox, &wanted).await);
-    chain.ask("anvil_dropTransaction", (first[0],)).await;
-    let sender = Sender::new(chain.l1().clone(), chain.key("shared").await);
-    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
-    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    chain.mine().await;
-    sending.await.unwrap().unwrap();
-
-    let events = chain.tick(&mut outbox, &wanted).await;
-    let [Event::Taken { nonce: 0, block, .. }, Event::Sent { nonce: 1, .. }] = &events[..] else {
-        panic!("{events:?}")
-    };
-    assert_eq!(*block, chain.tip().await.number);
-    chain.mine().await;
-    chain.tick(&mut outbox, &wanted).await;
-    assert_eq!(chain.balance(place(wanted[0].purpose)).await, 1);
-}
-
-/// What L1 would not refuse the second time waits until the first transaction can never come back.
-#[tokio::test]
-async fn what_could_happen_twice_waits_for_finality_before_it_gets_another_nonce() {
-    let chain = Chain::new().await;
-    let mut outbox = chain.outbox("careful").await;
-    let wanted = [job(Purpose::Other(B256::repeat_byte(1)), FeePolicy::urgent(ETHER))];
-    let first = sent(&chain.tick(&mut outbox, &wanted).await);
-    chain.ask("anvil_dropTransaction", (first[0],)).await;
-    let sender = Sender::new(chain.l1().clone(), chain.key("careful").await);
-    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
-    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    chain.mine().await;
-    sending.await.unwrap().unwrap();
-    let taken = chain.tip().await.number;
-    for _ in 0..3 {
-        assert!(sent(&chain.tick(&mut outbox, &wanted).await).is_empty());
-        chain.mine().await;
-    }
-    // The tick in which the nonce is forgotten.
-    let tip = chain.tip().await;
-    let events = outbox.tick(tip, taken, &wanted).await.unwrap();
-    assert!(matches!(&events[..], [Event::Sent { nonce: 1, .. }]), "{events:?}");
-}
-
-#[tokio::test]
 async fn a_nonce_that_is_not_wanted_any_more_serves_another_job_or_is_cancelled() {
     let chain = Chain::new().await;
     let mut outbox = chain.outbox("changes").await;
@@ -337,7 +288,7 @@ async fn a_job_that_is_wanted_again_stays_under_its_nonce() {
 }
 
 #[tokio::test]
-async fn what_failed_is_told_with_its_reason() {
+async fn what_failed_is_told_with_its_reason_before_it_is_sent_again() {
     let chain = Chain::new().await;
     let mut outbox = chain.outbox("fails").await;
     // Code that reverts with a byte.
@@ -351,24 +302,39 @@ async fn what_failed_is_told_with_its_reason() {
     }];
     chain.tick(&mut outbox, &wanted).await;
     chain.mine().await;
-    let events = chain.tick(&mut outbox, &[]).await;
+    // Whoever wants it has not been told yet, and may find that it cannot succeed.
+    let events = chain.tick(&mut outbox, &wanted).await;
     assert!(
         matches!(&events[..], [Event::Failed { revert, .. }] if revert.0 == [0xff][..]),
         "{events:?}"
     );
+    let failed: Vec<_> = outbox.failed().collect();
+    assert_eq!(failed, [(wanted[0].purpose, chain.tip().await.number)]);
+    assert_eq!(sent(&chain.tick(&mut outbox, &wanted).await).len(), 1);
 }
 
 #[tokio::test]
-async fn a_key_whose_store_was_lost_outbids_what_it_sent_before() {
+async fn a_nonce_below_all_others_that_a_reorganisation_freed_is_filled() {
     let chain = Chain::new().await;
-    chain.tick(&mut chain.outbox("lost").await, &[urgent(1)]).await;
-    let mut outbox = chain.outbox("lost").await;
-    let events = chain.tick(&mut outbox, &[urgent(2)]).await;
-    assert!(matches!(&events[..], [Event::Sent { nonce: 0, .. }]), "{events:?}");
+    let mut outbox = chain.outbox("gap").await;
+    chain.devnet.mine(2).await.unwrap();
+    let sender = Sender::new(chain.l1().clone(), chain.key("gap").await);
+    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
+    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     chain.mine().await;
-    chain.tick(&mut outbox, &[]).await;
-    assert_eq!(chain.balance(place(urgent(1).purpose)).await, 0);
-    assert_eq!(chain.balance(place(urgent(2).purpose)).await, 1);
+    let foreign = sending.await.unwrap().unwrap().hash();
+    chain.tick(&mut outbox, &[urgent(1)]).await;
+    chain.devnet.reorg(1).await.unwrap();
+    chain.ask("anvil_dropTransaction", (foreign,)).await;
+    assert_eq!(chain.count(outbox.address()).await, 0);
+    // anvil takes up what stands behind the freed nonce only after that is filled, and it is sent again.
+    for _ in 0..2 {
+        chain.tick(&mut outbox, &[urgent(1)]).await;
+        chain.mine().await;
+    }
+    assert_eq!(chain.balance(place(urgent(1).purpose)).await, 1);
+    assert_eq!(chain.count(outbox.address()).await, 2);
 }
 
 #[tokio::test]
@@ -400,99 +366,4 @@ async fn a_node_that_lags_behind_has_nothing_sent_twice() {
     for number in 1..=8 {
         assert_eq!(chain.balance(place(urgent(number).purpose)).await, 1, "{number}");
     }
-}
-
-#[tokio::test]
-async fn a_nonce_below_all_others_that_a_reorganisation_freed_is_filled() {
-    let chain = Chain::new().await;
-    let mut outbox = chain.outbox("gap").await;
-    chain.devnet.mine(2).await.unwrap();
-    let sender = Sender::new(chain.l1().clone(), chain.key("gap").await);
-    let elsewhere = Call::new(Address::repeat_byte(9), []).value(U256::from(1)).gas(21_000);
-    let sending = tokio::spawn(async move { sender.send(elsewhere).await });
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    chain.mine().await;
-    let foreign = sending.await.unwrap().unwrap().hash();
-    chain.tick(&mut outbox, &[urgent(1)]).await;
-    chain.devnet.reorg(1).await.unwrap();
-    chain.ask("anvil_dropTransaction", (foreign,)).await;
-    assert_eq!(chain.count(outbox.address()).await, 0);
-    // anvil takes up what stands behind the freed nonce only after that is filled, and it is sent again.
-    for _ in 0..2 {
-        chain.tick(&mut outbox, &[urgent(1)]).await;
-        chain.mine().await;
-    }
-    assert_eq!(chain.balance(place(urgent(1).purpose)).await, 1);
-    assert_eq!(chain.count(outbox.address()).await, 2);
-}
-
-#[tokio::test]
-async fn no_more_are_on_their_way_than_nodes_keep_and_none_is_lost() {
-    let chain = Chain::new().await;
-    let mut outbox = chain.outbox("many").await;
-    let mut wanted: Vec<Job> = (1..=40).map(urgent).collect();
-    let mut blocks = 0;
-    while !wanted.is_empty() {
-        chain.tick(&mut outbox, &wanted).await;
-        let pending = outbox.entries().filter(|entry| entry.state == State::Pending);
-        assert!(pending.count() <= MAX_IN_FLIGHT);
-        chain.mine().await;
-        blocks += 1;
-        let mut left = Vec::new();
-        for job in wanted {
-            if chain.balance(place(job.purpose)).await == 0 {
-                left.push(job);
-            }
-        }
-        wanted = left;
-    }
-    assert_eq!(blocks, 3);
-    assert_eq!(chain.count(outbox.address()).await, 40);
-}
-
-#[tokio::test]
-async fn what_cannot_pay_the_base_fee_keeps_out_nothing_that_can() {
-    for waits_already in [true, false] {
-        let chain = Chain::new().await;
-        let mut outbox = chain.outbox("jammed").await;
-        let cheap = |number| job(Purpose::Convict(batch(number)), FeePolicy::urgent(21_000 * 10 * GWEI));
-        let mut wanted: Vec<Job> = (1..=20).map(cheap).collect();
-        if waits_already {
-            chain.tick(&mut outbox, &wanted).await;
-            assert_eq!(outbox.entries().count(), MAX_IN_FLIGHT);
-        }
-        chain.base_fee(100 * GWEI).await;
-        chain.mine().await;
-        // The newest lie is the last in the list.
-        wanted.push(urgent(21));
-        for _ in 0..3 {
-            chain.tick(&mut outbox, &wanted).await;
-            chain.mine().await;
-        }
-        assert_eq!(chain.balance(place(wanted[20].purpose)).await, 1, "{waits_already}");
-    }
-}
-
-#[tokio::test]
-async fn a_poor_key_offers_what_it_has_and_says_so() {
-    let chain = Chain::new().await;
-    let mut outbox = chain.outbox("poor").await;
-    let funds = 21_000 * 3 * GWEI + 1;
-    chain
-        .ask("anvil_setBalance", (outbox.address(), U256::from(funds)))
-        .await;
-    let mut wanted = [urgent(1)];
-    wanted[0].call.value = U256::ZERO;
-    let events = chain.tick(&mut outbox, &wanted).await;
-    let [Event::Sent { offer, .. }] = &events[..] else {
-        panic!("{events:?}")
-    };
-    assert!(offer.cost(21_000) <= funds);
-    chain.base_fee(50 * GWEI).await;
-    chain.mine().await;
-    let events = chain.tick(&mut outbox, &wanted).await;
-    assert!(
-        events.iter().any(|event| matches!(event, Event::Exhausted { .. })),
-        "{events:?}"
-    );
 }
