@@ -75,6 +75,9 @@ pub(super) struct Load {
     entries: usize,
     withdrawals: usize,
     ceiling: u64,
+    is_empty: bool,
+    /// Its step bears no other beside it.
+    is_closed: bool,
 }
 
 /// Why a step does not go into a batch.
@@ -82,7 +85,7 @@ pub(super) struct Load {
 pub(super) enum NoRoom {
     /// There is no room left.
     Full,
-    /// Its proof is dear: it may go when the others are in.
+    /// Its proof is dear, or it goes alone: it may go when the others are in, or are none.
     Dear,
 }
 
@@ -95,18 +98,29 @@ impl Load {
             entries: 0,
             withdrawals: 0,
             ceiling: 0,
+            is_empty: true,
+            is_closed: false,
         }
     }
 
     /// With one more step, if there is room for it.
     pub(super) fn with(self, ready: &ReadyStep, room: &Room, params: &Params, dear: bool) -> Result<Self, NoRoom> {
         let step = ready.step();
+        if self.is_closed {
+            return Err(NoRoom::Full);
+        }
+        // One that goes alone waits until it is the oldest, or nothing else can go.
+        if ready.goes_alone() && !self.is_empty {
+            return Err(NoRoom::Dear);
+        }
         let load = Self {
             bytes: self.bytes + step.encoded_length(),
             execution: self.execution + execution(step),
             entries: self.entries + ready.entries(),
             withdrawals: self.withdrawals + step.withdrawals.len(),
             ceiling: self.ceiling.max(ready.proof_gas.saturating_add(SIBLINGS_GAS)),
+            is_empty: false,
+            is_closed: ready.goes_alone(),
         };
         let fits = load.bytes <= room.calldata.min(MOST_CALLDATA)
             && load.gas() <= room.gas.min(MOST_GAS)
