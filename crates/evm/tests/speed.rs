@@ -21,7 +21,15 @@ const LOOPS: &[(&str, &str, &str)] = &[
     ("JUMPDEST", "", "5b"),
     ("JUMP", "", ""),
     ("PUSH0 POP", "", "5f50"),
-    ("PUSH32 POP", "", concat!("7f", "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210", "50")),
+    (
+        "PUSH32 POP",
+        "",
+        concat!(
+            "7f",
+            "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
+            "50"
+        ),
+    ),
     ("DUP1 POP", "5f", "8050"),
     ("SWAP16", "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f", "9f"),
     ("ADD", "6007", "8001"),
@@ -57,14 +65,18 @@ const LOOPS: &[(&str, &str, &str)] = &[
 
 /// 136 bits, and above them 256.
 const DIVISION: &str = concat!(
-    "70", "ff0123456789abcdef0123456789abcdef",
-    "7f", "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543211"
+    "70",
+    "ff0123456789abcdef0123456789abcdef",
+    "7f",
+    "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543211"
 );
 
 /// 248 bits, and above them 256.
 const MODULUS: &str = concat!(
-    "7e", "ff0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab",
-    "7f", "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543211"
+    "7e",
+    "ff0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab",
+    "7f",
+    "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543211"
 );
 
 /// As many rounds as fit into code, with a jump back to the first.

@@ -4,7 +4,11 @@ use std::time::Instant;
 
 use nthroot_evm::SpecId;
 
-use crate::{city::City, stage, steps::{Kind, WORST}};
+use crate::{
+    city::City,
+    stage,
+    steps::{Kind, WORST},
+};
 
 #[test]
 #[ignore = "figures"]
@@ -23,6 +27,13 @@ fn what_a_core_judges() {
         });
         let best = seconds.fold(f64::MAX, f64::min);
         let floor: u64 = bytes.iter().map(|byte| if *byte == 0 { 10 } else { 40 }).sum();
-        println!("{:<44} {:>6} bytes {:>8} floor {:>9.0} us {:>8.2} us per byte", worst.name, step.encoded_length(), floor, best * 1e6, best * 1e6 / step.encoded_length() as f64);
+        println!(
+            "{:<44} {:>6} bytes {:>8} floor {:>9.0} us {:>8.2} us per byte",
+            worst.name,
+            step.encoded_length(),
+            floor,
+            best * 1e6,
+            best * 1e6 / step.encoded_length() as f64
+        );
     }
 }

@@ -161,7 +161,7 @@ fn a_step_of_much_gas_for_its_bytes_stands_alone() {
     world.advance(1);
     let mut builder = world.builder(ALICE);
     let mut plan = spend(&builder, 0, x, None, &[1]);
-    plan.body.calls[0].gas = 5_000_000;
+    plan.body.calls[0].gas = 2_000_000;
     let ready = builder.evaluate(&plan).unwrap();
     assert!(ready.goes_alone());
     let most = 600 * u64::try_from(ready.step().encode().len()).unwrap();
@@ -174,7 +174,7 @@ fn a_step_of_much_gas_for_its_bytes_stands_alone() {
         builder.build(),
         Err(BuildError::RuleGas {
             step: 0,
-            committed: 5_000_000,
+            committed: 2_000_000,
             most
         })
     );

@@ -257,7 +257,11 @@ mod tests {
         let load = with(Load::new(0), &cheap, false).unwrap();
         assert!(with(load, &ready(2, most), false).is_ok());
         for last in [false, true] {
-            assert_eq!(with(load, &dear, last), Err(NoRoom::Dear), "it waits until it is the first");
+            assert_eq!(
+                with(load, &dear, last),
+                Err(NoRoom::Dear),
+                "it waits until it is the first"
+            );
             let alone = with(Load::new(0), &dear, last).unwrap();
             assert_eq!(with(alone, &cheap, last), Err(NoRoom::Full), "nothing goes beside it");
             assert_eq!(with(alone, &ready(2, most + 1), last), Err(NoRoom::Full));
