@@ -43,13 +43,19 @@ contract FraudVerifier is IFraudVerifier {
         Evidence.Layout memory loc = evidence.locate();
         evidence.open(loc);
 
-        // 2. A step that cannot be read, or costs more to prove than its batch answers for, is invalid.
+        // 2. A step that cannot be read, runs more than its bytes pay for, or costs more to prove than its batch answers for,
+        // is invalid.
         if (!loc.sound) return false;
+        uint256 stepSize = loc.anchorsAt - loc.stepAt;
         uint256 nodes = (evidence.length - loc.nodesAt) / 32 + Cohort.MAX_DEPTH * loc.opened;
-        uint256 gas_ = ProofGas.base(loc.anchorsAt - loc.stepAt + loc.statesSize, loc.leaves.length, nodes);
+        uint256 gas_ = ProofGas.base(stepSize + loc.statesSize, loc.leaves.length, nodes);
         bool wellFormed;
         (wellFormed, gas_) = ProofGas.evaluation(
-            evidence.slice(loc.bodyAt, loc.anchorsAt - loc.bodyAt), loc.callsAt - loc.bodyAt, gas_, loc.statesSize
+            evidence.slice(loc.bodyAt, loc.anchorsAt - loc.bodyAt),
+            loc.callsAt - loc.bodyAt,
+            gas_,
+            loc.statesSize,
+            ProofGas.rules(evidence.stepCount(), stepSize)
         );
         if (!wellFormed || ProofGas.proof(evidence.length, gas_) > evidence.ceiling()) return false;
 

@@ -6,6 +6,7 @@ import {Signatures} from "./Signatures.sol";
 
 /// @notice A bound on what proving a step costs, from sizes that the batch's commitment fixes, at the dearer of the known gas
 /// schedules. A step that exceeds its batch's ceiling is invalid; so no proposer can post a lie too costly to disprove.
+/// And a bound on what rules may take, from the step's bytes: L1 is paid for those, and each watcher runs the rules.
 /// Total: nothing here reverts, whatever the bytes.
 library ProofGas {
     using Calldata for bytes;
@@ -28,16 +29,26 @@ library ProofGas {
     uint256 internal constant PASS_BYTE = 40; // passing states to a rule
     uint256 internal constant EFFECT_BYTE = 300; // decoding and applying effects
 
+    uint256 private constant RULE_GAS_PER_BYTE = 600;
     uint256 private constant MAX_CALLS = 16;
     uint256 private constant MAX_FRAGMENTS = 16;
     uint256 private constant MAX_OUTFLOWS = 32;
     uint256 private constant MAX_EFFECT_BYTES = 8192;
 
-    /// @dev Whether a body is well formed (docs/spec.md, section 5) behind its leaf table, and the evaluation's gas.
+    /// @dev Gas that the rules of a step of this size may take: any, if it is alone in its batch.
+    function rules(uint256 steps, uint256 stepSize) internal pure returns (uint256) {
+        unchecked {
+            return steps == 1 ? type(uint256).max : RULE_GAS_PER_BYTE * stepSize;
+        }
+    }
+
+    /// @dev Whether a body is well formed (docs/spec.md, section 5) behind its leaf table and commits no more than
+    /// `rules_` to its calls, and the evaluation's gas.
     /// @param pos Where its calls start
     /// @param gas_ What `base` says
     /// @param stateSize Bytes of the pre-states
-    function evaluation(bytes calldata body, uint256 pos, uint256 gas_, uint256 stateSize)
+    /// @param rules_ What `rules` says
+    function evaluation(bytes calldata body, uint256 pos, uint256 gas_, uint256 stateSize, uint256 rules_)
         internal
         pure
         returns (bool, uint256)
@@ -50,12 +61,15 @@ library ProofGas {
             uint256 passed = stateSize;
             ++pos;
             for (; calls > 0; --calls) {
+                uint256 committed = body.number(pos + 1, 4);
+                if (committed > rules_) return (false, 0);
+                rules_ -= committed;
                 uint256 effectBytes = body.number(pos + 5, 2);
                 uint256 fragments = body.number(pos + 7, 1);
                 if (effectBytes > MAX_EFFECT_BYTES || fragments == 0 || fragments > MAX_FRAGMENTS) return (false, 0);
                 passed += effectBytes;
-                gas_ += CALL_BASE + body.number(pos + 1, 4) + CALL_FRAGMENT * fragments + PASS_BYTE * passed
-                    + EFFECT_BYTE * effectBytes;
+                gas_ += CALL_BASE + committed + CALL_FRAGMENT * fragments + PASS_BYTE * passed + EFFECT_BYTE
+                    * effectBytes;
                 pos += 8 + fragments;
 
                 uint256 authorisations = body.number(pos, 1);

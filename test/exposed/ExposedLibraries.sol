@@ -33,12 +33,16 @@ contract ExposedLibraries {
 
     // ---------------------------------------------------------------- ProofGas
 
-    function evaluation(bytes calldata body, uint256 pos, uint256 base_, uint256 stateSize)
+    function evaluation(bytes calldata body, uint256 pos, uint256 base_, uint256 stateSize, uint256 rules_)
         external
         pure
         returns (bool wellFormed, uint256 gas_)
     {
-        return ProofGas.evaluation(body, pos, base_, stateSize);
+        return ProofGas.evaluation(body, pos, base_, stateSize, rules_);
+    }
+
+    function rules(uint256 steps, uint256 stepSize) external pure returns (uint256) {
+        return ProofGas.rules(steps, stepSize);
     }
 
     function base(uint256 size, uint256 fragments, uint256 nodes) external pure returns (uint256) {

@@ -27,7 +27,7 @@ struct Draft {
 abstract contract Drafts is Deployment {
     using Codec for *;
 
-    uint32 internal constant RULE_GAS = 100_000;
+    uint32 internal constant RULE_GAS = 70_000;
     uint16 internal constant MAX_EFFECTS = 256;
 
     // ---------------------------------------------------------------- states

@@ -16,10 +16,11 @@ interface IExposedStates {
         returns (IRule.Fragment memory shown, uint64 nonce, uint224 lease, bytes32 hash);
     function credit(bytes calldata encoded, bytes32 id, uint128 amount, bool accepts) external pure returns (bytes32);
     function debit(bytes calldata encoded, bytes32 id, uint128 amount) external pure returns (bytes32);
-    function evaluation(bytes calldata body, uint256 pos, uint256 base, uint256 stateSize)
+    function evaluation(bytes calldata body, uint256 pos, uint256 base, uint256 stateSize, uint256 rules)
         external
         pure
         returns (bool wellFormed, uint256 gas_);
+    function rules(uint256 steps, uint256 stepSize) external pure returns (uint256);
     function base(uint256 size, uint256 fragments, uint256 nodes) external pure returns (uint256);
     function proof(uint256 evidenceSize, uint256 evaluationGas) external pure returns (uint256);
 }
@@ -139,16 +140,21 @@ contract StatesTest is Test {
 
     /// @dev The bound reads any bytes without an error, and never so little that the calls' own gas is lost.
     function testFuzz_TheBoundIsTotal(bytes memory body, uint256 seed) public view {
-        states.evaluation(body, bound(seed, 0, 60), states.base(80_000, 16, 384), 60_000);
         Random.Rng memory rng = Random.Rng(seed);
+        states.evaluation(body, bound(seed, 0, 60), states.base(80_000, 16, 384), 60_000, rng.next());
         // Something that starts like a body.
         bytes memory almost = bytes.concat(hex"00", bytes1(uint8(1 + rng.below(16))), rng.data(rng.below(700)));
         for (uint256 i = 2; i < almost.length; i++) {
             if (rng.onceIn(2)) almost[i] = bytes1(uint8(rng.below(3)));
         }
-        (bool wellFormed, uint256 gas_) = states.evaluation(almost, 1, 20_000, 33);
+        (bool wellFormed, uint256 gas_) = states.evaluation(almost, 1, 20_000, 33, type(uint256).max);
         if (wellFormed) assertGt(gas_, 20_000);
         assertGe(states.proof(rng.below(2 ** 32), gas_), 200_000);
+    }
+
+    function testFuzz_RulesTakeWhatBytesPayForUnlessTheirStepIsAlone(uint16 steps, uint32 size) public view {
+        vm.assume(steps > 0);
+        assertEq(states.rules(steps, size), steps == 1 ? type(uint256).max : 600 * uint256(size));
     }
 
     function testFuzz_TheBoundStartsFromSizes(uint32 size, uint8 fragments, uint16 nodes) public view {

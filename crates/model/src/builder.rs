@@ -266,8 +266,8 @@ impl<'a> BatchBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// If it has no steps, the ceiling is below a step's proof gas or over the limit, or a rule was not registered by the
-    /// clock.
+    /// If it has no steps, the ceiling is below a step's proof gas or over the limit, a step that is not alone commits more gas to
+    /// its rules than its bytes allow, or a rule was not registered by the clock.
     pub fn build(&self) -> Result<Batch, BuildError> {
         if self.steps.is_empty() {
             return Err(BuildError::NoSteps);
@@ -281,6 +281,7 @@ impl<'a> BatchBuilder<'a> {
                 return Err(BuildError::ProofGas { step, needed, ceiling });
             }
         }
+        self.check_rule_gas()?;
         for rule in &self.rules {
             let registered = self.ledger.rule_registered_at(*rule);
             if registered.is_none_or(|block| block > clock) {
@@ -304,6 +305,18 @@ impl<'a> BatchBuilder<'a> {
         };
         batch.seal();
         Ok(batch)
+    }
+
+    /// No step of several commits more gas to its rules than its bytes allow.
+    fn check_rule_gas(&self) -> Result<(), BuildError> {
+        let steps = self.steps.iter().zip(&self.proofs).enumerate();
+        for (step, (posted, (body, _))) in steps.filter(|_| self.steps.len() > 1) {
+            let (committed, most) = (body.rule_gas(), posted.rule_gas_beside_others());
+            if committed > most {
+                return Err(BuildError::RuleGas { step, committed, most });
+            }
+        }
+        Ok(())
     }
 
     /// The step of a plan, without what its calls do.

@@ -12,6 +12,14 @@ pub enum Invalid {
     /// The body is not well formed.
     #[error("the body is not well formed: {0}")]
     Body(#[from] BodyError),
+    /// The rules may take more gas than the step's bytes allow, and the batch has other steps.
+    #[error("{committed} gas for the calls of a step that is not alone in its batch, at most {most} is allowed")]
+    RuleGas {
+        /// Gas committed for the calls.
+        committed: u64,
+        /// 600 for each byte of the step.
+        most: u64,
+    },
     /// A proof against the step may need more gas than the ceiling allows.
     #[error("proof gas {needed}, the ceiling is {ceiling}")]
     ProofGas {

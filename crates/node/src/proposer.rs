@@ -89,7 +89,8 @@ impl Proposer {
         seal(builder)
     }
 
-    /// As [`Self::build`], but what would be a lie or be skipped is left out, and so is what builds on it. The plans must not
+    /// As [`Self::build`], but what would be a lie or be skipped is left out, and so is what builds on it or cannot stand beside a
+    /// step of so much gas. The plans must not
     /// name each other's entries, whose numbers would change.
     ///
     /// # Errors
@@ -99,11 +100,21 @@ impl Proposer {
         let (rules, plans) = used_rules(&self.rules, plans);
         let mut builder = self.builder(follower, slot)?.rule_table(rules);
         let mut left_out = Vec::new();
+        let mut is_closed = false;
         for (plan, step) in plans.iter().enumerate() {
-            if let Err(reason) = builder.step(step) {
-                warn!(plan, %reason, "left out");
-                left_out.push((plan, refused(plan, reason)));
-            }
+            let reason = match builder.evaluate(step) {
+                Ok(ready) if is_closed || ready.goes_alone() && !builder.steps().is_empty() => {
+                    Error::Build("a step that commits so much gas to its rules for its bytes goes alone".to_owned())
+                }
+                Ok(ready) => {
+                    is_closed = ready.goes_alone();
+                    builder.add(ready);
+                    continue;
+                }
+                Err(reason) => refused(plan, reason),
+            };
+            warn!(plan, %reason, "left out");
+            left_out.push((plan, reason));
         }
         Ok(Selected {
             batch: seal(builder)?,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AnchorId, BatchId, Root, Trailing, Truncated,
     codec::{Reader, count_nibble, count_u8, count_u16},
-    limits::{DA_CALLDATA, MAX_BODY, MAX_CEILING, MAX_ENTRIES, MAX_RULES, MAX_TOUCHES, VERSION},
+    limits::{DA_CALLDATA, MAX_BODY, MAX_CEILING, MAX_ENTRIES, MAX_RULES, MAX_TOUCHES, RULE_GAS_PER_BYTE, VERSION},
 };
 
 /// Why `submit` would not take a byte string for a batch: the shape errors of section 4.4.
@@ -275,6 +275,11 @@ impl Step {
             + 29 * self.again.len()
             + Withdrawal::LENGTH * self.withdrawals.len()
             + self.body.len()
+    }
+
+    /// Gas that its rules may take in a batch of other steps too (point 1 of section 6). Alone in its batch it may take any.
+    pub fn rule_gas_beside_others(&self) -> u64 {
+        RULE_GAS_PER_BYTE.saturating_mul(u64::try_from(self.encoded_length()).unwrap_or(u64::MAX))
     }
 
     /// The encoding.

@@ -222,6 +222,11 @@ impl Body {
         Ok(Self { leaves, calls })
     }
 
+    /// Gas that is committed for its calls, in all.
+    pub fn rule_gas(&self) -> u64 {
+        self.calls.iter().map(|call| u64::from(call.gas)).sum()
+    }
+
     /// How many further leaves it works on.
     pub fn further_leaves(&self) -> usize {
         self.leaves.as_ref().map_or(0, LeafTable::len)

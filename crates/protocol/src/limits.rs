@@ -27,6 +27,10 @@ pub const MAX_BATCH_WITHDRAWALS: usize = 255;
 /// Bytes of a step's body, so that a step can be sent again in a proof.
 pub const MAX_BODY: usize = 16_384;
 
+/// Gas. What the rules of a step may take for each byte of it, unless it is its batch's only step: L1 is paid for bytes, and
+/// verifying takes gas.
+pub const RULE_GAS_PER_BYTE: u64 = 600;
+
 /// Depth of a cohort: a leaf's index has 24 bits.
 pub const MAX_DEPTH: u8 = 24;
 

@@ -13,6 +13,7 @@ pub(crate) const REASONS: &[&str] = &[
     "Body Outflows",
     "Body EffectsLength",
     "Body Scheme",
+    "RuleGas",
     "ProofGas",
     "Leaf",
     "PreState Truncated",

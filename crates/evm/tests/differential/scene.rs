@@ -55,6 +55,7 @@ impl Scene {
     ) -> (Vec<u8>, Vec<Missigned>) {
         let scene = Self::new(c, env.clone(), Arc::clone(rules), chain_id);
         let (mut body, missigned) = scene.body(c);
+        scene.commit(c, &mut body);
         if c.mistake(16) {
             lies::bounds(c, &mut body);
         }
@@ -202,6 +203,24 @@ impl Scene {
             state.nonce = c.pick(&[u64::MAX, u64::MAX - 1]);
         }
         state
+    }
+
+    /// Commits as much gas for the calls as the step's bytes allow, if they stand for so little; sometimes a unit more.
+    fn commit(&self, c: &mut Choices<'_>, body: &mut Body) {
+        let [fresh, opened, again] = self.counts;
+        let length = 4 + 39 * fresh + 27 * opened + 29 * again + body.encode().len();
+        let calls = u32::try_from(body.calls.len()).expect("at most 16");
+        let most = u32::try_from(600 * length).expect("short");
+        for call in &mut body.calls {
+            call.gas = call.gas.min(most / calls);
+        }
+        if c.mistake(12) {
+            let rest = most - calls * (most / calls);
+            for call in &mut body.calls {
+                call.gas = most / calls;
+            }
+            body.calls[0].gas += rest + u32::from(c.once_in(2));
+        }
     }
 
     /// The step with the roots and withdrawals that its body leads to, or arbitrary ones if it leads nowhere.

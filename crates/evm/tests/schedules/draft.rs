@@ -231,7 +231,7 @@ impl Draft<'_, '_> {
         }
         let call = Call {
             rule: 0,
-            gas: 300_000,
+            gas: 60_000,
             max_effects: 1_024,
             fragments: (0..).take(parties.len()).collect(),
             authorisations: signed,
@@ -265,7 +265,7 @@ impl Draft<'_, '_> {
         let extra = Effect::encode_list(effects);
         let call = Call {
             rule: 1,
-            gas: 100_000,
+            gas: 30_000,
             max_effects: u16::try_from(extra.len()).expect("short"),
             fragments: (0..listed).collect(),
             authorisations: signed,

@@ -14,7 +14,7 @@ use nthroot_model::{
 use nthroot_protocol::{
     AccountOp, AnchorId, Assertion, AssetId, Authorisation, Batch, BatchId, Body, Call, Effect, FreshTouch, Outflow,
     RepeatedTouch, Root, SignedMessage, Step,
-    limits::{MAX_ASSETS, MAX_CEILING, MAX_DATA, MAX_DEPTH, MAX_ENTRIES, MAX_NIBBLE, MAX_RULES},
+    limits::{MAX_ASSETS, MAX_BODY, MAX_CEILING, MAX_DATA, MAX_DEPTH, MAX_ENTRIES, MAX_NIBBLE, MAX_RULES},
     tree,
 };
 use p256::ecdsa::SigningKey;
@@ -34,6 +34,9 @@ const ANCHORS: usize = 16;
 const MOST_STEPS: usize = 12_000;
 /// Gas that a transaction may have.
 const TX_GAS_CAP: usize = 1 << 24;
+
+/// Bytes of the longest leaf table.
+const LEAF_TABLE: usize = 46;
 
 /// Gas for a call that does not spin, when it is tried out how much the step takes beside.
 const TRIAL_GAS: u32 = 100_000;
@@ -286,8 +289,8 @@ impl City {
         }
     }
 
-    /// The batch with a worst step in it, wrong in its last root, and the step's index.
-    pub(crate) fn lie(&mut self, worst: &Worst) -> (Batch, u16) {
+    /// A batch of a worst step as it should be, and of what it takes before it; and the step's index.
+    pub(crate) fn honest(&mut self, worst: &Worst) -> (Batch, u16) {
         let plan = (worst.make)(self);
         let anchors = plan.names.iter().filter(|name| matches!(name, Name::Anchor(_))).count();
         // No more than 15 touches of a kind: the last anchor is touched by a step before.
@@ -302,16 +305,29 @@ impl City {
             }
         });
         let mut body = Body::from(plan.calls);
-        if worst.kind == Kind::Spins {
-            let gas = self.gas_to_spin(before.as_ref(), &plan.names, &body);
+        if matches!(worst.kind, Kind::Spins | Kind::SpinsAlone) {
+            let (room, calls) = (MAX_BODY - LEAF_TABLE - body.encode().len(), body.calls.len());
+            for call in &mut body.calls {
+                // Beside other steps gas is paid for by bytes.
+                let padding = if worst.kind == Kind::Spins { room } else { 32 };
+                call.extra = vec![0; padding / calls].into();
+            }
+            let gas = self.gas_to_spin(worst.kind, before.as_ref(), &plan.names, &body);
             let calls = u32::try_from(body.calls.len()).expect("few");
             for call in &mut body.calls {
                 call.gas = gas / calls;
                 let rounds = call.gas.saturating_sub(SPIN_BASE) / SPIN;
-                call.extra = B256::left_padding_from(&rounds.to_be_bytes()).0.to_vec().into();
+                let mut extra = B256::left_padding_from(&rounds.to_be_bytes()).to_vec();
+                extra.resize(call.extra.len(), 0);
+                call.extra = extra.into();
             }
         }
-        let (mut batch, index) = self.build(before.as_ref(), &plan.names, &body);
+        self.build(before.as_ref(), &plan.names, &body)
+    }
+
+    /// The batch with a worst step in it, wrong in its last root, and the step's index.
+    pub(crate) fn lie(&mut self, worst: &Worst) -> (Batch, u16) {
+        let (mut batch, index) = self.honest(worst);
         let step = &mut batch.steps[usize::from(index)];
         let last = step.again.last_mut().map(|touch| &mut touch.root);
         let last = last.or(step.opened.last_mut());
@@ -321,7 +337,9 @@ impl City {
             // Enough for the step before.
             batch.header.ceiling = MAX_CEILING / 2;
         }
-        self.pad(&mut batch);
+        if worst.kind != Kind::SpinsAlone {
+            self.pad(&mut batch);
+        }
         (batch, index)
     }
 
@@ -339,7 +357,7 @@ impl City {
     }
 
     /// What a step's rules may spend so that its proof gas is the highest ceiling.
-    fn gas_to_spin(&mut self, before: Option<&StepPlan>, names: &[Name], body: &Body) -> u32 {
+    fn gas_to_spin(&mut self, kind: Kind, before: Option<&StepPlan>, names: &[Name], body: &Body) -> u32 {
         let mut builder = self.stage.builder(MALLORY);
         if let Some(before) = before {
             builder.step(before).expect("honest");
@@ -347,7 +365,6 @@ impl City {
         let mut body = body.clone();
         for call in &mut body.calls {
             call.gas = TRIAL_GAS;
-            call.extra = vec![0; 32].into();
         }
         let fragments = names.to_vec();
         let plan = StepPlan { fragments, body };
@@ -358,7 +375,13 @@ impl City {
         let path = |steps| tree::sibling_count(steps, built.index.into()).expect("in range");
         let longer = path(MOST_STEPS) - path(usize::from(built.index) + 1);
         let needed = usize::try_from(needed).expect("below the ceiling") + 24 * 32 * longer;
-        MAX_CEILING - u32::try_from(needed).expect("below the ceiling")
+        let paid = u32::try_from(builder.steps()[usize::from(built.index)].rule_gas_beside_others());
+        let left = MAX_CEILING - u32::try_from(needed).expect("below the ceiling");
+        if kind == Kind::SpinsAlone {
+            left
+        } else {
+            left.min(paid.expect("below the ceiling"))
+        }
     }
 
     /// Adds steps, of which nothing is said but what they touch, until the batch has as many entries as it may and as many steps
@@ -424,12 +447,16 @@ pub(crate) fn call(rule: u8, fragments: Vec<u8>, mut authorisations: Vec<Authori
         PUPPET => u16::try_from(extra.len()).expect("short"),
         _ => 1_500,
     };
-    Call {
+    let mut call = Call {
         rule,
-        gas: 400_000,
+        gas: 0,
         max_effects,
         fragments,
         authorisations,
         extra,
-    }
+    };
+    // What its own bytes pay for.
+    let length = Body::from(vec![call.clone()]).encode().len();
+    call.gas = 400_000.min(u32::try_from(600 * length).expect("short"));
+    call
 }

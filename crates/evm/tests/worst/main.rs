@@ -7,6 +7,7 @@
 
 mod anvil;
 mod city;
+mod judging;
 #[path = "../snapshot/mod.rs"]
 mod snapshot;
 mod steps;
@@ -44,7 +45,7 @@ fn challenge(stage: &mut Stage, id: BatchId, index: u16, worst: &Worst) -> Chall
     let challenged = stage.challenge(id, index);
     let reason = format!("{:?}", challenged.conviction.reason);
     let expected = match worst.kind {
-        Kind::Plain | Kind::Spins => "Root {",
+        Kind::Plain | Kind::Spins | Kind::SpinsAlone => "Root {",
         Kind::AboveItsCeiling => "ProofGas {",
     };
     assert!(
@@ -78,7 +79,7 @@ fn the_worst_lies_are_proved_in_one_transaction() {
                 worst.name
             );
             let limit = match worst.kind {
-                Kind::Plain | Kind::Spins => MAX_GAS,
+                Kind::Plain | Kind::Spins | Kind::SpinsAlone => MAX_GAS,
                 Kind::AboveItsCeiling => MAX_GAS_ABOVE_CEILING,
             };
             if proof > limit || all > MAX_GAS_WITH_ROLLBACK || evidence > MAX_EVIDENCE {

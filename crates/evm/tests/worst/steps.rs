@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Plain,
     /// And its rules spend all that the ceiling leaves them.
     Spins,
+    /// The same without another step beside it.
+    SpinsAlone,
     /// Its proof gas exceeds the ceiling, so that nothing but its length is looked at.
     AboveItsCeiling,
 }
@@ -144,6 +146,11 @@ pub(crate) const WORST: &[Worst] = &[
         calls_of(city, 5, Scheme::WebAuthn(37, 0))
     }),
     spinning("a loop to the ceiling", |city| spin(city, &homes(city)[..1], 1)),
+    Worst {
+        name: "a loop to the ceiling, alone in its batch",
+        kind: Kind::SpinsAlone,
+        make: |city| spin(city, &homes(city)[..1], 1),
+    },
     spinning("16 loops to the ceiling", |city| spin(city, &homes(city)[..1], 16)),
     spinning("a loop on 16 full headers of depth 24", |city| {
         spin(city, &towers(city), 1)

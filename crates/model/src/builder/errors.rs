@@ -85,6 +85,17 @@ pub enum BuildError {
         /// The ceiling.
         ceiling: u32,
     },
+    /// A step's rules may take more gas than its bytes allow beside other steps: it goes alone, with a longer `extra` if its rule
+    /// bears that, or with less gas.
+    #[error("step {step} commits {committed} gas to its rules, at most {most} is allowed beside other steps")]
+    RuleGas {
+        /// The step.
+        step: usize,
+        /// Gas committed for its calls.
+        committed: u64,
+        /// What its bytes allow.
+        most: u64,
+    },
     /// A rule was not registered by the clock.
     #[error("rule {rule} was not registered at block {clock}")]
     Rule {

@@ -77,6 +77,11 @@ impl ReadyStep {
         &self.step
     }
 
+    /// Whether it can only be the one step of its batch, for the gas that it commits to its rules (point 1 of section 6).
+    pub fn goes_alone(&self) -> bool {
+        self.body.rule_gas() > self.step.rule_gas_beside_others()
+    }
+
     /// The entries that it takes.
     pub fn entries(&self) -> usize {
         self.step.fresh.len() + self.step.opened.len()

@@ -79,10 +79,14 @@ fn judge(
     let PlacedStep { step, .. } = placed;
     let header = &preimage.header;
 
-    // 1. The body is well formed, and a proof against the step fits under the ceiling. (That the leaves are of their
+    // 1. The body is well formed, its rules take no more than its bytes allow, and a proof against it fits under the ceiling. (That the leaves are of their
     // cohorts is of point 2, but comes before the proof gas, as in a challenge: leaves beyond have no pre-states.)
     let body = Body::of(step).map_err(Invalid::Body)?;
     check_leaves(step, table, before)?;
+    let (committed, most) = (body.rule_gas(), step.rule_gas_beside_others());
+    if header.step_count > 1 && committed > most {
+        return Err(Invalid::RuleGas { committed, most }.into());
+    }
     let sizes = before
         .iter()
         .enumerate()

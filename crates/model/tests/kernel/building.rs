@@ -144,7 +144,7 @@ impl Site {
         };
         Call {
             rule: 0,
-            gas: 200_000,
+            gas: 50_000,
             max_effects: 1_000,
             fragments: fragments.to_vec(),
             authorisations: signers.iter().map(sign).collect(),
@@ -168,7 +168,7 @@ fn plan(fragments: &[Name], calls: Vec<Call>) -> StepPlan {
 fn echo(fragments: &[u8], effects: &[Effect]) -> Call {
     Call {
         rule: 1,
-        gas: 100_000,
+        gas: 10_000,
         max_effects: 1_000,
         fragments: fragments.to_vec(),
         authorisations: Vec::new(),

@@ -108,6 +108,32 @@ fn proof_gas_is_at_most_the_ceiling() {
     );
 }
 
+/// What the rules of a step may take is paid for by its bytes, unless it is alone in its batch.
+#[test]
+fn rules_take_no_more_gas_than_the_bytes_of_their_step_allow() {
+    let with_gas = |gas: u64| {
+        let mut scene = scene();
+        let rest = gas - u64::from(scene.calls[0].gas);
+        scene.calls[1].gas = u32::try_from(rest).unwrap();
+        scene.post()
+    };
+    let most = 600 * u64::try_from(scene().post().placed.step.encode().len()).unwrap();
+    assert!(matches!(with_gas(most).evaluate(), Ok(Verdict::Valid(_))));
+    let committed = most + 1;
+    let mut posted = with_gas(committed);
+    assert_eq!(
+        posted.evaluate(),
+        Ok(Verdict::Invalid(Invalid::RuleGas { committed, most }))
+    );
+    (posted.preimage.header.step_count, posted.placed.index) = (2, 1);
+    assert!(matches!(
+        posted.evaluate(),
+        Ok(Verdict::Invalid(Invalid::RuleGas { .. }))
+    ));
+    (posted.preimage.header.step_count, posted.placed.index) = (1, 0);
+    assert!(matches!(posted.evaluate(), Ok(Verdict::Valid(_))));
+}
+
 #[test]
 fn every_pre_state_is_a_state() {
     // Between the fresh touches and the repeated one stands an opened one, which has no pre-state.

@@ -209,7 +209,7 @@ impl Consent {
 pub(crate) fn call(rule: u8, fragments: &[u8], extra: Vec<u8>) -> Call {
     Call {
         rule,
-        gas: 100_000,
+        gas: 10_000,
         max_effects: 4_096,
         fragments: fragments.to_vec(),
         authorisations: Vec::new(),

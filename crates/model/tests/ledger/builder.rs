@@ -155,6 +155,34 @@ fn what_would_be_skipped_is_refused() {
 }
 
 #[test]
+fn a_step_of_much_gas_for_its_bytes_stands_alone() {
+    let mut world = World::new();
+    let [x, y] = [world.deposit(0, 1000), world.deposit(1, 1000)];
+    world.advance(1);
+    let mut builder = world.builder(ALICE);
+    let mut plan = spend(&builder, 0, x, None, &[1]);
+    plan.body.calls[0].gas = 2_000_000;
+    let ready = builder.evaluate(&plan).unwrap();
+    assert!(ready.goes_alone());
+    let most = 600 * u64::try_from(ready.step().encode().len()).unwrap();
+    plan.body.calls[0].gas = u32::try_from(most).unwrap();
+    assert!(!builder.evaluate(&plan).unwrap().goes_alone());
+    builder.add(ready);
+    let alone = builder.build().unwrap();
+    builder.step(&spend(&builder, 1, y, None, &[1])).unwrap();
+    assert_eq!(
+        builder.build(),
+        Err(BuildError::RuleGas {
+            step: 0,
+            committed: 2_000_000,
+            most
+        })
+    );
+    let id = world.submit(ALICE, &alone).unwrap().id;
+    assert!(world.ledger.lies().is_empty(), "{:?}", world.ledger.judgement(id));
+}
+
+#[test]
 fn a_batch_that_would_be_refused_or_convicted_is_not_built() {
     let mut world = World::new();
     assert_eq!(world.builder(ALICE).build(), Err(BuildError::NoSteps));

@@ -232,7 +232,7 @@ pub(crate) fn echo_call(fragments: &[u8], effects: &[Effect], authorisations: Ve
     let extra = Effect::encode_list(effects);
     Call {
         rule: 1,
-        gas: 100_000,
+        gas: 10_000,
         max_effects: u16::try_from(extra.len()).unwrap(),
         fragments: fragments.to_vec(),
         authorisations,
@@ -282,7 +282,7 @@ pub(crate) fn account_call(
     let outflow = Some((AssetId::token(TOKEN), outflow)).filter(|(_, amount)| *amount > 0);
     Call {
         rule: 0,
-        gas: 200_000,
+        gas: 50_000,
         max_effects: 2048,
         fragments: fragments.to_vec(),
         authorisations: vec![consent(builder, signer, anchor, 0, ACCOUNT, payload, outflow)],

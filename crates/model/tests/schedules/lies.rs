@@ -33,10 +33,11 @@ pub(crate) enum Lie {
     WithdrawalDropped,
     AnchorOpenedByNobody,
     AboveItsCeiling,
+    MoreGasThanItsBytesAllow,
 }
 
 impl Lie {
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::WrongRoot,
         Self::WrongOpenedRoot,
         Self::Overdraft,
@@ -62,6 +63,7 @@ impl Lie {
         Self::WithdrawalDropped,
         Self::AnchorOpenedByNobody,
         Self::AboveItsCeiling,
+        Self::MoreGasThanItsBytesAllow,
     ];
 
     /// What the model must find wrong: the beginning of its reason, after the call.
@@ -89,6 +91,7 @@ impl Lie {
             Self::EffectsLongerThanCommitted => "EffectsLength {",
             Self::WithdrawalNotBacked | Self::WithdrawalToAnother | Self::WithdrawalDropped => "Withdrawals {",
             Self::AboveItsCeiling => "ProofGas {",
+            Self::MoreGasThanItsBytesAllow => "RuleGas {",
         }
     }
 
@@ -138,6 +141,8 @@ impl Lie {
             Self::WithdrawalDropped => step.withdrawals.pop().map(drop)?,
             Self::AnchorOpenedByNobody => step.opened.push(Root::of(b"mine")),
             Self::AboveItsCeiling => batch.header.ceiling = 100_000,
+            Self::MoreGasThanItsBytesAllow if batch.header.step_count == 1 => return None,
+            Self::MoreGasThanItsBytesAllow => call.gas = 1_000_000,
             // Below: these change encoded bytes.
             Self::BadSignature | Self::EmptyBody | Self::TruncatedBody | Self::TrailingByte | Self::UnknownForm => {}
         }

@@ -266,7 +266,7 @@ impl Drafting<'_> {
         };
         let call = Call {
             rule: 0,
-            gas: 200_000,
+            gas: 50_000,
             max_effects: 512,
             fragments: listed,
             authorisations,

@@ -75,6 +75,9 @@ pub(super) struct Load {
     entries: usize,
     withdrawals: usize,
     ceiling: u64,
+    is_empty: bool,
+    /// Its step bears no other beside it.
+    is_closed: bool,
 }
 
 /// Why a step does not go into a batch.
@@ -82,7 +85,7 @@ pub(super) struct Load {
 pub(super) enum NoRoom {
     /// There is no room left.
     Full,
-    /// Its proof is dear: it may go when the others are in.
+    /// Its proof is dear, or it goes alone: it may go when the others are in, or are none.
     Dear,
 }
 
@@ -95,18 +98,29 @@ impl Load {
             entries: 0,
             withdrawals: 0,
             ceiling: 0,
+            is_empty: true,
+            is_closed: false,
         }
     }
 
     /// With one more step, if there is room for it.
     pub(super) fn with(self, ready: &ReadyStep, room: &Room, params: &Params, dear: bool) -> Result<Self, NoRoom> {
         let step = ready.step();
+        if self.is_closed {
+            return Err(NoRoom::Full);
+        }
+        // One that goes alone waits until it is the oldest, or nothing else can go.
+        if ready.goes_alone() && !self.is_empty {
+            return Err(NoRoom::Dear);
+        }
         let load = Self {
             bytes: self.bytes + step.encoded_length(),
             execution: self.execution + execution(step),
             entries: self.entries + ready.entries(),
             withdrawals: self.withdrawals + step.withdrawals.len(),
             ceiling: self.ceiling.max(ready.proof_gas.saturating_add(SIBLINGS_GAS)),
+            is_empty: false,
+            is_closed: ready.goes_alone(),
         };
         let fits = load.bytes <= room.calldata.min(MOST_CALLDATA)
             && load.gas() <= room.gas.min(MOST_GAS)
@@ -157,4 +171,100 @@ fn execution(step: &Step) -> u64 {
         + times(step.opened.len(), gas::OPENED)
         + times(step.again.len(), gas::AGAIN)
         + times(step.withdrawals.len(), gas::WITHDRAWAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, B256, Bytes};
+    use nthroot_model::{
+        builder::{BatchBuilder, Name, Posting, StepPlan},
+        kernel::{Env, Signatures},
+        ledger::Ledger,
+        rule::Rules,
+    };
+    use nthroot_protocol::{AnchorId, Authorisation, Call, CompactSignature, Key, Signature};
+
+    use super::*;
+
+    const PROPOSER: Address = Address::repeat_byte(0xb0);
+    const USER: Address = Address::repeat_byte(0xaa);
+
+    /// Some fragments a block before the tip.
+    fn world() -> (Ledger, Vec<AnchorId>) {
+        let params = Params {
+            chain_id: 1,
+            deployment_block: 100,
+            window: 20,
+            insured_gas_price: 1_000_000_000,
+            min_lock: 12_200_000 * 1_000_000_000,
+            caps: None,
+        };
+        let env = Env {
+            account_rule: Address::repeat_byte(0xac),
+            bridge: Address::repeat_byte(0xb1),
+            rules: Rules::default(),
+        };
+        let mut ledger = Ledger::new(params, env);
+        ledger.begin_block(100, B256::ZERO).unwrap();
+        let mut deposit = || ledger.deposit(Key::Secp256k1(USER), Address::ZERO, 1).unwrap();
+        let anchors = (0..3).map(|_| AnchorId::new(deposit(), 0)).collect();
+        ledger.begin_block(101, B256::ZERO).unwrap();
+        (ledger, anchors)
+    }
+
+    /// A fragment consents, and nothing happens.
+    fn consent(anchor: AnchorId, gas: u32) -> StepPlan {
+        let signed = Authorisation {
+            position: 0,
+            valid_until: u64::MAX,
+            outflows: Vec::new(),
+            payload: Bytes::new(),
+            signature: Signature::Secp256k1(CompactSignature::ZERO),
+        };
+        let call = Call {
+            rule: 0,
+            gas,
+            max_effects: 0,
+            fragments: vec![0],
+            authorisations: vec![signed],
+            extra: Bytes::new(),
+        };
+        StepPlan {
+            fragments: vec![Name::Anchor(anchor)],
+            body: vec![call].into(),
+        }
+    }
+
+    #[test]
+    fn a_step_of_much_gas_goes_alone() {
+        let (ledger, anchors) = world();
+        let posting = Posting {
+            proposer: PROPOSER,
+            clock: 100,
+            clock_hash: B256::ZERO,
+            slot: 0,
+            ceiling: MAX_CEILING,
+        };
+        let builder = BatchBuilder::new(&ledger, posting).signatures(Signatures::Trusted);
+        let ready = |place: usize, gas: u32| builder.evaluate(&consent(anchors[place], gas)).unwrap();
+        let room = Room::default();
+        let with = |load: Load, step: &ReadyStep, dear| load.with(step, &room, ledger.params(), dear);
+        // 39 bytes of touch, 4 before it, and the body.
+        let most = 600 * 134;
+        let (cheap, dear) = (ready(0, most), ready(1, most + 1));
+        assert!(!cheap.goes_alone() && dear.goes_alone());
+
+        let load = with(Load::new(0), &cheap, false).unwrap();
+        assert!(with(load, &ready(2, most), false).is_ok());
+        for last in [false, true] {
+            assert_eq!(
+                with(load, &dear, last),
+                Err(NoRoom::Dear),
+                "it waits until it is the first"
+            );
+            let alone = with(Load::new(0), &dear, last).unwrap();
+            assert_eq!(with(alone, &cheap, last), Err(NoRoom::Full), "nothing goes beside it");
+            assert_eq!(with(alone, &ready(2, most + 1), last), Err(NoRoom::Full));
+        }
+    }
 }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use alloy::providers::Provider as _;
 use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
-use nthroot_model::ledger::{Judgement, Ledger};
+use nthroot_model::{
+    invalid::Invalid,
+    ledger::{Judgement, Ledger},
+};
 use nthroot_node::{
-    Follower, View,
+    Error, Follower, Proposer, View, Watcher,
     fees::FeePolicy,
     mempool::{Carrier, Limits, Mempool},
     outbox::{Event, Outbox},
     proposer::{Carrying, Policy, Room},
     store::Memory,
+    watcher::Deed,
 };
 use nthroot_protocol::{AccountOp, AnchorId, Domain};
 use nthroot_wallet::{Intent, Request, RuleBook};
@@ -314,4 +318,49 @@ async fn nothing_is_built_on_what_stands_beside_a_lie() {
             .filter_map(|entry| entry.head);
         assert!(parents.into_iter().all(|head| head.id != posted.id));
     }
+}
+
+/// What L1 is not paid for by bytes stands alone in its batch, and is a lie beside others.
+#[tokio::test]
+async fn a_step_of_much_gas_is_posted_alone() {
+    let world = World::new().await;
+    let (paula, mallory) = (world.proposer("paula").await, world.proposer("mallory").await);
+    let (alice, bob) = (world.actor("alice").await, world.actor("bob").await);
+    let [a, b] = [world.deposit(&alice, ETHER).await, world.deposit(&bob, ETHER).await];
+    let mut dear = world.plan(&[party(&alice, a, 0, &[])]);
+    dear.body.calls[0].gas = 1_000_000;
+    let cheap = world.plan(&[party(&bob, b, 0, &[])]);
+
+    let mut follower = world.follower().await;
+    let proposer = Proposer::new(paula.sender.clone());
+    for plans in [[dear.clone(), cheap.clone()], [cheap.clone(), dear.clone()]] {
+        let error = proposer.build(&follower, None, &plans).unwrap_err();
+        assert!(matches!(error, Error::Build(_)), "{error}");
+        let selected = proposer.select(&follower, None, &plans).unwrap();
+        assert_eq!(selected.batch.steps.len(), 1);
+        assert!(matches!(&selected.left_out[..], [(1, Error::Build(_))]));
+    }
+
+    let alone = proposer.build(&follower, None, &[dear]).unwrap();
+    let mut lie = alone.clone();
+    lie.steps
+        .extend(proposer.build(&follower, None, &[cheap]).unwrap().steps);
+    lie.seal();
+    let lie = Proposer::new(mallory.sender.clone())
+        .post(&follower, &lie)
+        .await
+        .unwrap();
+    let deeds = Watcher::new(bob.sender.clone()).defend(&mut follower).await.unwrap();
+    let [Deed::Convicted { lie: found, .. }] = &deeds[..] else {
+        panic!("{deeds:?}")
+    };
+    assert_eq!(found.batch, lie.id);
+    assert!(matches!(found.reason, Invalid::RuleGas { .. }), "{}", found.reason);
+    world.assert_same(&follower).await;
+
+    follower.sync().await.unwrap();
+    let posted = proposer.post(&follower, &alone).await.unwrap();
+    assert!(posted.skipped.is_empty());
+    follower.sync().await.unwrap();
+    assert_eq!(follower.ledger().judgement(posted.id).unwrap(), [&Judgement::Valid]);
 }
