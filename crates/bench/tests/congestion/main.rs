@@ -1,0 +1,4 @@
+//! Gas under congestion: the base fee to the wei, blocks, demand, and proofs that wait.
+
+mod fees;
+mod simulated;
