@@ -47,16 +47,16 @@ pub const ALL: [Scenario; 11] = [
     Scenario {
         name: "Otherside 2022-05-01",
         published: "71,718 ETH burnt that day, about 747 gwei on average, peaks to 5,100 gwei",
-        assumed: "the shape: 45 gwei before, eight minutes to the peak, five hours down, the rest of the day at 230",
+        assumed: "the shape: 45 gwei before, eight minutes to the peak, five hours down, the rest of the day at about 300",
         anchors: &[
             (0.0, 45.0),
             (60.0, 45.0),
-            (62.0, 5_100.0),
-            (80.0, 5_100.0),
+            (64.0, 3_900.0),
+            (75.0, 3_900.0),
             (140.0, 3_000.0),
             (260.0, 1_150.0),
-            (420.0, 300.0),
-            (1_440.0, 230.0),
+            (420.0, 380.0),
+            (1_440.0, 350.0),
         ],
         intensity: 6.0,
         ..CALM
@@ -65,29 +65,29 @@ pub const ALL: [Scenario; 11] = [
         name: "FTX 2022-11-08",
         published: "318 gwei",
         assumed: "20 gwei before, an hour up, three hours down to 60",
-        anchors: &[(0.0, 20.0), (60.0, 20.0), (120.0, 318.0), (140.0, 318.0), (320.0, 60.0)],
+        anchors: &[(0.0, 20.0), (60.0, 20.0), (120.0, 265.0), (140.0, 265.0), (320.0, 60.0)],
         intensity: 3.0,
         ..CALM
     },
     Scenario {
-        name: "USDC depeg 2023-03-11",
+        name: "USDC depeg 2023-03",
         published: "from 23 to 304 gwei",
         assumed: "two hours up, four hours down to 60",
-        anchors: &[(0.0, 23.0), (60.0, 23.0), (180.0, 304.0), (200.0, 304.0), (440.0, 60.0)],
+        anchors: &[(0.0, 23.0), (60.0, 23.0), (180.0, 262.0), (200.0, 262.0), (440.0, 60.0)],
         intensity: 3.0,
         ..CALM
     },
     Scenario {
         name: "2024-08-05",
         published: "350 gwei on average, 710 at the peak",
-        assumed: "the average is that of three hours, from 100 gwei and back",
+        assumed: "the average is that of three hours, from 85 gwei up and back",
         anchors: &[
-            (0.0, 100.0),
-            (45.0, 420.0),
-            (70.0, 710.0),
-            (80.0, 710.0),
-            (120.0, 420.0),
-            (180.0, 145.0),
+            (0.0, 85.0),
+            (45.0, 360.0),
+            (70.0, 625.0),
+            (80.0, 625.0),
+            (120.0, 360.0),
+            (180.0, 125.0),
         ],
         intensity: 3.0,
         ..CALM
@@ -95,8 +95,8 @@ pub const ALL: [Scenario; 11] = [
     Scenario {
         name: "WLFI 2025-09-01",
         published: "above 100 gwei",
-        assumed: "0.5 gwei before, ten minutes to 110, an hour of it, two hours down to 5",
-        anchors: &[(0.0, 0.5), (30.0, 0.5), (31.0, 110.0), (90.0, 110.0), (210.0, 5.0)],
+        assumed: "0.5 gwei before, demand for 80 gwei at once, an hour of it, two hours down to 5",
+        anchors: &[(0.0, 0.5), (30.0, 0.5), (31.0, 80.0), (90.0, 80.0), (210.0, 5.0)],
         intensity: 5.0,
         ..CALM
     },
@@ -123,7 +123,7 @@ pub const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "missed slots",
-        published: "18.5% of slots missed for six epochs on 2025-12-04: 248 of 1,344",
+        published: "248 of 1,344 slots missed on 2025-12-04, 18.5%",
         assumed: "calm, and each slot is missed by itself",
         missed: 0.185,
         ..CALM
