@@ -23,7 +23,7 @@ pub fn probability(share: f64, length: u64, trials: u64) -> f64 {
         return 1.0;
     }
     let failure = 1.0 - share;
-    if real(trials) * failure > NEGLIGIBLE && real(length + 1) * failure > 1.0 && trials > 100 * length {
+    if real(trials) * failure > NEGLIGIBLE && real(length + 1) * failure > 1.0 && trials > 4 * length {
         closed_form(share, length, trials)
     } else {
         recursion(share, length, trials)
@@ -49,10 +49,12 @@ pub fn recursion(share: f64, length: u64, trials: u64) -> f64 {
             before.pop_front().unwrap_or_default()
         };
         before.push_back(now);
-        now += (1.0 - earlier) * step;
-        if now > 1.0 - f64::EPSILON {
-            return 1.0;
+        let next = now + (1.0 - earlier) * step;
+        // What is added never grows again: the rest is nothing beside what there is.
+        if next <= now {
+            break;
         }
+        now = next;
     }
     now
 }

@@ -184,6 +184,8 @@ fn assumptions() -> impl Strategy<Value = Assumptions> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn an_answer_satisfies_every_constraint_and_no_shorter_one_does(assumed in assumptions()) {
         let Ok(found) = answer(&assumed) else {
