@@ -88,6 +88,13 @@ impl Environment {
         Ok(Self { blocks })
     }
 
+    /// The blocks of the event itself.
+    pub fn event(&self, scenario: &Scenario) -> &[Block] {
+        let slots = scenario.event * super::scenario::SLOTS_PER_MINUTE;
+        let end = self.blocks.partition_point(|block| block.slot < slots);
+        &self.blocks[..end]
+    }
+
     /// A block, counted from the first, over and over.
     pub fn block(&self, number: usize) -> Option<&Block> {
         self.blocks.get(number % self.blocks.len().max(1))

@@ -8,10 +8,12 @@ pub mod block;
 pub mod chain;
 pub mod demand;
 pub mod environment;
+mod figures;
 pub mod market;
 pub mod prices;
 pub mod scenario;
 mod section;
+mod sieges;
 pub mod stuffing;
 pub mod trial;
 

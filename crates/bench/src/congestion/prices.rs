@@ -11,6 +11,9 @@ use crate::window::preset::Preset;
 /// How many proofs are tried out: one that is usual, and the dearest.
 pub const PROOFS: usize = 2;
 
+/// Wei in a gwei.
+pub(super) const GWEI_IN_WEI: u128 = GWEI as u128;
+
 /// Gas for a verdict's consequences that a watcher adds to the bound of a proof.
 const VERDICT_GAS: u64 = 200_000;
 
@@ -136,5 +139,17 @@ impl Proof {
 
 /// The reward of a conviction under a lock in gwei, in wei: half of it.
 pub fn reward(lock: u64) -> u128 {
-    u128::from(lock) * u128::from(GWEI) / 2
+    u128::from(lock) * GWEI_IN_WEI / 2
+}
+
+/// Wei as ether, to look at.
+#[allow(clippy::cast_precision_loss, reason = "to look at")]
+pub(crate) fn ether(wei: u128) -> f64 {
+    wei as f64 / 1e18
+}
+
+/// Wei as gwei, to look at.
+#[allow(clippy::cast_precision_loss, reason = "to look at")]
+pub(crate) fn gwei(wei: u128) -> f64 {
+    wei as f64 / 1e9
 }

@@ -6,13 +6,15 @@ use super::demand::wei;
 const GWEI: f64 = 1e9;
 
 /// Slots of a minute.
-const SLOTS_PER_MINUTE: u64 = 5;
+pub(super) const SLOTS_PER_MINUTE: u64 = 5;
 
 /// A stretch of L1.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// What it is called.
     pub name: &'static str,
+    /// The same in a chart.
+    pub short: &'static str,
     /// What of it is published.
     pub published: &'static str,
     /// What of it is assumed or interpolated.
@@ -20,6 +22,8 @@ pub struct Scenario {
     /// What demand makes of the base fee: minutes from the beginning, and gwei, the last of which ends it. Between two of them it
     /// moves by the same share every minute.
     pub anchors: &'static [(f64, f64)],
+    /// Minutes of the event itself: means are taken over it, and lies are posted in it.
+    pub event: u64,
     /// Demand as a multiple of what blocks have room for.
     pub intensity: f64,
     /// Share of slots without a block.
@@ -32,9 +36,11 @@ pub struct Scenario {
 
 const CALM: Scenario = Scenario {
     name: "calm",
+    short: "calm",
     published: "0.1 to 4 gwei in 2026",
     assumed: "a day from 0.1 to 4 gwei and back",
     anchors: &[(0.0, 0.2), (360.0, 0.1), (840.0, 4.0), (1_440.0, 0.2)],
+    event: 1_440,
     intensity: 1.5,
     missed: 0.005,
     censored: 0.0,
@@ -42,12 +48,13 @@ const CALM: Scenario = Scenario {
 };
 
 /// All scenarios; a stuffing attacker is [`apart`](super::stuffing), since what it does depends on what the proof offers.
-pub const ALL: [Scenario; 11] = [
+pub static ALL: [Scenario; 11] = [
     CALM,
     Scenario {
         name: "Otherside 2022-05-01",
+        short: "Otherside",
         published: "71,718 ETH burnt that day, about 747 gwei on average, peaks to 5,100 gwei",
-        assumed: "the shape: 45 gwei before, eight minutes to the peak, five hours down, the rest of the day at about 300",
+        assumed: "the shape: 45 gwei before, four minutes to the peak, five hours down, the rest of the day at about 360, then back to 45 gwei",
         anchors: &[
             (0.0, 45.0),
             (60.0, 45.0),
@@ -57,30 +64,54 @@ pub const ALL: [Scenario; 11] = [
             (260.0, 1_150.0),
             (420.0, 380.0),
             (1_440.0, 350.0),
+            (1_800.0, 45.0),
+            (2_880.0, 45.0),
         ],
+        event: 1_440,
         intensity: 6.0,
         ..CALM
     },
     Scenario {
         name: "FTX 2022-11-08",
+        short: "FTX",
         published: "318 gwei",
-        assumed: "20 gwei before, an hour up, three hours down to 60",
-        anchors: &[(0.0, 20.0), (60.0, 20.0), (120.0, 265.0), (140.0, 265.0), (320.0, 60.0)],
+        assumed: "20 gwei before, an hour up, three hours down to 60, then back to 20 gwei",
+        anchors: &[
+            (0.0, 20.0),
+            (60.0, 20.0),
+            (120.0, 265.0),
+            (140.0, 265.0),
+            (320.0, 60.0),
+            (500.0, 20.0),
+            (1_440.0, 20.0),
+        ],
+        event: 320,
         intensity: 3.0,
         ..CALM
     },
     Scenario {
         name: "USDC depeg 2023-03",
+        short: "USDC",
         published: "from 23 to 304 gwei",
-        assumed: "two hours up, four hours down to 60",
-        anchors: &[(0.0, 23.0), (60.0, 23.0), (180.0, 262.0), (200.0, 262.0), (440.0, 60.0)],
+        assumed: "two hours up, four hours down to 60, then back to 23 gwei",
+        anchors: &[
+            (0.0, 23.0),
+            (60.0, 23.0),
+            (180.0, 262.0),
+            (200.0, 262.0),
+            (440.0, 60.0),
+            (600.0, 23.0),
+            (1_440.0, 23.0),
+        ],
+        event: 440,
         intensity: 3.0,
         ..CALM
     },
     Scenario {
         name: "2024-08-05",
+        short: "Aug 2024",
         published: "350 gwei on average, 710 at the peak",
-        assumed: "the average is that of three hours, from 85 gwei up and back",
+        assumed: "the average is that of three hours, from 85 gwei up and back, then down to 12 gwei",
         anchors: &[
             (0.0, 85.0),
             (45.0, 360.0),
@@ -88,20 +119,34 @@ pub const ALL: [Scenario; 11] = [
             (80.0, 625.0),
             (120.0, 360.0),
             (180.0, 125.0),
+            (480.0, 12.0),
+            (1_440.0, 12.0),
         ],
+        event: 180,
         intensity: 3.0,
         ..CALM
     },
     Scenario {
         name: "WLFI 2025-09-01",
+        short: "WLFI",
         published: "above 100 gwei",
-        assumed: "0.5 gwei before, demand for 80 gwei at once, an hour of it, two hours down to 5",
-        anchors: &[(0.0, 0.5), (30.0, 0.5), (31.0, 80.0), (90.0, 80.0), (210.0, 5.0)],
+        assumed: "0.5 gwei before, demand for 80 gwei at once, an hour of it, two hours down to 5, then back to 0.5",
+        anchors: &[
+            (0.0, 0.5),
+            (30.0, 0.5),
+            (31.0, 80.0),
+            (90.0, 80.0),
+            (210.0, 5.0),
+            (300.0, 0.5),
+            (1_440.0, 0.5),
+        ],
+        event: 210,
         intensity: 5.0,
         ..CALM
     },
     Scenario {
         name: "50% censor",
+        short: "50%",
         published: "-",
         assumed: "calm, and each block leaves the proof out by the flip of a coin of this weight",
         censored: 0.5,
@@ -109,6 +154,7 @@ pub const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "90% censor",
+        short: "90%",
         published: "-",
         assumed: "as above",
         censored: 0.9,
@@ -116,6 +162,7 @@ pub const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "99% censor",
+        short: "99%",
         published: "-",
         assumed: "as above",
         censored: 0.99,
@@ -123,6 +170,7 @@ pub const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "missed slots",
+        short: "missed",
         published: "248 of 1,344 slots missed on 2025-12-04, 18.5%",
         assumed: "calm, and each slot is missed by itself",
         missed: 0.185,
@@ -130,6 +178,7 @@ pub const ALL: [Scenario; 11] = [
     },
     Scenario {
         name: "non-finality",
+        short: "reorg",
         published: "finality lost for more than an hour on 2023-05-12",
         assumed: "the worst of it: half of all slots missed, and after an hour L1 takes back everything since the lie, for a branch that nobody \
                   told of the proof",

@@ -8,14 +8,11 @@ use super::{
     bidder::Bidder,
     environment::Environment,
     prices::{PROOFS, Proof},
-    scenario::Scenario,
+    scenario::{SLOTS_PER_MINUTE, Scenario},
 };
 
 /// Blocks after which a trial is given up: the window of a day.
 pub const HORIZON: u64 = 7_200;
-
-/// Slots of a minute.
-const SLOTS_PER_MINUTE: u64 = 5;
 
 /// What became of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +43,7 @@ pub struct Trials<'a> {
 }
 
 impl Trials<'_> {
-    /// What became of each: the lie is in a block of any environment, at any time of the scenario.
+    /// What became of each: the lie is in a block of any environment, at any time of the scenario's event.
     pub fn run(&self) -> Vec<Outcome> {
         (0..self.count)
             .into_par_iter()
@@ -65,10 +62,11 @@ impl Trials<'_> {
         else {
             return never;
         };
-        if environment.blocks.is_empty() || self.place >= PROOFS {
+        let event = environment.event(self.scenario);
+        if event.is_empty() || self.place >= PROOFS {
             return never;
         }
-        let start = random.random_range(0..environment.blocks.len());
+        let start = random.random_range(0..event.len());
         let mut bidder = Bidder::new(self.policy, self.proof.limit, self.proof.used);
         let Some(minutes) = self.scenario.reorganised else {
             return self.wait(environment, start, 0, u64::MAX, &mut bidder, random);
@@ -130,8 +128,8 @@ pub struct Summary {
     pub p99: Option<u64>,
     /// The longest wait; none if one was not included within the horizon.
     pub most: Option<u64>,
-    /// Mean of what the included paid, in wei.
-    pub cost: u128,
+    /// Mean of what the included paid, in wei; none if none was.
+    pub cost: Option<u128>,
 }
 
 impl Summary {
@@ -148,12 +146,12 @@ impl Summary {
             waits.get(place).copied().filter(|wait| *wait != u64::MAX)
         };
         let included = outcomes.iter().filter(|outcome| outcome.waited.is_some());
-        let count = u128::try_from(included.clone().count().max(1)).unwrap_or(1);
+        let count = u128::try_from(included.clone().count()).unwrap_or_default();
         Self {
             median: at(50),
             p99: at(99),
             most: at(100),
-            cost: included.map(|outcome| outcome.cost).sum::<u128>() / count,
+            cost: included.map(|outcome| outcome.cost).sum::<u128>().checked_div(count),
         }
     }
 }

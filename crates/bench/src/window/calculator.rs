@@ -107,6 +107,19 @@ pub enum Kind {
     SocialResponse,
 }
 
+impl Kind {
+    /// In words.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::Stake => "runs of one proposer",
+            Self::Builder => "runs of one builder",
+            Self::Censorship => "runs of censors",
+            Self::Outbidding => "outbidding",
+            Self::SocialResponse => "social response",
+        }
+    }
+}
+
 /// A constraint by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

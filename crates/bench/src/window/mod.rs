@@ -1,7 +1,6 @@
 //! How long the window must be, and what it does not cover: pure functions, the presets, and the section about them.
 
 mod calculator;
-pub(crate) mod figure;
 pub mod inclusion;
 pub mod preset;
 pub mod runs;

@@ -75,7 +75,7 @@ pub fn closed_form(share: f64, length: u64, trials: u64) -> f64 {
         d = next;
     }
     let none = (-share * d / failure).ln_1p() - (-real(length) * d).ln_1p() - (real(trials) + 1.0) * d.ln_1p();
-    -none.exp_m1()
+    (-none.exp_m1()).clamp(0.0, 1.0)
 }
 
 /// The least length of which some run appears among so many trials with at most this probability; the number of trials plus
