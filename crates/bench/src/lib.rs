@@ -2,10 +2,12 @@
 //!
 //! Each measurement gives a [`Section`](report::Section); [`report`] makes one page, and tables for other programs, of them.
 
+pub mod congestion;
 pub mod cost;
 pub mod record;
 pub mod report;
 pub mod speed;
+pub mod window;
 
 /// How thorough a measurement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
