@@ -5,6 +5,7 @@
 pub mod cost;
 pub mod record;
 pub mod report;
+pub mod spectrum;
 pub mod speed;
 
 /// How thorough a measurement is.

@@ -1,0 +1,5 @@
+//! x
+#[test]
+fn write() {
+    nthroot_bench::spectrum::table::write().unwrap();
+}
