@@ -7,14 +7,14 @@ use super::{
 };
 use crate::report::{Axis, Cell, Chart, Column, Figure, Mark, Series, Table};
 
-pub(super) fn column(name: &str, unit: &str) -> Column {
+pub(crate) fn column(name: &str, unit: &str) -> Column {
     Column {
         name: name.to_owned(),
         unit: unit.to_owned(),
     }
 }
 
-pub(super) fn text(text: impl Into<String>) -> Cell {
+pub(crate) fn text(text: impl Into<String>) -> Cell {
     Cell::Text(text.into())
 }
 

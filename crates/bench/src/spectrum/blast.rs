@@ -56,3 +56,20 @@ pub fn spread(scene: Scene, blocks: usize, rounds: u32, random: &mut StdRng) -> 
     }
     mean
 }
+
+/// The same on average, for many roots: of a batch with so many touches on roots at random, the chance that it touches none that
+/// fall is `(1 − x)^touches` if the share x of them falls; and if it falls, so do all that it touches.
+pub fn expected(roots: f64, touches: f64, blocks: u32) -> Spread {
+    let hit = |share: f64| -f64::exp_m1(touches * f64::ln_1p(-share.min(1.0 - 1e-12)));
+    let touched = hit(1.0 / roots.max(1.0));
+    let mut spread = Spread {
+        batches: 0.0,
+        roots: touched,
+    };
+    for _ in 0..blocks {
+        let falls = hit(spread.roots);
+        spread.batches += falls / f64::from(blocks);
+        spread.roots += falls * touched * (1.0 - spread.roots);
+    }
+    spread
+}

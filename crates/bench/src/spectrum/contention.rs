@@ -89,25 +89,28 @@ pub fn exact(per_root: f64, proposers: f64) -> f64 {
 }
 
 /// The share of payments that is skipped, by the exact formula where each touches one root; else simulated at the same density, with
-/// at most this many payments.
+/// some thousands of payments.
 pub fn share(roots: f64, payments: f64, within: f64, proposers: u64) -> f64 {
-    const PAYMENTS: f64 = 20_000.0;
+    const PAYMENTS: f64 = 4_000.0;
+    const ROOTS: f64 = 50.0;
     const SEED: u64 = 7;
     let proposers = u32::try_from(proposers).unwrap_or(u32::MAX);
     if proposers < 2 {
         return 0.0;
     }
+    let density = payments / roots;
     if within >= 1.0 {
-        return exact(payments / roots, f64::from(proposers));
+        return exact(density, f64::from(proposers));
     }
-    let scale = (PAYMENTS / payments).min(1.0);
+    // Where there are many on each root, all but the first proposer's are skipped: more would change nothing.
+    let scaled = (PAYMENTS / density).clamp(ROOTS, 4e6).min(roots);
     let scene = Scene {
-        roots: whole(roots * scale).max(1),
-        steps: whole(payments * scale).max(1),
+        roots: whole(scaled),
+        steps: whole((density * scaled).clamp(1.0, PAYMENTS)),
         single: within,
         proposers,
     };
-    let rounds = (PAYMENTS / f64::from(scene.steps)).clamp(1.0, 2_000.0);
+    let rounds = (PAYMENTS / f64::from(scene.steps)).clamp(1.0, PAYMENTS);
     scene.simulated(SEED, whole(rounds))
 }
 
