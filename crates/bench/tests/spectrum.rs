@@ -97,7 +97,8 @@ fn deeper_cohorts_are_dearer_to_prove_and_no_dearer_to_post() {
 fn what_a_load_is_said_to_cost_is_what_such_batches_cost() {
     for schedule in Schedule::BOTH {
         let costs = cost::measure(schedule, true).expect("`npm ci` has run");
-        for (kind, depth, users) in [(Of::Transfer, 0, 1 << 32), (Of::Cohort, 20, 1 << 20)] {
+        // Ether has an id of zeros, other than what is paid in the grid.
+        for (kind, depth, users, share) in [(Of::Transfer, 0, 1 << 32, 0.07), (Of::Cohort, 20, 1 << 20, 0.02)] {
             let points = &costs.sweep(kind).points;
             for point in points {
                 let payments = f64::from(u32::try_from(point.steps).expect("few"));
@@ -117,7 +118,7 @@ fn what_a_load_is_said_to_cost_is_what_such_batches_cost() {
                 let served = load.served(committed(schedule), place).expect("it fits");
                 assert!((served.batches - 1.0).abs() < 1e-9, "{kind:?}: {served:?}");
                 assert!(
-                    near(point.cost.gas, served.gas * payments, 0.03),
+                    near(point.cost.gas, served.gas * payments, share),
                     "{kind:?}: {point:?}, {served:?}"
                 );
             }
@@ -181,7 +182,7 @@ fn the_spread_of_a_lie_is_what_is_simulated() {
             single,
             proposers: 1,
         };
-        let simulated = spread(scene, 12, 60, &mut random);
+        let simulated = spread(scene, 12, 400, &mut random);
         for blocks in [1, 4, 12_u32] {
             let touches = f64::from(steps) * (2.0 - single);
             let said = expected(f64::from(roots), touches, blocks);

@@ -125,11 +125,7 @@ pub fn advise(question: Question) -> Result<Advice, QuestionError> {
             }
         }
     };
-    let some = |keep: &dyn Fn(&Point) -> bool| -> Vec<&Point> {
-        all.iter()
-            .filter(|point| point.place.interval <= question.wait && keep(point))
-            .collect()
-    };
+    let some = |keep: &dyn Fn(&Point) -> bool| -> Vec<&Point> { all.iter().filter(|point| keep(point)).collect() };
     name("a root for each user", pick(&some(&|point| point.place.depth == 0)));
     name(
         "cohorts without leases",
@@ -201,7 +197,7 @@ impl Question {
         Ok(())
     }
 
-    /// All points there are, with what they cost. Contention does not depend on steps' sizes.
+    /// All points at which nobody waits too long, with what they cost. Contention does not depend on steps' sizes.
     fn points(&self, grid: &Grid) -> Vec<Point> {
         let mut points = Vec::new();
         for depth in 0..=24 {
@@ -209,7 +205,7 @@ impl Question {
             if depth > 0 && self.load.cohorts(depth - 1) <= 1.0 {
                 break;
             }
-            for interval in INTERVALS {
+            for interval in INTERVALS.into_iter().filter(|interval| *interval <= self.wait) {
                 let skipped = self.skipped(depth, interval);
                 for leased in [false, true] {
                     if leased && depth == 0 {
@@ -252,13 +248,12 @@ impl Question {
 
     fn admits(&self, point: &Point) -> bool {
         let alone = !self.exit || point.place.depth == 0;
-        alone && point.place.interval <= self.wait && point.failing <= self.tolerance
+        alone && point.failing <= self.tolerance
     }
 
     fn obstacle(&self, points: &[Point]) -> String {
         let alone = points.iter().filter(|point| !self.exit || point.place.depth == 0);
-        let waits = alone.filter(|point| point.place.interval <= self.wait);
-        let least = waits.map(|point| point.failing).fold(1.0, f64::min);
+        let least = alone.map(|point| point.failing).fold(1.0, f64::min);
         format!(
             "at least {:.1} % of payments fail at first, of which {:.1} % are tolerated: fewer proposers, or ones that agree on who \
              serves whom, would help",

@@ -89,9 +89,9 @@ pub fn exact(per_root: f64, proposers: f64) -> f64 {
 }
 
 /// The share of payments that is skipped, by the exact formula where each touches one root; else simulated at the same density, with
-/// some thousands of payments.
+/// two thousand payments.
 pub fn share(roots: f64, payments: f64, within: f64, proposers: u64) -> f64 {
-    const PAYMENTS: f64 = 4_000.0;
+    const PAYMENTS: f64 = 2_000.0;
     const ROOTS: f64 = 50.0;
     const SEED: u64 = 7;
     let proposers = u32::try_from(proposers).unwrap_or(u32::MAX);

@@ -124,7 +124,7 @@ fn questions_and_answers_are_documents() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_asked_the_answer_keeps_to_it(
