@@ -6,6 +6,7 @@ pub mod congestion;
 pub mod cost;
 pub mod record;
 pub mod report;
+pub mod spectrum;
 pub mod speed;
 pub mod window;
 

@@ -32,7 +32,7 @@ fn snapshot(file: &str) -> BTreeMap<String, u64> {
 
 #[test]
 fn proofs_and_operations_cost_what_the_snapshots_say() {
-    let (proofs, rules, operations) = (snapshot("proofs"), snapshot("rule proofs"), snapshot("rule updates"));
+    let [proofs, rules, operations, swaps] = ["proofs", "rule proofs", "rule updates", "swap updates"].map(snapshot);
     let mut compared = 0;
     for costs in costs() {
         let schedule = costs.schedule.name();
@@ -66,6 +66,11 @@ fn proofs_and_operations_cost_what_the_snapshots_say() {
         }
         for row in costs.rows.iter().filter(|row| row.group == Group::Rule) {
             same(&row.what, &operations, &format!("one more step: {}", row.what));
+        }
+        for row in costs.rows.iter().filter(|row| row.group == Group::Exchange) {
+            let words: Vec<&str> = row.what.split(' ').collect();
+            let name = format!("one more ring of {} users with {} tokens", words[0], words[3]);
+            same(&row.what, &swaps, &name);
         }
         // The snapshot is of 102 steps instead of 2, each the first in its word: where execution costs more than the floor, and
         // where it does not.

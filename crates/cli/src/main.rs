@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where it is done")]
 #![allow(clippy::doc_markdown, reason = "what clap shows has no markup")]
 
+mod advise;
 mod amount;
 mod args;
 mod cache;
@@ -82,6 +83,7 @@ enum Command {
     #[command(subcommand)]
     Credit(credit::Command),
     Post(post::Args),
+    Advise(advise::Args),
     #[command(subcommand)]
     Node(node::Command),
     Completions(Completions),
@@ -144,6 +146,7 @@ async fn run(command: Command) -> eyre::Result<()> {
         Command::Swap(command) => swap::run(command).await,
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
+        Command::Advise(args) => advise::run(&args),
         Command::Completions(Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())

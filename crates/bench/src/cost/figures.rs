@@ -7,14 +7,14 @@ use super::{
 };
 use crate::report::{Axis, Cell, Chart, Column, Figure, Mark, Series, Table};
 
-pub(super) fn column(name: &str, unit: &str) -> Column {
+pub(crate) fn column(name: &str, unit: &str) -> Column {
     Column {
         name: name.to_owned(),
         unit: unit.to_owned(),
     }
 }
 
-pub(super) fn text(text: impl Into<String>) -> Cell {
+pub(crate) fn text(text: impl Into<String>) -> Cell {
     Cell::Text(text.into())
 }
 
@@ -70,7 +70,7 @@ impl Both<'_> {
                 figures.push(Figure::Chart(chart(costs, payments)));
             }
         }
-        figures.extend([self.batches(), self.limits()].map(Figure::Table));
+        figures.extend([self.exchanges(), self.batches(), self.limits()].map(Figure::Table));
         for (id, group, caption, bytes) in single {
             figures.push(Figure::Table(self.single(id, group, caption, bytes)));
         }
@@ -201,7 +201,7 @@ impl Both<'_> {
             for costs in [self.osaka, self.amsterdam] {
                 let points = &costs.sweep(*kind).points;
                 let (alone, full) = (&points[0], &points[points.len() - 1]);
-                let l1 = costs.on_l1(instead);
+                let l1 = costs.a_user(instead);
                 cells.extend([
                     Cell::Count(alone.cost.gas / alone.users),
                     Cell::Count(full.cost.gas / full.users),
@@ -219,10 +219,41 @@ impl Both<'_> {
         }
     }
 
+    /// Swaps of many: here, and on L1.
+    fn exchanges(&self) -> Table {
+        let mut columns = vec![column("what", "")];
+        for name in ["Osaka", "Amsterdam"] {
+            columns.extend([
+                column(&format!("{name}, one more in a batch, a user"), "gas"),
+                column(&format!("{name}, a transfer each, a user"), "gas"),
+                column(&format!("{name}, Permit2, a user"), "gas"),
+            ]);
+        }
+        let own = self.osaka.rows.iter().filter(|row| row.group == Group::Exchange);
+        let rows = own.map(|Row { what, .. }| {
+            let ways = [
+                "",
+                ": a transfer each, nobody bound to anybody",
+                ": Permit2 by one whom all trust",
+            ];
+            let cells = [self.osaka, self.amsterdam].into_iter().flat_map(|costs| {
+                let way = |way: &str| Cell::Count(costs.a_user(&format!("{what}{way}")));
+                ways.map(way)
+            });
+            std::iter::once(text(what)).chain(cells).collect()
+        });
+        Table {
+            id: "exchanges".to_owned(),
+            caption: "Exchanges of many: here they happen as a whole or not at all".to_owned(),
+            columns,
+            rows: rows.collect(),
+        }
+    }
+
     fn crossovers(&self) -> Table {
         let rows = INSTEAD.iter().map(|(kind, instead)| {
             let cell = |costs: &Costs| {
-                let users = crossover(&costs.sweep(*kind).points, costs.on_l1(instead));
+                let users = crossover(&costs.sweep(*kind).points, costs.a_user(instead));
                 users.map_or_else(|| text("never"), Cell::Count)
             };
             vec![
@@ -277,7 +308,7 @@ impl Costs {
     /// # Panics
     ///
     /// If nothing was.
-    pub fn on_l1(&self, what: &str) -> u64 {
+    pub fn a_user(&self, what: &str) -> u64 {
         let row = self.rows.iter().find(|row| row.what == what);
         let row = row.unwrap_or_else(|| panic!("{what} is measured"));
         row.cost.gas / row.users
@@ -342,7 +373,7 @@ fn chart(costs: &Costs, payments: bool) -> Chart {
         most = most.max(points.last().map_or(1, |point| point.users));
     }
     for (name, what) in instead {
-        let gas = number(costs.on_l1(what));
+        let gas = number(costs.a_user(what));
         series.push(line(name, Mark::Dashed, vec![(1.0, gas), (number(most), gas)]));
     }
     series.extend(floors);

@@ -90,6 +90,7 @@ pub fn measure(schedule: Schedule, quick: bool) -> Result<Costs, PublishedError>
         bridge::coming_in(schedule),
         bridge::going_out(schedule),
         rules::operations(schedule, |base| !base.is_swap()),
+        rules::exchanges(schedule),
         proofs::lies(schedule),
         bridge::roll_back(schedule, if quick { 76 } else { 256 }),
         bridge::registering(schedule),

@@ -3,7 +3,7 @@
 use nthroot_stage::{
     bases::Base,
     deeds::Deed,
-    posting::one_more,
+    posting::{one_more, ring},
     world::{USERS, World},
 };
 
@@ -30,6 +30,25 @@ pub(super) fn operations(schedule: Schedule, bases: impl Fn(Base) -> bool) -> Ve
             ..Cost::default()
         };
         rows.one(base.what(), cost);
+    }
+    rows.finish()
+}
+
+/// One more swap in a ring, of so many users and tokens, without what is fixed in a batch.
+pub(super) fn exchanges(schedule: Schedule) -> Vec<Row> {
+    let mut rows = Rows::new(Group::Exchange);
+    let world = World::new(schedule.spec());
+    for (users, tokens) in [(2, 2), (4, 4), (8, 4), (16, 4)] {
+        let mut world = world.clone();
+        let step = ring(&world, users, tokens);
+        let more = one_more(&mut world, Deed::Account(OTHER, Vec::new()), vec![step]);
+        let cost = Cost {
+            gas: more.gas,
+            bytes: more.body,
+            ..Cost::default()
+        };
+        let users = u64::try_from(users).expect("few");
+        rows.put(format!("{users} parties exchange {tokens} tokens"), users, cost);
     }
     rows.finish()
 }

@@ -28,6 +28,8 @@ pub enum Group {
     In,
     /// One more operation of a rule in a batch.
     Rule,
+    /// One more swap in a batch.
+    Exchange,
     /// Claims and their sale.
     Out,
     /// Challenges and roll-back.
