@@ -6,9 +6,9 @@ use std::{path::PathBuf, time::Instant};
 use clap::{Parser, ValueEnum};
 use eyre::Result;
 use nthroot_bench::{
-    Options, cost, record,
+    Options, congestion, cost, record,
     report::{Report, Section},
-    speed,
+    spectrum, speed, window,
 };
 
 /// Measure what nthroot costs, and write a report: one page that needs no other file, with its tables as CSV and JSON.
@@ -36,6 +36,12 @@ struct Args {
 enum Question {
     /// What every action costs, beside L1 and beside the floor
     Cost,
+    /// Between one root per user and one root for all
+    Spectrum,
+    /// Under congestion, and against those who make it
+    Congestion,
+    /// How long the window must be
+    Window,
     /// How fast the software is
     Speed,
 }
@@ -44,6 +50,9 @@ impl Question {
     fn answer(self, options: &Options) -> Result<Section> {
         match self {
             Self::Cost => Ok(cost::section(options)?),
+            Self::Spectrum => Ok(spectrum::section(options)?),
+            Self::Congestion => Ok(congestion::section(options)?),
+            Self::Window => Ok(window::section(options)?),
             Self::Speed => speed::section(options),
         }
     }
