@@ -50,7 +50,7 @@ impl Question {
     fn answer(self, options: &Options) -> Result<Section> {
         match self {
             Self::Cost => Ok(cost::section(options)?),
-            Self::Spectrum => Ok(spectrum::section(options)?),
+            Self::Spectrum => Ok(spectrum::section(options)),
             Self::Congestion => Ok(congestion::section(options)?),
             Self::Window => Ok(window::section(options)?),
             Self::Speed => speed::section(options),
