@@ -100,7 +100,7 @@ impl World {
         };
         let call = Call {
             rule: 0,
-            gas: 100_000,
+            gas: 50_000,
             max_effects: 256,
             fragments: (0..).take(fragments.len()).collect(),
             authorisations: says.iter().map(authorisation).collect(),
