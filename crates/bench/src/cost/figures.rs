@@ -3,9 +3,10 @@
 use super::{
     Costs, Group, Row,
     batches::{Kind, Point, Sweep},
+    charts::{ERC20, ETHER, RING, TRUSTED, UNISWAP, chart},
     published::PUBLISHED,
 };
-use crate::report::{Axis, Cell, Chart, Column, Figure, Mark, Series, Table};
+use crate::report::{Cell, Column, Figure, Table};
 
 pub(crate) fn column(name: &str, unit: &str) -> Column {
     Column {
@@ -290,12 +291,6 @@ const INSTEAD: [(Kind, &str); 9] = [
     (Kind::Sale, UNISWAP),
     (Kind::Opening, "ETH transfer to a new account"),
 ];
-const ETHER: &str = "ETH transfer to an account";
-const ERC20: &str = "ERC-20 transfer to a holder";
-const UNISWAP: &str = "Uniswap V2: ETH for a token";
-const RING: &str = "4 parties exchange 4 tokens: a transfer each, nobody bound to anybody";
-const TRUSTED: &str = "4 parties exchange 4 tokens: Permit2 by one whom all trust";
-
 impl Costs {
     /// Batches of a kind.
     pub fn sweep(&self, kind: Kind) -> &Sweep {
@@ -336,72 +331,6 @@ pub(super) fn crossover(points: &[Point], alone: u64) -> Option<u64> {
     None
 }
 
-fn chart(costs: &Costs, payments: bool) -> Chart {
-    let name = costs.schedule.name();
-    let (what, kinds, instead): (_, &[(Kind, &str)], &[(&str, &str)]) = if payments {
-        (
-            "payments",
-            &[
-                (Kind::Transfer, "between roots"),
-                (Kind::Cohort, "in a cohort"),
-                (Kind::Withdrawal, "withdrawal"),
-            ],
-            &[("ETH on L1", ETHER), ("ERC-20 on L1", ERC20)],
-        )
-    } else {
-        (
-            "swaps",
-            &[(Kind::Ring, "ring of 4"), (Kind::Sale, "sale to a pool")],
-            &[
-                ("4 transfers on L1", RING),
-                ("Permit2 on L1", TRUSTED),
-                ("Uniswap V2", UNISWAP),
-            ],
-        )
-    };
-    let (mut series, mut floors, mut most) = (Vec::new(), Vec::new(), 1);
-    for (kind, name) in kinds {
-        let points = &costs.sweep(*kind).points;
-        let of = |gas: fn(&Point) -> u64| -> Vec<(f64, f64)> {
-            let per_user = |point: &Point| (number(point.users), number(gas(point)) / number(point.users));
-            points.iter().map(per_user).collect()
-        };
-        series.push(line(name, Mark::Line, of(|point| point.cost.gas)));
-        if *kind != Kind::Withdrawal {
-            floors.push(line(&format!("floor: {name}"), Mark::Dashed, of(|point| point.least)));
-        }
-        most = most.max(points.last().map_or(1, |point| point.users));
-    }
-    for (name, what) in instead {
-        let gas = number(costs.a_user(what));
-        series.push(line(name, Mark::Dashed, vec![(1.0, gas), (number(most), gas)]));
-    }
-    series.extend(floors);
-    Chart {
-        id: format!("{what}-{}", name.to_lowercase()),
-        caption: format!("Gas for each user, {what}, {name}"),
-        x: Axis {
-            label: "Users in a batch".to_owned(),
-            log: true,
-            ..Axis::default()
-        },
-        y: Axis {
-            label: "Gas for each user".to_owned(),
-            log: true,
-            ..Axis::default()
-        },
-        series,
-    }
-}
-
-pub(crate) fn line(name: &str, mark: Mark, points: Vec<(f64, f64)>) -> Series {
-    Series {
-        name: name.to_owned(),
-        mark,
-        points,
-    }
-}
-
 fn published() -> Table {
     let rows = PUBLISHED.iter().map(|figure| {
         let cells = [figure.system, figure.what, figure.gas, "published", figure.source];
@@ -426,7 +355,6 @@ fn count(bytes: usize) -> Cell {
 }
 
 /// As charts have it: exact up to 2^53, which no gas exceeds.
-#[allow(clippy::cast_precision_loss, reason = "below 2^53")]
 pub(crate) const fn number(count: u64) -> f64 {
     count as f64
 }

@@ -7,12 +7,13 @@ use super::{
     blast::{expected, spread},
     contention::{Scene, exact, share},
     grid::{DEPTHS, Grid, Kind, OPERATIONS, Point},
-    load::{Load, Place, Served, as_float},
+    load::{Load, Place, Served},
 };
 use crate::{
     cost::{
         Schedule,
-        figures::{column, line, text},
+        charts::line,
+        figures::{column, number, text},
     },
     report::{Axis, Cell, Chart, Figure, Mark, Series, Table},
 };
@@ -256,7 +257,7 @@ fn frontier(grid: &Grid) -> Chart {
             let load = Load { locality, ..LOAD };
             let points = served(grid, load, leased, |served| served.gas).into_iter();
             let points = points.take_while(|(depth, _)| *depth <= 17.0);
-            let points = points.map(|(depth, gas)| (depth.exp2().min(as_float(load.users)), gas));
+            let points = points.map(|(depth, gas)| (depth.exp2().min(number(load.users)), gas));
             let name = format!(
                 "{:.0} % local{}",
                 100.0 * locality,
@@ -308,9 +309,9 @@ fn sizes(grid: &Grid) -> Chart {
             .into_iter()
             .filter_map(|payments: u64| {
                 // So many payments in an interval.
-                let daily = as_float(payments) / LOAD.payments(INTERVAL) * LOAD.daily;
+                let daily = number(payments) / LOAD.payments(INTERVAL) * LOAD.daily;
                 let served = Load { daily, ..LOAD }.served(grid, place(depth, leased, 1))?;
-                Some((as_float(payments), served.gas))
+                Some((number(payments), served.gas))
             });
         series.push(line(name, Mark::Line, points.collect()));
     }
@@ -331,8 +332,8 @@ fn steps(grid: &Grid) -> Chart {
                 .iter()
                 .find(|point| (point.depth, point.kind, point.operations) == (depth, kind, operations))?;
             let part = if depth == 0 { point.first } else { point.again };
-            let count = as_float(u64::try_from(operations).ok()?);
-            Some((count, as_float(part.executed.max(part.floor)) / count))
+            let count = number(u64::try_from(operations).ok()?);
+            Some((count, number(part.executed.max(part.floor)) / count))
         });
         line(name, Mark::Line, points.collect())
     };
