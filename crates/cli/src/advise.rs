@@ -198,7 +198,6 @@ fn number(number: f64, decimals: usize) -> String {
 }
 
 /// Wei as gwei. Prices of gas have no more digits than a float.
-#[allow(clippy::cast_precision_loss, reason = "a price for reckoning, not for paying")]
 const fn gwei(wei: u128) -> f64 {
     wei as f64 / 1e9
 }

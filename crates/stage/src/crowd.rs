@@ -247,7 +247,7 @@ fn secret(user: usize) -> SigningKey {
     SigningKey::from_slice(seed.as_slice()).expect("below the order, but for one in 2^127")
 }
 
-/// An OpenZeppelin ERC-20 that Mallory has much of, which the bridge may take.
+/// An ERC-20 of `OpenZeppelin` that Mallory has much of, which the bridge may take.
 fn erc20(stage: &mut Stage) -> AssetId {
     let l1 = &mut stage.l1;
     let token = l1

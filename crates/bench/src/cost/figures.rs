@@ -3,9 +3,10 @@
 use super::{
     Costs, Group, Row,
     batches::{Kind, Point, Sweep},
+    charts::{ERC20, ETHER, RING, TRUSTED, UNISWAP, chart},
     published::PUBLISHED,
 };
-use crate::report::{Axis, Cell, Chart, Column, Figure, Mark, Series, Table};
+use crate::report::{Cell, Column, Figure, Table};
 
 pub(crate) fn column(name: &str, unit: &str) -> Column {
     Column {
@@ -25,6 +26,10 @@ pub(super) struct Both<'a> {
 }
 
 impl Both<'_> {
+    const fn schedules(&self) -> [&Costs; 2] {
+        [self.osaka, self.amsterdam]
+    }
+
     pub(super) fn figures(&self) -> Vec<Figure> {
         let single = [
             (
@@ -64,13 +69,13 @@ impl Both<'_> {
                 "bytes of calldata",
             ),
         ];
-        let mut figures = vec![Figure::Table(self.instead()), Figure::Table(self.crossovers())];
+        let mut figures: Vec<Figure> = self.schedules().map(|costs| Figure::Table(instead(costs))).into();
+        figures.push(Figure::Table(self.crossovers()));
         for payments in [true, false] {
-            for costs in [self.osaka, self.amsterdam] {
-                figures.push(Figure::Chart(chart(costs, payments)));
-            }
+            figures.extend(self.schedules().map(|costs| Figure::Chart(chart(costs, payments))));
         }
-        figures.extend([self.exchanges(), self.batches(), self.limits()].map(Figure::Table));
+        figures.extend([self.exchanges(), self.limits()].map(Figure::Table));
+        figures.extend(self.schedules().map(|costs| Figure::Table(batches(costs))));
         for (id, group, caption, bytes) in single {
             figures.push(Figure::Table(self.single(id, group, caption, bytes)));
         }
@@ -111,51 +116,6 @@ impl Both<'_> {
         }
     }
 
-    fn batches(&self) -> Table {
-        let mut columns = vec![
-            column("batch of", ""),
-            column("steps", ""),
-            column("users", ""),
-            column("calldata", "bytes"),
-        ];
-        for name in ["Osaka", "Amsterdam"] {
-            columns.extend([
-                column(name, "gas"),
-                column(&format!("{name}, a user"), "gas"),
-                column(&format!("{name}, floor a user"), "gas"),
-                column(&format!("{name}, above the floor"), "%"),
-            ]);
-        }
-        let sweeps = self.osaka.sweeps.iter().zip(&self.amsterdam.sweeps);
-        let rows = sweeps.flat_map(|(today, coming)| {
-            today.points.iter().zip(&coming.points).map(|(now, then)| {
-                assert_eq!(now.steps, then.steps, "the same limits");
-                let mut cells = vec![
-                    text(today.kind.name()),
-                    Cell::Count(now.steps),
-                    Cell::Count(now.users),
-                    count(now.cost.bytes),
-                ];
-                for point in [now, then] {
-                    cells.extend([
-                        Cell::Count(point.cost.gas),
-                        Cell::Count(point.cost.gas / point.users),
-                        Cell::Count(point.least / point.users),
-                        Cell::Number(100.0 * (number(point.cost.gas) / number(point.least) - 1.0)),
-                    ]);
-                }
-                cells
-            })
-        });
-        Table {
-            id: "batches".to_owned(),
-            caption: "Batches by size. The floor: the transaction, its calldata and one cold slot for each root"
-                .to_owned(),
-            columns,
-            rows: rows.collect(),
-        }
-    }
-
     fn limits(&self) -> Table {
         let sweeps = self.osaka.sweeps.iter().zip(&self.amsterdam.sweeps);
         let rows = sweeps.map(|(today, coming)| {
@@ -181,40 +141,6 @@ impl Both<'_> {
                 column("Osaka", "gas"),
                 column("Amsterdam", "gas"),
             ],
-            rows: rows.collect(),
-        }
-    }
-
-    /// Side by side: alone, in a full batch, on L1.
-    fn instead(&self) -> Table {
-        let mut columns = vec![column("a user's", ""), column("on L1 instead", "")];
-        for name in ["Osaka", "Amsterdam"] {
-            columns.extend([
-                column(&format!("{name}, alone in a batch"), "gas"),
-                column(&format!("{name}, in the largest batch"), "gas"),
-                column(&format!("{name}, on L1"), "gas"),
-                column(&format!("{name}, L1 by largest batch"), "×"),
-            ]);
-        }
-        let rows = INSTEAD.iter().map(|(kind, instead)| {
-            let mut cells = vec![text(kind.name()), text(*instead)];
-            for costs in [self.osaka, self.amsterdam] {
-                let points = &costs.sweep(*kind).points;
-                let (alone, full) = (&points[0], &points[points.len() - 1]);
-                let l1 = costs.a_user(instead);
-                cells.extend([
-                    Cell::Count(alone.cost.gas / alone.users),
-                    Cell::Count(full.cost.gas / full.users),
-                    Cell::Count(l1),
-                    Cell::Number(number(l1) * number(full.users) / number(full.cost.gas)),
-                ]);
-            }
-            cells
-        });
-        Table {
-            id: "instead".to_owned(),
-            caption: "What a user pays, and what the same costs on L1".to_owned(),
-            columns,
             rows: rows.collect(),
         }
     }
@@ -278,6 +204,74 @@ impl Both<'_> {
     }
 }
 
+/// Side by side: alone, in a full batch, on L1.
+fn instead(costs: &Costs) -> Table {
+    let name = costs.schedule.name();
+    let rows = INSTEAD.iter().map(|(kind, instead)| {
+        let points = &costs.sweep(*kind).points;
+        let (alone, full) = (&points[0], &points[points.len() - 1]);
+        let l1 = costs.a_user(instead);
+        vec![
+            text(kind.name()),
+            Cell::Count(alone.cost.gas / alone.users),
+            Cell::Count(full.cost.gas / full.users),
+            text(*instead),
+            Cell::Count(l1),
+            Cell::Number(number(l1) * number(full.users) / number(full.cost.gas)),
+        ]
+    });
+    Table {
+        id: format!("instead-{}", name.to_lowercase()),
+        caption: format!("What a user pays, and what the same costs on L1, {name}"),
+        columns: vec![
+            column("a user's", ""),
+            column("alone in a batch", "gas"),
+            column("in the largest batch", "gas"),
+            column("on L1 instead", ""),
+            column("there", "gas"),
+            column("as many times the largest batch's", "×"),
+        ],
+        rows: rows.collect(),
+    }
+}
+
+fn batches(costs: &Costs) -> Table {
+    let name = costs.schedule.name();
+    let points = costs
+        .sweeps
+        .iter()
+        .flat_map(|sweep| sweep.points.iter().map(|point| (sweep.kind, point)));
+    let rows = points.map(|(kind, point)| {
+        vec![
+            text(kind.name()),
+            Cell::Count(point.steps),
+            Cell::Count(point.users),
+            count(point.cost.bytes),
+            Cell::Count(point.cost.gas),
+            Cell::Count(point.cost.gas / point.users),
+            Cell::Count(point.least / point.users),
+            Cell::Number(100.0 * (number(point.cost.gas) / number(point.least) - 1.0)),
+        ]
+    });
+    Table {
+        id: format!("batches-{}", name.to_lowercase()),
+        caption: format!(
+            "Batches by size, {name}. The floor: the transaction, its calldata and one cold slot for each root"
+        ),
+        columns: vec![
+            column("batch of", ""),
+            column("steps", ""),
+            column("users", ""),
+            column("calldata", "bytes"),
+            column("the batch", "gas"),
+            column("a user", "gas"),
+            column("floor, a user", "gas"),
+            column("above the floor", "%"),
+        ],
+        rows: rows.collect(),
+    }
+}
+
 /// What corresponds to what.
 const INSTEAD: [(Kind, &str); 9] = [
     (Kind::Transfer, ETHER),
@@ -290,12 +284,6 @@ const INSTEAD: [(Kind, &str); 9] = [
     (Kind::Sale, UNISWAP),
     (Kind::Opening, "ETH transfer to a new account"),
 ];
-const ETHER: &str = "ETH transfer to an account";
-const ERC20: &str = "ERC-20 transfer to a holder";
-const UNISWAP: &str = "Uniswap V2: ETH for a token";
-const RING: &str = "4 parties exchange 4 tokens: a transfer each, nobody bound to anybody";
-const TRUSTED: &str = "4 parties exchange 4 tokens: Permit2 by one whom all trust";
-
 impl Costs {
     /// Batches of a kind.
     pub fn sweep(&self, kind: Kind) -> &Sweep {
@@ -336,72 +324,6 @@ pub(super) fn crossover(points: &[Point], alone: u64) -> Option<u64> {
     None
 }
 
-fn chart(costs: &Costs, payments: bool) -> Chart {
-    let name = costs.schedule.name();
-    let (what, kinds, instead): (_, &[(Kind, &str)], &[(&str, &str)]) = if payments {
-        (
-            "payments",
-            &[
-                (Kind::Transfer, "between roots"),
-                (Kind::Cohort, "in a cohort"),
-                (Kind::Withdrawal, "withdrawal"),
-            ],
-            &[("ETH on L1", ETHER), ("ERC-20 on L1", ERC20)],
-        )
-    } else {
-        (
-            "swaps",
-            &[(Kind::Ring, "ring of 4"), (Kind::Sale, "sale to a pool")],
-            &[
-                ("4 transfers on L1", RING),
-                ("Permit2 on L1", TRUSTED),
-                ("Uniswap V2", UNISWAP),
-            ],
-        )
-    };
-    let (mut series, mut floors, mut most) = (Vec::new(), Vec::new(), 1);
-    for (kind, name) in kinds {
-        let points = &costs.sweep(*kind).points;
-        let of = |gas: fn(&Point) -> u64| -> Vec<(f64, f64)> {
-            let per_user = |point: &Point| (number(point.users), number(gas(point)) / number(point.users));
-            points.iter().map(per_user).collect()
-        };
-        series.push(line(name, Mark::Line, of(|point| point.cost.gas)));
-        if *kind != Kind::Withdrawal {
-            floors.push(line(&format!("floor: {name}"), Mark::Dashed, of(|point| point.least)));
-        }
-        most = most.max(points.last().map_or(1, |point| point.users));
-    }
-    for (name, what) in instead {
-        let gas = number(costs.a_user(what));
-        series.push(line(name, Mark::Dashed, vec![(1.0, gas), (number(most), gas)]));
-    }
-    series.extend(floors);
-    Chart {
-        id: format!("{what}-{}", name.to_lowercase()),
-        caption: format!("Gas for each user, {what}, {name}"),
-        x: Axis {
-            label: "Users in a batch".to_owned(),
-            log: true,
-            ..Axis::default()
-        },
-        y: Axis {
-            label: "Gas for each user".to_owned(),
-            log: true,
-            ..Axis::default()
-        },
-        series,
-    }
-}
-
-pub(crate) fn line(name: &str, mark: Mark, points: Vec<(f64, f64)>) -> Series {
-    Series {
-        name: name.to_owned(),
-        mark,
-        points,
-    }
-}
-
 fn published() -> Table {
     let rows = PUBLISHED.iter().map(|figure| {
         let cells = [figure.system, figure.what, figure.gas, "published", figure.source];
@@ -426,7 +348,6 @@ fn count(bytes: usize) -> Cell {
 }
 
 /// As charts have it: exact up to 2^53, which no gas exceeds.
-#[allow(clippy::cast_precision_loss, reason = "below 2^53")]
 pub(crate) const fn number(count: u64) -> f64 {
     count as f64
 }

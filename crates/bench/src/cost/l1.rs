@@ -1,4 +1,4 @@
-//! What users would do on L1 instead, with the code that is published: OpenZeppelin's ERC-20, Uniswap V2 and its WETH from npm,
+//! What users would do on L1 instead, with the code that is published: `OpenZeppelin`'s ERC-20, Uniswap V2 and its WETH from npm,
 //! and Permit2 as it is deployed.
 
 use std::path::{Path, PathBuf};
@@ -94,9 +94,7 @@ impl L1 {
             &artifact("v2-periphery", "UniswapV2Router02")?,
             &[factory, weth],
         );
-        let tokens = (0..4)
-            .map(|_| create(&mut l1, &Token::BYTECODE.to_vec(), &[]))
-            .collect();
+        let tokens = (0..4).map(|_| create(&mut l1, Token::BYTECODE.as_ref(), &[])).collect();
         l1.chain.set_code(PERMIT2, permit2()?);
         let mut this = Self {
             l1,
@@ -280,7 +278,7 @@ const fn approve(spender: Address) -> approveCall {
 }
 
 fn create(l1: &mut Deployed, code: &[u8], arguments: &[Address]) -> Address {
-    let words = arguments.iter().flat_map(|argument| argument.into_word());
+    let words = arguments.iter().flat_map(Address::into_word);
     let initcode: Vec<u8> = code.iter().copied().chain(words).collect();
     l1.chain.create(USER, initcode.into()).expect("it deploys")
 }

@@ -5,6 +5,7 @@ pub mod batches;
 pub mod schedule;
 
 mod bridge;
+pub(crate) mod charts;
 pub(crate) mod figures;
 mod l1;
 mod proofs;

@@ -6,10 +6,10 @@ use super::{
     blast::expected,
     contention::share,
     grid::Grid,
-    load::{Load, Place, Served, as_float},
+    load::{Load, Place, Served},
     table,
 };
-use crate::cost::Schedule;
+use crate::cost::{Schedule, figures::number};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -243,7 +243,7 @@ impl Question {
 
     /// Share of payments across cohorts that are leased to different proposers: no step can touch both.
     fn refused(&self, depth: u8) -> f64 {
-        (1.0 - self.load.within(depth)) * (1.0 - 1.0 / as_float(self.proposers))
+        (1.0 - self.load.within(depth)) * (1.0 - 1.0 / number(self.proposers))
     }
 
     fn admits(&self, point: &Point) -> bool {

@@ -150,7 +150,7 @@ impl Colony {
         let fits = match kind {
             Kind::Pairs => true,
             Kind::Credited => self.depth > 0,
-            Kind::Ring => operations > 1 && operations % users == 0,
+            Kind::Ring => operations > 1 && operations.is_multiple_of(users),
             Kind::Across => self.depth > 0 && operations == 1,
         };
         if !fits || users > self.users.len().max(2) || (self.users.len() < 2 && kind != Kind::Across) {

@@ -6,7 +6,7 @@ use super::{
     grid::{Grid, Kind},
     table::{Gas, Step},
 };
-use crate::cost::batches::MEMPOOL;
+use crate::cost::{batches::MEMPOOL, figures::number};
 
 /// L1 blocks in a day.
 pub const BLOCKS_PER_DAY: f64 = 7_200.0;
@@ -73,12 +73,12 @@ pub struct Served {
 impl Load {
     /// Payments of so many blocks.
     pub fn payments(&self, blocks: u64) -> f64 {
-        as_float(self.users) * self.daily * as_float(blocks) / BLOCKS_PER_DAY
+        number(self.users) * self.daily * number(blocks) / BLOCKS_PER_DAY
     }
 
     /// Cohorts of a depth that they fill.
     pub fn cohorts(&self, depth: u8) -> f64 {
-        (as_float(self.users) / f64::from(1_u32 << depth)).ceil().max(1.0)
+        (number(self.users) / f64::from(1_u32 << depth)).ceil().max(1.0)
     }
 
     /// Share of payments within a cohort, with those that are so by chance.
@@ -93,7 +93,7 @@ impl Load {
     pub fn served(&self, grid: &Grid, place: Place) -> Option<Served> {
         let (cohorts, within) = (self.cohorts(place.depth), self.within(place.depth));
         let payments = self.payments(place.interval);
-        let each = payments / as_float(place.proposers);
+        let each = payments / number(place.proposers);
         let mut batches = 1.0;
         loop {
             let batch = each / batches;
@@ -142,7 +142,7 @@ impl Batch {
         let mut root = None;
         if local > 0.0 {
             // Payments of a cohort in a batch; a step takes as many as it may, the last one of a cohort half as many.
-            let full = as_float(u64::try_from(place.per_step).ok()?);
+            let full = number(u64::try_from(place.per_step).ok()?);
             let group = if place.depth == 0 {
                 1.0
             } else {
@@ -182,10 +182,4 @@ impl Batch {
     fn fits(&self) -> bool {
         self.excess() <= 1.0
     }
-}
-
-/// Exact up to 2^53, which is more than there are users.
-#[allow(clippy::cast_precision_loss, reason = "below 2^53")]
-pub(crate) const fn as_float(count: u64) -> f64 {
-    count as f64
 }

@@ -7,6 +7,7 @@ pub mod grid;
 pub mod load;
 pub mod table;
 
+mod charts;
 mod colony;
 mod figures;
 
