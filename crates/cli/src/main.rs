@@ -27,6 +27,7 @@ mod sign;
 mod swap;
 mod text;
 mod watch;
+mod window;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -82,6 +83,7 @@ enum Command {
     #[command(subcommand)]
     Credit(credit::Command),
     Post(post::Args),
+    Window(Box<window::Args>),
     #[command(subcommand)]
     Node(node::Command),
     Completions(Completions),
@@ -144,6 +146,7 @@ async fn run(command: Command) -> eyre::Result<()> {
         Command::Swap(command) => swap::run(command).await,
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
+        Command::Window(args) => window::run(*args),
         Command::Completions(Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())
