@@ -120,7 +120,7 @@ impl Colony {
         let signed = authorise(&self.founder, &self.stage.domain(), &message, Bytes::new(), 0);
         let call = Call {
             rule: PUPPET,
-            gas: 100_000,
+            gas: 50_000,
             max_effects: u16::try_from(extra.len()).expect("short"),
             fragments: vec![0],
             authorisations: vec![signed],
