@@ -73,9 +73,14 @@ fn is_number(column: &Column) -> bool {
     !column.unit.is_empty()
 }
 
+/// Numbers to the right; text in a column as wide as it needs.
 fn aligned(cell: &Cell, column: &Column) -> Option<&'static str> {
     match cell {
-        Cell::Text(_) if !is_number(column) => None,
+        Cell::Text(text) if !is_number(column) => match text.chars().count() {
+            0..=12 => None,
+            13..=80 => Some("text"),
+            _ => Some("prose"),
+        },
         _ => Some("number"),
     }
 }
