@@ -28,6 +28,7 @@ mod sign;
 mod swap;
 mod text;
 mod watch;
+mod window;
 
 use std::{io::IsTerminal, process::ExitCode};
 
@@ -84,6 +85,7 @@ enum Command {
     Credit(credit::Command),
     Post(post::Args),
     Advise(advise::Args),
+    Window(Box<window::Args>),
     #[command(subcommand)]
     Node(node::Command),
     Completions(Completions),
@@ -147,6 +149,7 @@ async fn run(command: Command) -> eyre::Result<()> {
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
         Command::Advise(args) => advise::run(&args),
+        Command::Window(args) => window::run(*args),
         Command::Completions(Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())

@@ -1,5 +1,7 @@
 //! How a block is filled.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use super::market::Market;
 
 /// A transaction that waits, or several alike.
@@ -43,21 +45,20 @@ pub struct Built {
 
 /// Fills a block with what waits, oldest first among equals: each that can pay and for which there is room.
 pub fn build(market: Market, base_fee: u64, order: Order, waiting: &[Want]) -> Built {
-    let mut ranked: Vec<(u128, usize)> = waiting
-        .iter()
-        .enumerate()
-        .filter_map(|(place, want)| {
-            let tip = want.effective_tip(base_fee)?;
-            let rank = match order {
-                Order::Tip => tip,
-                Order::MaxFee => want.max_fee,
-            };
-            Some((rank, place))
-        })
-        .collect();
-    ranked.sort_by_key(|(rank, place)| (std::cmp::Reverse(*rank), *place));
+    let ranked = waiting.iter().enumerate().filter_map(|(place, want)| {
+        let tip = want.effective_tip(base_fee)?;
+        let rank = match order {
+            Order::Tip => tip,
+            Order::MaxFee => want.max_fee,
+        };
+        Some((rank, Reverse(place)))
+    });
+    let mut ranked: BinaryHeap<(u128, Reverse<usize>)> = ranked.collect();
+    let least = waiting.iter().map(|want| want.gas).min().unwrap_or_default();
     let mut built = Built::default();
-    for (_, place) in ranked {
+    while built.gas_used.saturating_add(least) <= market.gas_limit
+        && let Some((_, Reverse(place))) = ranked.pop()
+    {
         let want = &waiting[place];
         if built.gas_used.saturating_add(want.gas) <= market.gas_limit {
             built.gas_used += want.used;

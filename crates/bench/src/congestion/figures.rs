@@ -4,7 +4,7 @@ use super::{
     chain::{Block, Run},
     prices::{Action, ether, gwei, reward},
     scenario::Scenario,
-    section::{Found, Named, POLICIES, Setting},
+    section::{Found, Named, Setting},
     trial::{HORIZON, Summary, missed},
 };
 use crate::{
@@ -24,7 +24,7 @@ pub(super) fn of(setting: &Setting, found: &[Found], actions: &[Action]) -> Vec<
         Figure::Chart(paths(found)),
         Figure::Table(worth(setting)),
         Figure::Table(misses(setting, found)),
-        Figure::Chart(longest_waits(found)),
+        Figure::Chart(longest_waits(setting, found)),
     ];
     figures.extend((0..setting.proofs.len()).map(|place| Figure::Table(waits(setting, found, place))));
     figures.push(Figure::Chart(cost_lines(setting, actions)));
@@ -93,7 +93,7 @@ fn paths(found: &[Found]) -> Chart {
         let day = blocks.partition_point(|block| hours(block.slot) <= 24.0);
         let points = blocks[..day].iter().step_by((day / POINTS).max(1));
         chart.draw(
-            found.scenario.name,
+            found.scenario.short,
             Mark::Line,
             points.map(|block| (hours(block.slot), gwei(block.base_fee.into()))),
         );
@@ -105,25 +105,31 @@ fn worth(setting: &Setting) -> Table {
     let mut table = Table::new(
         "worth",
         "What a proof brings under the preset `prudent`, and up to which price of gas. `default` stops where its gas limit at that price is the \
-         reward; what it pays for is the gas that it uses.",
+         budget; what it pays for is the gas that it uses. What its builder gets decides what it costs to have it left out.",
         &[
             ("proof of", ""),
             ("gas limit", "gas"),
             ("gas used", "gas"),
             ("reward", "ETH"),
             ("`default` stops at", "gwei"),
+            ("its builder gets at most", "ETH"),
             ("worth it up to", "gwei"),
             ("insured", "gwei"),
         ],
     );
-    for proof in &setting.proofs {
+    let [default, ..] = &setting.policies[..] else {
+        return table;
+    };
+    for (proof, policy) in setting.proofs.iter().zip(default.of) {
         let reward = reward(setting.lock(proof));
+        let stops = policy.max_fee_budget_wei / u128::from(proof.limit);
         table.row([
             proof.name.into(),
             proof.limit.into(),
             proof.used.into(),
             ether(reward).into(),
-            gwei(reward / u128::from(proof.limit)).into(),
+            gwei(stops).into(),
+            ether(stops * u128::from(proof.used)).into(),
             gwei(reward / u128::from(proof.used)).into(),
             gwei(setting.prudent().insured_gas_price.0).into(),
         ]);
@@ -133,7 +139,7 @@ fn worth(setting: &Setting) -> Table {
 
 fn misses(setting: &Setting, found: &[Found]) -> Table {
     let mut columns = vec![("scenario", "")];
-    columns.extend(POLICIES.iter().map(|Named { name, .. }| (*name, "%")));
+    columns.extend(setting.policies.iter().map(|Named { name, .. }| (*name, "%")));
     columns.extend([
         ("any, of prudent", "%"),
         ("exactly, swift", "%"),
@@ -150,8 +156,8 @@ fn misses(setting: &Setting, found: &[Found]) -> Table {
     for found in found {
         let share = |policy: usize, window| 100.0 * missed(&found.outcomes[policy][0], window);
         let mut row = vec![found.scenario.name.into()];
-        row.extend((0..POLICIES.len()).map(|policy| Cell::from(share(policy, swift))));
-        let any = (0..POLICIES.len())
+        row.extend((0..setting.policies.len()).map(|policy| Cell::from(share(policy, swift))));
+        let any = (0..setting.policies.len())
             .map(|policy| share(policy, prudent))
             .fold(0.0, f64::max);
         row.push(any.into());
@@ -163,14 +169,14 @@ fn misses(setting: &Setting, found: &[Found]) -> Table {
     table
 }
 
-fn longest_waits(found: &[Found]) -> Chart {
+fn longest_waits(setting: &Setting, found: &[Found]) -> Chart {
     let mut chart = Chart::new(
         "longest-waits",
         "Blocks that the proof of a false transfer waits at most in 99 of 100 cases, by scenario and policy. 7,200 blocks are a day.",
         Axis::named("Scenario", found.iter().map(|found| found.scenario.short)),
         Axis::log("Wait (blocks)").within(0.5, 10_000.0),
     );
-    for (policy, Named { name, .. }) in POLICIES.iter().enumerate() {
+    for (policy, Named { name, .. }) in setting.policies.iter().enumerate() {
         let waits = found.iter().map(|found| {
             let wait = Summary::of(&found.outcomes[policy][0]).p99.unwrap_or(HORIZON);
             f64::from(u32::try_from(wait).unwrap_or(u32::MAX))
@@ -202,7 +208,7 @@ fn waits(setting: &Setting, found: &[Found], place: usize) -> Table {
     );
     let blocks = |wait: Option<u64>| wait.map_or_else(|| Cell::from("over 7,200"), Cell::from);
     for found in found {
-        for (Named { name, .. }, outcomes) in POLICIES.iter().zip(&found.outcomes) {
+        for (Named { name, .. }, outcomes) in setting.policies.iter().zip(&found.outcomes) {
             let summary = Summary::of(&outcomes[place]);
             let cost = summary.cost.map(ether);
             table.row([

@@ -1,7 +1,11 @@
 //! Gas under congestion: the section.
 
 use eyre::Result;
-use nthroot_node::fees::FeePolicy;
+use figment::{
+    Figment,
+    providers::{Format, Toml},
+};
+use nthroot_node::{config::ProofFeesSection, fees::FeePolicy};
 use rayon::prelude::*;
 
 use super::{
@@ -21,32 +25,37 @@ pub const ETHER_PRICE: f64 = 3_000.0;
 /// A policy by its name.
 pub(super) struct Named {
     pub(super) name: &'static str,
-    /// For a lie whose batch locks so many gwei.
-    pub(super) policy: fn(u64) -> FeePolicy,
+    /// By proof.
+    pub(super) of: [FeePolicy; PROOFS],
 }
 
-/// What is compared.
-pub(super) const POLICIES: [Named; 4] = [
-    Named {
-        name: "default",
-        policy: FeePolicy::convicting,
-    },
-    Named {
-        name: "patient",
-        policy: |lock| FeePolicy::patient(reward(lock)),
-    },
-    Named {
-        name: "constant",
-        policy: |lock| FeePolicy {
-            patience: u64::MAX,
-            ..FeePolicy::convicting(lock)
-        },
-    },
-    Named {
-        name: "beyond reward",
-        policy: |lock| FeePolicy::urgent(20 * reward(lock)),
-    },
-];
+/// What is compared: by what a node's configuration says if nobody changed it, and otherwise.
+fn policies(proofs: &[Proof; PROOFS], preset: &Preset) -> Result<Vec<Named>> {
+    let defaults = Figment::from(Toml::string(nthroot_node::config::DEFAULT));
+    let usual: ProofFeesSection = defaults.focus("watcher.fees").extract()?;
+    let rewards = [&proofs[0], &proofs[1]].map(|proof| reward(proof.lock(preset)));
+    // As a watcher does: a conviction costs what it brings at most.
+    let default = rewards.map(|reward| FeePolicy {
+        max_fee_budget_wei: usual.budget.0.min(reward),
+        ..usual.policy()
+    });
+    let named = |name, of| Named { name, of };
+    Ok(vec![
+        named("default", default),
+        named(
+            "patient",
+            default.map(|policy| FeePolicy::patient(policy.max_fee_budget_wei)),
+        ),
+        named(
+            "constant",
+            default.map(|policy| FeePolicy {
+                patience: u64::MAX,
+                ..policy
+            }),
+        ),
+        named("beyond reward", rewards.map(|reward| FeePolicy::urgent(20 * reward))),
+    ])
+}
 
 /// What was found of a scenario.
 pub(super) struct Found {
@@ -63,6 +72,7 @@ pub(super) struct Setting {
     pub(super) dollars: f64,
     pub(super) presets: Vec<(&'static str, Preset)>,
     pub(super) proofs: [Proof; PROOFS],
+    pub(super) policies: Vec<Named>,
 }
 
 impl Setting {
@@ -92,11 +102,13 @@ pub fn section(options: &Options) -> Result<Section> {
 ///
 /// If a snapshot or a preset cannot be read, or the real chain fails. That there is none is told in the section.
 pub fn section_at(options: &Options, dollars: f64) -> Result<Section> {
+    let (presets, proofs) = (Preset::all()?, prices::proofs()?);
     let setting = Setting {
         options: *options,
         dollars,
-        presets: Preset::all()?,
-        proofs: prices::proofs()?,
+        policies: policies(&proofs, &presets[1].1)?,
+        presets,
+        proofs,
     };
     let actions = prices::actions()?;
     let found: Vec<Found> = ALL
@@ -128,10 +140,12 @@ fn text(dollars: f64) -> Vec<String> {
              proof is offered by the node's own fee policy in each block, as its outbox does. Every lie is at a random time of its \
              scenario's event. An ether is reckoned at ${dollars:.0}."
         ),
-        "Policies: `default` starts at 2 gwei, doubles every block, and spends half of the lock at most, which is the reward; `patient` adds a quarter \
+        "Policies: `default` is what a node does that nobody configured: it starts at 2 gwei, doubles every block, and spends half an ether at most, and no \
+         more than half of the lock, which is the reward; `patient` adds a quarter \
          every third block; `constant` is never raised; `beyond reward` spends up to twenty times the reward, for whoever protects own \
          money. Locks are those of the preset `prudent`. A budget is divided by the gas limit, which is several times what a proof uses: \
-         so `default` stops at a lower price than the one at which a proof costs what it brings."
+         so `default` stops at a lower price than the one at which a proof costs what it brings, and its builder gets a part of the budget \
+         only."
             .to_owned(),
         "What keeps a proof out for long is not the base fee by itself, but a base fee above what the policy spends; and builders who leave it out, \
          against whom no policy helps, but a longer window does. Stuffing costs more with every block, the more so the faster \
@@ -171,7 +185,7 @@ fn look(setting: &Setting, number: usize, scenario: &'static Scenario) -> Result
         .into_par_iter()
         .map(|stretch| Environment::simulate(scenario, limits, seed(stretch)))
         .collect::<Result<_, _>>()?;
-    let outcomes = POLICIES.iter().map(|Named { policy, .. }| {
+    let outcomes = setting.policies.iter().map(|Named { of, .. }| {
         let run = |place: usize| {
             let proof = &setting.proofs[place];
             Trials {
@@ -179,7 +193,7 @@ fn look(setting: &Setting, number: usize, scenario: &'static Scenario) -> Result
                 environments: &environments,
                 proof,
                 place,
-                policy: policy(setting.lock(proof)),
+                policy: of[place],
                 count,
                 seed: seed(900),
             }
@@ -197,8 +211,8 @@ fn look(setting: &Setting, number: usize, scenario: &'static Scenario) -> Result
 
 /// A run on anvil, if there is one.
 fn on_a_chain() -> Result<Option<Run>> {
-    let traffic = chain::traffic(14, 12, 7_500_000, (50 * GWEI_IN_WEI, 600 * GWEI_IN_WEI));
-    let policy = FeePolicy::urgent(GWEI_IN_WEI * GWEI_IN_WEI);
+    let traffic = chain::traffic(16, 12, 7_500_000, (4 * GWEI_IN_WEI, 60 * GWEI_IN_WEI));
+    let policy = FeePolicy::patient(GWEI_IN_WEI * GWEI_IN_WEI);
     // A runtime of its own: whoever asks for the section may be in another one.
     let run = std::thread::spawn(move || -> Result<Option<Run>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

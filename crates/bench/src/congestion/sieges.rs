@@ -7,7 +7,7 @@ use super::{
     market::Market,
     prices::{GWEI_IN_WEI, ether, gwei},
     scenario::{ALL, whole},
-    section::{Named, POLICIES, Setting},
+    section::{Named, Setting},
     stuffing::{Attack, Stuffed},
     trial::HORIZON,
 };
@@ -26,7 +26,7 @@ fn against(setting: &Setting, policy: &Named, budget: u128, blocks: u64) -> Resu
     let attack = Attack {
         scenario: &ALL[0],
         proof,
-        policy: (policy.policy)(setting.lock(proof)),
+        policy: policy.of[0],
         budget,
         seed: setting.options.seed,
     };
@@ -47,7 +47,7 @@ fn bills(setting: &Setting) -> Result<Table> {
             ("proof costs", "ETH"),
         ],
     );
-    for policy in &POLICIES {
+    for policy in &setting.policies {
         for budget in [10_u64, 100, 1_000, 10_000] {
             let wei = u128::from(budget) * GWEI_IN_WEI * GWEI_IN_WEI;
             let blocks = against(setting, policy, wei, HORIZON)?;
@@ -87,7 +87,11 @@ fn lines(setting: &Setting) -> Result<Chart> {
         });
         chart.draw(format!("full blocks from {name} gwei"), Mark::Line, points);
     }
-    for policy in [&POLICIES[0], &POLICIES[3]] {
+    for policy in setting
+        .policies
+        .iter()
+        .filter(|policy| ["default", "beyond reward"].contains(&policy.name))
+    {
         let stuffed = against(setting, policy, u128::MAX, blocks.into())?;
         let points = (1..=blocks).zip(&stuffed);
         let points = points.map(|(block, stuffed)| (minutes(block), ether(stuffed.bill)));

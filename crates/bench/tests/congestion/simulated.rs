@@ -16,7 +16,8 @@ const GWEI: u128 = 1_000_000_000;
 const ETHER: u128 = GWEI * GWEI;
 
 fn scenario(name: &str) -> Scenario {
-    ALL.iter().find(|scenario| scenario.name.starts_with(name)).unwrap()
+    let found = ALL.iter().find(|scenario| scenario.name.starts_with(name));
+    found.unwrap().clone()
 }
 
 fn simulate(scenario: &Scenario, seed: u64) -> Environment {
@@ -123,6 +124,18 @@ fn censored_proofs_wait_as_the_formula_says() {
             "{name}: {found} instead of {exact}"
         );
     }
+}
+
+/// What `docs/operating.md` says of the worst hours: a budget of half an ether is too little for hours, since the gas limit counts.
+#[test]
+fn half_an_ether_waits_for_hours_in_the_worst_spike_and_ten_do_not() {
+    let longest = |budget| Summary::of(&trials(&scenario("Otherside"), FeePolicy::urgent(budget), 400)).most;
+    assert!(longest(ETHER / 2).unwrap() > 600);
+    assert!(longest(10 * ETHER).unwrap() < 10);
+    // What `docs/threat-model.md` says that its builder gets.
+    let [transfer, _] = proofs().unwrap();
+    let gets = ETHER / 2 / u128::from(transfer.limit) * u128::from(transfer.used);
+    assert!((6 * ETHER / 100..7 * ETHER / 100).contains(&gets));
 }
 
 /// An hour without finality on half of the slots is 150 blocks: that is beyond 25 minutes, and nothing to a day.
