@@ -149,7 +149,7 @@ async fn run(command: Command) -> eyre::Result<()> {
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
         Command::Advise(args) => advise::run(&args),
-        Command::Window(args) => window::run(*args),
+        Command::Window(args) => window::run(&args),
         Command::Completions(Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let preset = args.preset.as_deref().map(named).transpose()?;
     let assumed = preset.as_ref().map_or(&args.assumed, |preset| &preset.assumes);
     let found = answer(assumed)?;

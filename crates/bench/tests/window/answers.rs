@@ -43,9 +43,11 @@ fn a_window_is_finality_reaction_and_the_longest_cushion() {
     assert_eq!(found.one_attempt, left_out_of_blocks(0.887, found.cushion));
 }
 
+type Change = fn(&mut Assumptions);
+
 #[test]
 fn each_constraint_binds_when_it_asks_for_most() {
-    let cases: [(Kind, fn(&mut Assumptions)); 5] = [
+    let cases: [(Kind, Change); 5] = [
         (Kind::Stake, |assumed| assumed.stake_share = share(0.95)),
         (Kind::Builder, |assumed| assumed.builder_share = share(0.97)),
         (Kind::Censorship, |assumed| assumed.censoring_share = share(0.99)),
