@@ -1,7 +1,7 @@
 //! Why a node does not take, or no longer carries, a bundle.
 
 use alloy_primitives::{Address, B256};
-use nthroot_protocol::{AssetId, FragmentId};
+use nthroot_protocol::{AnchorId, AssetId, BatchId, FragmentId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,15 @@ pub enum Refusal {
         /// The fragment.
         #[schemars(with = "schema::FragmentId")]
         fragment: FragmentId,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Too many intents of one anchor's fragments wait.
+    #[error("{waiting} intents of the fragments of anchor {anchor} wait, and no more are taken")]
+    TooManyOfAnchor {
+        /// The anchor.
+        #[schemars(with = "schema::AnchorId")]
+        anchor: AnchorId,
         /// How many wait.
         waiting: usize,
     },
@@ -137,6 +146,20 @@ pub enum Refusal {
         /// What is needed.
         least: u64,
     },
+    /// It is valid for longer than the node keeps a place for it.
+    #[error(
+        "the intent of fragment {fragment} is valid until block {valid_until}, at most {most} is taken: sign it for fewer blocks"
+    )]
+    #[serde(rename_all = "camelCase")]
+    TooLong {
+        /// The fragment.
+        #[schemars(with = "schema::FragmentId")]
+        fragment: FragmentId,
+        /// Its last block.
+        valid_until: u64,
+        /// The last block that is taken.
+        most: u64,
+    },
     /// The anchor is leased to somebody else.
     #[error("fragment {fragment} is leased to {holder} until block {last_block}")]
     #[serde(rename_all = "camelCase")]
@@ -176,9 +199,24 @@ pub enum Refusal {
     /// The node cannot keep it.
     #[error("the node cannot keep it now: try again later")]
     NotKept,
-    /// The nonce was used by another step than one that the node saw carry it out.
-    #[error("the nonce is used, and not by a step that this node saw carry it out")]
+    /// The nonce was used by a step that carried out none of it.
+    #[error("the nonce is used, and not by a step that carried out any of it")]
     Overtaken,
+    /// It could not be carried out so far, and all places are taken: it gave its place to one that can be. Whoever has it may still
+    /// carry it.
+    #[error("it could not be carried out so far, and gave its place to one that can be: send it again, or elsewhere")]
+    CrowdedOut,
+    /// Some of its intents were carried out, and not the others: what is signed again is to be only what did not happen.
+    #[error(
+        "step {step} of batch {batch} carried out some of its intents and not the others: look which before you sign any again"
+    )]
+    Torn {
+        /// The batch.
+        #[schemars(with = "schema::BatchId")]
+        batch: BatchId,
+        /// The step.
+        step: u16,
+    },
 }
 
 impl Refusal {
@@ -202,12 +240,16 @@ impl Refusal {
             Self::TooDear { .. } => -32033,
             Self::Overtaken => -32034,
             Self::TooManyReplaced { .. } => -32035,
+            Self::Torn { .. } => -32036,
+            Self::TooLong { .. } => -32037,
             Self::NotSynced { .. } => -32050,
             Self::Full { .. } => -32051,
             Self::TooManyOfFragment { .. } => -32052,
             Self::Unverified { .. } => -32053,
             Self::Leased { .. } => -32054,
             Self::NotKept => -32055,
+            Self::TooManyOfAnchor { .. } => -32056,
+            Self::CrowdedOut => -32057,
         }
     }
 
@@ -236,6 +278,10 @@ impl Refusal {
             Self::TooDear { .. } => "tooDear",
             Self::NotKept => "notKept",
             Self::Overtaken => "overtaken",
+            Self::Torn { .. } => "torn",
+            Self::TooLong { .. } => "tooLong",
+            Self::TooManyOfAnchor { .. } => "tooManyOfAnchor",
+            Self::CrowdedOut => "crowdedOut",
         }
     }
 
@@ -275,6 +321,10 @@ impl Refusal {
             Self::Invalid { what: what() },
             Self::TooDear { what: what() },
             Self::Overtaken,
+            Self::Torn {
+                batch: BatchId::default(),
+                step: 3,
+            },
             Self::NotSynced { block: 100 },
             Self::Full { waiting: 10_000 },
             Self::TooManyOfFragment { fragment, waiting: 16 },
@@ -285,6 +335,16 @@ impl Refusal {
                 last_block: 100,
             },
             Self::TooManyReplaced { fragment, most: 8 },
+            Self::TooLong {
+                fragment,
+                valid_until: 9_000,
+                most: 7_300,
+            },
+            Self::TooManyOfAnchor {
+                anchor: fragment.anchor(),
+                waiting: 256,
+            },
+            Self::CrowdedOut,
             Self::NotKept,
         ]
     }

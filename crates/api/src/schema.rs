@@ -34,6 +34,8 @@ text! {
     Amount = "^[0-9]{1,39}$";
     /// A batch or a deposit: `block.sequence`, the block counted from the deployment.
     BatchId = "^[0-9]+\\.[0-9]+$";
+    /// An anchor: `block.sequence/index`.
+    AnchorId = "^[0-9]+\\.[0-9]+/[0-9]+$";
     /// A fragment: `block.sequence/index#leaf`.
     FragmentId = "^[0-9]+\\.[0-9]+/[0-9]+#[0-9]+$";
     /// The root of an anchor: 27 bytes in hexadecimal.

@@ -195,6 +195,8 @@ pub struct Terms {
     pub fee: Option<Fee>,
     /// Blocks that an intent must be valid for at least.
     pub least_validity: u64,
+    /// Blocks that an intent may be valid for at most.
+    pub longest_validity: u64,
     /// Intents in a bundle at most.
     pub bundle_limit: usize,
     /// Bundles that wait.
@@ -276,17 +278,20 @@ pub enum IntentStatus {
         /// The step.
         step: u16,
     },
-    /// It will not happen any more.
+    /// It does not happen.
     Dropped {
         /// Why.
         reason: Refusal,
+        /// Whether nothing can change that. Else L1 may yet take back why, and then it may happen: whoever signs the same again with
+        /// another nonce waits for this, or risks that both happen.
+        settled: bool,
     },
 }
 
 impl IntentStatus {
     /// Whether it can change no more.
     pub const fn is_over(&self) -> bool {
-        matches!(self, Self::Final { .. } | Self::Dropped { .. })
+        matches!(self, Self::Final { .. } | Self::Dropped { settled: true, .. })
     }
 }
 
@@ -355,9 +360,9 @@ pub struct CallData {
 pub struct Digest {
     /// The block.
     pub block: u64,
-    /// Its hash. Null if the node no longer knows it.
-    #[schemars(with = "Option<schema::Hash>")]
-    pub hash: Option<B256>,
+    /// Its hash.
+    #[schemars(with = "schema::Hash")]
+    pub hash: B256,
     /// The keccak of all open anchors in the order of their ids, each as id (7 bytes) and head (32 bytes).
     #[schemars(with = "schema::Hash")]
     pub digest: B256,

@@ -52,7 +52,9 @@ pub(crate) const fn advice(refusal: &Refusal) -> &'static str {
         Refusal::NotSynced { .. } | Refusal::Full { .. } => {
             "Try again in a few blocks, or leave out --node to post under your own bond"
         }
-        Refusal::TooManyOfFragment { .. } => "Wait until those are in a batch: `nthroot watch` tells",
+        Refusal::TooManyOfFragment { .. } | Refusal::TooManyOfAnchor { .. } => {
+            "Wait until those are in a batch: `nthroot watch` tells"
+        }
         Refusal::Bundle { .. } | Refusal::Payload { .. } => "Sign it again with this version of the command",
         Refusal::UnknownRule { .. } => "Leave out --node to post it under your own bond",
         Refusal::UnknownFragment { .. } => "`nthroot fragments` lists yours",
@@ -61,6 +63,8 @@ pub(crate) const fn advice(refusal: &Refusal) -> &'static str {
         Refusal::NonceUsed { .. } | Refusal::Overtaken => {
             "Something else that you signed was first: look, and sign again"
         }
+        Refusal::Torn { .. } => "Look at what your fragments hold now, and sign again only what did not happen",
+        Refusal::CrowdedOut => "Send the same again, here or to another node",
         Refusal::NonceGap { .. } => "Hand in what comes before it first",
         Refusal::NotKept => "Tell whoever runs the node, or name another one with --node",
         Refusal::Replaced { .. } => "Watch the one that replaced it",
@@ -68,6 +72,7 @@ pub(crate) const fn advice(refusal: &Refusal) -> &'static str {
             "Wait until it is in a batch: `nthroot watch` tells"
         }
         Refusal::Expired { .. } => "Sign it for longer: --valid-for",
+        Refusal::TooLong { .. } => "Sign it for fewer blocks: --valid-for",
         Refusal::Leased { .. } => "Wait until the lease is over, or hand it to its holder",
         Refusal::Fee { .. } => "Sign it again: the command adds the fee that the node asks now",
         Refusal::Invalid { .. } => "Look at what your fragment holds now (`nthroot fragments`), and sign again",

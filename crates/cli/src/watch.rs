@@ -278,7 +278,7 @@ fn of_intent(status: IntentStatus) -> Seen {
             end: Some(Ok(())),
             ..seen
         },
-        IntentStatus::Dropped { reason } => {
+        IntentStatus::Dropped { reason, .. } => {
             let refused = Refused(reason);
             Seen {
                 status: "dropped",

@@ -110,7 +110,11 @@ fn view(ledger: Ledger) -> View {
             hash: hash(number),
             parent: hash(number - 1),
         },
-        finalised: 0,
+        finalised: Block {
+            number: number - 1,
+            hash: hash(number - 1),
+            parent: hash(number - 2),
+        },
         synced: true,
     }
 }
@@ -126,7 +130,7 @@ fn bundle(user: usize, fragment: FragmentId) -> Bundle {
         request: Request::Account(vec![open]),
         fragment,
         nonce: 0,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     Bundle(vec![intent.sign(&BOOK, &DOMAIN, &key(user))])
 }

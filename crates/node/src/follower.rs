@@ -13,6 +13,7 @@ mod moment;
 mod options;
 mod progress;
 mod proven;
+mod witness;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use self::{checkpoint::Checkpoints, known::Known, moment::Moment, progress::Reporter, proven::Unproven};
-pub use self::{options::Options, progress::Progress};
+pub use self::{options::Options, progress::Progress, witness::Witness};
 use crate::{
     deploy::Deployment,
     derive,
@@ -85,6 +86,7 @@ pub struct Follower {
     unproven: Option<Unproven>,
     troubles: Vec<Trouble>,
     reporter: Reporter,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Follower {
@@ -146,7 +148,13 @@ impl Follower {
             careful: false,
             unproven: None,
             troubles: Vec::new(),
+            witness: None,
         })
+    }
+
+    /// From now on this one sees every batch before its steps are forgotten.
+    pub fn set_witness(&mut self, witness: Arc<dyn Witness>) {
+        self.witness = Some(witness);
     }
 
     /// The L1 that it reads.
@@ -205,7 +213,7 @@ impl Follower {
             settled: self.settled.ledger.clone(),
             settled_index: self.settled.index.clone(),
             tip: tip.block,
-            finalised: self.settled.block.number,
+            finalised: self.settled.block,
             synced: self.synced,
         }
     }
@@ -279,6 +287,10 @@ impl Follower {
 
     /// Writes what is final down. A disk that fails is no reason to stop following.
     async fn save(&mut self) -> Result<()> {
+        if self.witness.as_ref().is_some_and(|witness| !witness.keep()) {
+            error!("no checkpoint is made, since what was seen on the way to it cannot be kept");
+            return Ok(());
+        }
         match self.checkpoints.save(&self.settled, self.rulebook.learnt()).await {
             Err(error @ (Error::Store { .. } | Error::StoreDamaged { .. })) => {
                 error!(%error, "the checkpoint is not written: following goes on, a restart would begin at an older one");

@@ -1,17 +1,22 @@
 //! Signed intents on their way into batches.
 //!
-//! What is taken is kept before the answer, and waits until it is on L1, is too late, or its nonce is used. Refusals are immediate,
-//! and cheap ones come first. Everything is bounded: what is beyond is refused, not queued.
+//! What is taken is kept before the answer, and waits until it is on L1, is too late, or its nonce is used. What became of it is
+//! remembered, over restarts too, and is true whatever the node missed: steps are looked at before anything forgets them, and nothing
+//! is over before it is final on L1. Refusals are immediate, and cheap ones come first. Everything is bounded: what is beyond is
+//! refused, not queued.
 
 mod admit;
 mod carrier;
 mod compose;
+mod ended;
 mod entry;
 mod heads;
+pub(crate) mod seen;
 mod track;
+mod witness;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -25,7 +30,7 @@ use tracing::{error, warn};
 pub use carrier::Carrier;
 pub(crate) use compose::Composer;
 
-use entry::{Entry, Found, Row, State};
+use entry::{Ended, Entry, Found, Row, State};
 use heads::Heads;
 
 use crate::{
@@ -44,17 +49,21 @@ pub struct Limits {
     pub bytes: usize,
     /// Intents of one fragment that wait.
     pub of_fragment: usize,
+    /// Intents of the fragments of one anchor that wait: one user can have many of them for little.
+    pub of_anchor: usize,
     /// Intents of a bundle.
     pub of_bundle: usize,
     /// How often what waits under one nonce can be replaced.
     pub replacements: u32,
     /// Blocks for which an intent must still be valid when it comes.
     pub validity: u64,
+    /// Blocks for which it may be valid: after so many it gives up its place, whatever it is.
+    pub longest_validity: u64,
     /// Proof gas of a bundle's step.
     pub step_gas: u64,
     /// Bytes of a bundle's step.
     pub step_bytes: usize,
-    /// How many bundles that are over are remembered.
+    /// How many bundles are remembered that are over, and how many that do not happen unless L1 takes something back: the latest.
     pub remembered: usize,
 }
 
@@ -64,9 +73,12 @@ impl Default for Limits {
             bundles: 20_000,
             bytes: 64 << 20,
             of_fragment: 16,
+            of_anchor: 256,
             of_bundle: 8,
             replacements: 8,
             validity: 4,
+            // A day.
+            longest_validity: 7_200,
             step_gas: 6_000_000,
             step_bytes: 16 << 10,
             remembered: 100_000,
@@ -85,18 +97,26 @@ pub struct Mempool {
     queue: BTreeMap<u64, IntentId>,
     /// The same by what they use.
     nonces: BTreeMap<(FragmentId, u64), IntentId>,
-    /// The same by the first signature.
-    signatures: HashMap<B256, IntentId>,
-    /// Those that a store says are on L1, until that was looked up.
+    /// All that are not over, by each of their signatures.
+    marks: BTreeSet<(B256, IntentId)>,
+    /// Those that were seen on L1 while nobody had a view of it, until there is one.
     found: Vec<(IntentId, Found)>,
-    /// Those that are on L1 and not final.
+    /// Those that are on L1 and not over.
     included: BTreeMap<BatchId, Vec<IntentId>>,
+    /// Those that do not happen, unless L1 takes something back, in the order in which they came to that.
+    dropped: BTreeMap<u64, IntentId>,
     /// Those that are over, oldest first.
     over: VecDeque<IntentId>,
     /// Bytes of those in the queue.
     bytes: usize,
     next: u64,
+    /// The order of what is dropped or over.
+    next_end: u64,
     tip: u64,
+    /// The last batch that was [seen](Self::witness) before its steps were forgotten.
+    witnessed: BatchId,
+    /// What could not be committed yet.
+    unkept: Vec<Change>,
 }
 
 impl Mempool {
@@ -114,13 +134,17 @@ impl Mempool {
             entries: HashMap::new(),
             queue: BTreeMap::new(),
             nonces: BTreeMap::new(),
-            signatures: HashMap::new(),
+            marks: BTreeSet::new(),
             found: Vec::new(),
             included: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             over: VecDeque::new(),
             bytes: 0,
             next: 0,
+            next_end: 0,
             tip: 0,
+            witnessed: BatchId::default(),
+            unkept: Vec::new(),
         };
         mempool.load()?;
         Ok(mempool)
@@ -142,7 +166,7 @@ impl Mempool {
         let mut changes = Vec::new();
         let take = |bundle| self.take(view, bundle, &mut changes);
         let mut answers: Vec<Result<IntentId, Refusal>> = bundles.into_iter().map(take).collect();
-        if !changes.is_empty() && !self.keep(&changes) {
+        if !changes.is_empty() && !self.keep(changes) {
             // As if they had not come: those that they replaced wait again.
             self.reload(view);
             for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
@@ -162,6 +186,7 @@ impl Mempool {
         let Limits {
             of_bundle,
             validity,
+            longest_validity,
             bundles,
             ..
         } = self.limits;
@@ -173,6 +198,7 @@ impl Mempool {
             proposer: self.carrier.proposer(),
             fee,
             least_validity: validity,
+            longest_validity,
             bundle_limit: of_bundle,
             waiting: self.queue.len(),
             capacity: bundles,
@@ -189,15 +215,19 @@ impl Mempool {
             State::Posted(transaction) => IntentStatus::Posted {
                 transaction: *transaction,
             },
+            State::Included { batch, step } if view.ledger.is_final(*batch) => IntentStatus::Final {
+                batch: *batch,
+                step: *step,
+            },
             State::Included { batch, step } => IntentStatus::Included {
                 batch: *batch,
                 step: *step,
-                block: view
-                    .ledger
-                    .params()
-                    .deployment_block
-                    .saturating_add(batch.block_offset()),
+                block: track::block_of(view, *batch),
                 final_at: view.ledger.final_at(*batch),
+            },
+            State::Dropped => IntentStatus::Dropped {
+                reason: entry.dropped.clone()?,
+                settled: false,
             },
             State::Over(status) => status.clone(),
         };
@@ -222,6 +252,11 @@ impl Mempool {
     /// Whether none waits, or is on its way.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// About what they take in memory, in bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whoever carries them.
@@ -258,19 +293,35 @@ impl Mempool {
         u64::try_from(ahead + 1).ok()
     }
 
-    /// Commits changes. Returns whether that worked.
-    fn keep(&self, changes: &[Change]) -> bool {
-        let kept = self.store.commit(changes);
+    /// Commits changes, after those that could not be committed before. Returns whether that worked.
+    fn keep(&mut self, changes: Vec<Change>) -> bool {
+        let earlier = self.unkept.len();
+        self.unkept.extend(changes);
+        if self.unkept.is_empty() {
+            return true;
+        }
+        let kept = self.store.commit(&self.unkept);
         if let Err(error) = &kept {
             error!(%error, "intents cannot be kept");
         }
+        self.unkept.truncate(if kept.is_ok() { 0 } else { earlier });
         kept.is_ok()
     }
 
-    /// Forgets all that is not kept.
+    /// As [`Self::keep`], but what cannot be committed is tried again: it happened, whether or not it is kept.
+    fn keep_at_last(&mut self, changes: Vec<Change>) -> bool {
+        self.unkept.extend(changes);
+        self.keep(Vec::new())
+    }
+
+    /// Forgets all that is not kept, but for what was seen on L1.
     fn reload(&mut self, view: &View) {
         match Self::open(Arc::clone(&self.store), self.limits, self.carrier.clone()) {
-            Ok(kept) => {
+            Ok(mut kept) => {
+                let seen = self.entries.iter().filter_map(|(id, entry)| Some((*id, entry.found?)));
+                kept.found.extend(seen.chain(std::mem::take(&mut self.found)));
+                kept.unkept = std::mem::take(&mut self.unkept);
+                kept.witnessed = self.witnessed;
                 *self = kept;
                 self.on_view(view);
             }
@@ -287,15 +338,37 @@ impl Mempool {
             }
             Ok(())
         })?;
+        let mut ended = Vec::new();
+        self.store.scan(Table::Ended, &mut |key, value| {
+            ended.extend(IntentId::try_from(key).ok().zip(Ended::decode(value)));
+            Ok(())
+        })?;
+        ended.sort_unstable_by_key(|(_, ended)| ended.order);
+        for (id, Ended { order, status }) in ended {
+            self.next_end = order + 1;
+            self.entries.insert(id, Entry::over(status));
+            self.over.push_back(id);
+        }
         rows.sort_unstable_by_key(|row| row.number);
         for row in rows {
             self.next = self.next.max(row.number + 1);
             let id = row.bundle.id();
             self.found.extend(row.found.map(|found| (id, found)));
-            self.entries.insert(id, Entry::of(row));
-            self.enqueue(id);
+            let is_dropped = row.dropped.is_some();
+            self.insert(id, Entry::of(row));
+            if is_dropped {
+                self.lay_aside(id);
+            } else {
+                self.enqueue(id);
+            }
         }
         Ok(())
+    }
+
+    /// Takes an entry up, so that it is found on L1.
+    fn insert(&mut self, id: IntentId, entry: Entry) {
+        self.marks.extend(entry.marks.iter().map(|mark| (*mark, id)));
+        self.entries.insert(id, entry);
     }
 
     /// Puts an entry into the queue, as waiting.
@@ -307,38 +380,21 @@ impl Mempool {
         for place in &entry.places {
             self.nonces.insert(*place, id);
         }
-        self.signatures.insert(entry.signature, id);
     }
 
     /// Takes an entry out of the queue.
     fn dequeue(&mut self, id: IntentId) {
         let Some(entry) = self.entries.get(&id) else { return };
-        if self.queue.remove(&entry.number).is_none() {
+        // What was replaced has the number of what replaced it.
+        if self.queue.get(&entry.number) != Some(&id) {
             return;
         }
+        self.queue.remove(&entry.number);
         self.bytes -= entry.bytes;
         for place in &entry.places {
             if self.nonces.get(place) == Some(&id) {
                 self.nonces.remove(place);
             }
-        }
-        if self.signatures.get(&entry.signature) == Some(&id) {
-            self.signatures.remove(&entry.signature);
-        }
-    }
-
-    /// What came of an entry is final. What is kept of it can go.
-    fn finish(&mut self, id: IntentId, status: IntentStatus, changes: &mut Vec<Change>) {
-        self.dequeue(id);
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.state = State::Over(status);
-            entry.bundle = None;
-            self.over.push_back(id);
-            changes.push(entry::deleted(id));
-        }
-        while self.over.len() > self.limits.remembered {
-            let forgotten = self.over.pop_front();
-            forgotten.map(|id| self.entries.remove(&id));
         }
     }
 }

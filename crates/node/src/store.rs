@@ -12,7 +12,7 @@ pub use self::{memory::Memory, redb::Redb};
 use crate::error::Result;
 
 /// Version of what the tables hold. It goes up when an older node could not read what a newer one writes, or the reverse.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// A table, in each of which keys are unique and in the order of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,13 +25,22 @@ pub enum Table {
     Code,
     /// Signed intents that were taken and are not over.
     Intents,
+    /// What became of those that are over.
+    Ended,
     /// Transactions that were sent and are not final.
     Outbox,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Meta, Self::Ledger, Self::Code, Self::Intents, Self::Outbox];
+    pub const ALL: [Self; 6] = [
+        Self::Meta,
+        Self::Ledger,
+        Self::Code,
+        Self::Intents,
+        Self::Ended,
+        Self::Outbox,
+    ];
 
     /// Its name in files and messages.
     pub const fn name(self) -> &'static str {
@@ -40,6 +49,7 @@ impl Table {
             Self::Ledger => "ledger",
             Self::Code => "code",
             Self::Intents => "intents",
+            Self::Ended => "ended",
             Self::Outbox => "outbox",
         }
     }

@@ -26,7 +26,7 @@ pub struct View {
     /// The last block derived from.
     pub tip: Block,
     /// The last block of L1 that is final and was derived from.
-    pub finalised: u64,
+    pub finalised: Block,
     /// Whether the tip is L1's latest block, as far as its node said.
     pub synced: bool,
 }

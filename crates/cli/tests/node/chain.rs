@@ -65,7 +65,7 @@ impl Chain {
                 bridge: deployment.bridge,
             },
             book: rules::book(deployment),
-            valid_until: 1_000_000,
+            valid_until: 5_000,
         };
         let nonce = self.follower.ledger().fragment(fragment).unwrap().nonce;
         let withdraw = AccountOp::Withdraw {

@@ -27,6 +27,7 @@ use std::{
 use alloy::primitives::Address;
 use nthroot_api::{ApiClient, IntentStatus, Refusal};
 use nthroot_node::{Follower, Sender, claims};
+use nthroot_protocol::limits::MAX_CLOCK_AGE;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
     nodes::{Node, Role},
     proxy::Weather,
     tally::Tally,
-    users::Crowd,
+    users::{Crowd, Taken},
     verdict::Judge,
     world::{ETHER, Market, User, World},
 };
@@ -350,37 +351,56 @@ impl Soak {
         self.reached(delays.len());
     }
 
-    /// What became of what nodes have taken: what they say of it is true.
+    /// What became of what nodes have taken: what they say of it is true, whatever they missed.
     async fn fates(&self, crowd: &Crowd, wrong: &mut Vec<String>) {
-        let block = self.judge.follower.tip().number;
         let taken = std::mem::take(&mut *crowd.taken.lock().expect("nobody panics with it"));
         for taken in taken {
             let happened = self.judge.has_happened(&taken.signature);
-            let nonce = |id| fragment(self.judge.ledger(), id).map_or(0, |state| state.nonce);
-            let over = taken.last < block || taken.used.iter().any(|(id, used)| nonce(*id) > *used);
-            let (fate, true_if) = match crowd.proposers[taken.node].intent(taken.id).await {
-                Ok(Some(info)) => match info.status {
-                    IntentStatus::Waiting { .. } => ("waits".to_owned(), !happened),
-                    IntentStatus::Posted { .. } => ("is on its way".to_owned(), true),
-                    IntentStatus::Included { .. } => ("is on L1".to_owned(), happened),
-                    IntentStatus::Final { .. } => ("is final".to_owned(), happened),
-                    // The step may have carried it out while the node was down, or in a batch that somebody else posted.
-                    IntentStatus::Dropped {
-                        reason: reason @ (Refusal::Overtaken | Refusal::Replaced { .. }),
-                    } => (format!("is {}, and has happened: {happened}", reason.kind()), true),
-                    IntentStatus::Dropped { reason } => (format!("is dropped: {}", reason.kind()), !happened),
-                },
-                // What is over it may forget, and nothing else.
-                Ok(None) => (format!("is forgotten, and has happened: {happened}"), over),
-                Err(error) => (format!("is not told: {error}"), false),
-            };
-            if !true_if {
+            let (mut fate, mut is_true) = (String::new(), false);
+            // L1 stands still: a node may only be a turn behind.
+            for _ in 0..25 {
+                (fate, is_true) = self.fate(crowd, &taken, happened).await;
+                if is_true {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            if !is_true {
                 let (node, what, id) = (taken.node + 1, taken.what, taken.id);
                 wrong.push(format!(
                     "proposer {node} says that {what} {id} {fate}; it has happened: {happened}"
                 ));
             }
             self.tally.count("fates of intents", fate);
+        }
+    }
+
+    /// What a node says of a bundle, and whether that is true.
+    async fn fate(&self, crowd: &Crowd, taken: &Taken, happened: bool) -> (String, bool) {
+        let info = match crowd.proposers[taken.node].intent(taken.id).await {
+            Ok(Some(info)) => info,
+            Ok(None) => return ("is not known".to_owned(), false),
+            Err(error) => return (format!("is not told: {error}"), false),
+        };
+        let ledger = self.judge.ledger();
+        let nonce = |id| fragment(ledger, id).map_or(0, |state| state.nonce);
+        let used = taken.used.iter().any(|(id, used)| nonce(*id) > *used);
+        let late = taken.last + MAX_CLOCK_AGE <= self.judge.follower.tip().number;
+        match info.status {
+            IntentStatus::Waiting { .. } => ("waits".to_owned(), !happened && !used && !late),
+            IntentStatus::Posted { .. } => ("is on its way".to_owned(), !happened && !used),
+            IntentStatus::Included { .. } => ("is on L1".to_owned(), happened),
+            IntentStatus::Final { .. } => ("is final".to_owned(), happened),
+            IntentStatus::Dropped { reason, settled } => {
+                let why = match &reason {
+                    Refusal::Overtaken => used,
+                    Refusal::Expired { .. } => late,
+                    Refusal::Replaced { .. } => true,
+                    _ => false,
+                };
+                let how = if settled { "for good" } else { "for now" };
+                (format!("is dropped {how}: {}", reason.kind()), !happened && why)
+            }
         }
     }
 

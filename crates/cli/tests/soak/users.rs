@@ -219,7 +219,8 @@ impl Crowd {
                 let status = self.proposers[node].intent(id).await;
                 let done = status.is_ok_and(|info| {
                     info.is_some_and(|info| {
-                        info.status.is_over() || matches!(info.status, IntentStatus::Included { .. })
+                        use IntentStatus::{Dropped, Final, Included};
+                        matches!(info.status, Included { .. } | Final { .. } | Dropped { .. })
                     })
                 });
                 if !done {

@@ -86,6 +86,11 @@ impl Ledger {
             .map(|(id, anchor)| (*id, anchor.head, &anchor.state))
     }
 
+    /// How many anchors are open.
+    pub fn anchor_count(&self) -> usize {
+        self.anchors.len()
+    }
+
     /// The batches, oldest first.
     pub fn batches(&self) -> impl Iterator<Item = BatchId> + '_ {
         self.batches.keys().copied()

@@ -60,9 +60,12 @@ impl ProposerSection {
             bundles: self.capacity,
             bytes: self.capacity_bytes,
             of_fragment: self.per_fragment,
+            of_anchor: self.per_anchor,
             of_bundle: self.bundle_limit,
             replacements: self.replacements,
             validity: self.least_validity,
+            longest_validity: self.longest_validity,
+            remembered: self.remembered,
             ..mempool::Limits::default()
         }
     }

@@ -110,6 +110,8 @@ pub struct ProposerSection {
     pub balance_floor: Wei,
     /// Blocks.
     pub least_validity: u64,
+    /// Blocks.
+    pub longest_validity: u64,
     /// Bundles.
     pub capacity: usize,
     /// Bytes.
@@ -117,9 +119,13 @@ pub struct ProposerSection {
     /// Intents.
     pub per_fragment: usize,
     /// Intents.
+    pub per_anchor: usize,
+    /// Intents.
     pub bundle_limit: usize,
     /// How often.
     pub replacements: u32,
+    /// Bundles.
+    pub remembered: usize,
     /// Bytes.
     pub batch_bytes: usize,
     /// Gas.

@@ -144,7 +144,7 @@ async fn run(parts: Parts) -> Ended {
 async fn open(parts: Parts, report: &Report) -> Result<Opened> {
     let config = &parts.config;
     let mut pause = Pause::new(Duration::from_millis(config.l1.poll_ms));
-    let follower = loop {
+    let mut follower = loop {
         match try_follower(&parts).await {
             Ok(follower) => break follower,
             Err(error) if error.action() == Action::Halt => return Err(error),
@@ -189,6 +189,9 @@ async fn open(parts: Parts, report: &Report) -> Result<Opened> {
         }
         Err(error) => return Err(error),
     };
+    if let Some(proposer) = &proposer {
+        follower.set_witness(proposer.witness());
+    }
     let server = listener.map(|listener| {
         let intake = proposer.as_ref().map(Proposing::intake);
         let server = Server::start_at(listener, config.api.limits(), seen, intake);

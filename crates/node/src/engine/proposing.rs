@@ -14,10 +14,12 @@ use alloy::{
 };
 use nthroot_api::{Bundle, IntentId, IntentInfo, Refusal, Terms};
 use nthroot_protocol::FragmentId;
+use tokio::sync::watch;
 
 use super::{Pause, report::Report, watching::is_idle};
 use crate::{
     error::{Action, Result},
+    follower::Witness,
     l1::L1,
     mempool::Mempool,
     outbox::{Job, Outbox},
@@ -33,11 +35,11 @@ pub(super) struct Gate {
 }
 
 impl Intake for Gate {
-    fn accept(&self, view: &View, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
+    fn accept(&self, views: &watch::Receiver<View>, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
         if self.is_closed.load(Ordering::Relaxed) {
             return bundles.iter().map(|_| Err(Refusal::NotServing)).collect();
         }
-        self.mempool.accept(view, bundles)
+        self.mempool.accept(views, bundles)
     }
 
     fn status(&self, view: &View, id: IntentId) -> Option<IntentInfo> {
@@ -60,6 +62,8 @@ pub(super) struct Proposing {
     mempool: Arc<Mutex<Mempool>>,
     gate: Arc<Gate>,
     carrying: Carrying,
+    /// The block that the mempool took up.
+    seen_at: Option<B256>,
     /// The block for which it was packed.
     packed_at: Option<B256>,
     /// How many bundles waited then.
@@ -83,6 +87,7 @@ impl Proposing {
             }),
             mempool,
             carrying: Carrying::new(policy),
+            seen_at: None,
             packed_at: None,
             waited: 0,
             jobs: Vec::new(),
@@ -95,6 +100,11 @@ impl Proposing {
     /// Where intents are handed in.
     pub(super) fn intake(&self) -> Arc<dyn Intake> {
         Arc::<Gate>::clone(&self.gate)
+    }
+
+    /// Who must see every batch.
+    pub(super) fn witness(&self) -> Arc<dyn Witness> {
+        Arc::<Mutex<Mempool>>::clone(&self.mempool)
     }
 
     pub(super) const fn address(&self) -> Address {
@@ -112,6 +122,10 @@ impl Proposing {
     ///
     /// Only what must not be, and that once.
     pub(super) async fn turn(&mut self, view: &View, report: &Report) -> Result<()> {
+        // What is said of bundles is so, whether or not they are carried.
+        if self.seen_at.replace(view.tip.hash) != Some(view.tip.hash) {
+            locked(&self.mempool).on_view(view);
+        }
         if self.has_halted || self.rests_until.is_some_and(|until| Instant::now() < until) {
             return Ok(());
         }
@@ -142,7 +156,6 @@ impl Proposing {
             let ether = self.l1.provider().get_balance(self.address()).await?;
             report.balance("proposer", self.address(), ether);
             let mut mempool = locked(&self.mempool);
-            mempool.on_view(view);
             self.jobs = self.carrying.duties(&mut mempool, view, ether);
             let waits = !mempool.is_empty() && self.carrying.wanted().is_none();
             report.bond(self.carrying.bond(&mempool, view), waits, view);
@@ -153,7 +166,7 @@ impl Proposing {
         if !is_new && is_idle(&self.outbox, &self.jobs) {
             return Ok(());
         }
-        let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
+        let events = self.outbox.tick(view.tip, view.finalised.number, &self.jobs).await?;
         if !events.is_empty() {
             self.carrying.on_events(&mut locked(&self.mempool), &events);
             report.events(&events);

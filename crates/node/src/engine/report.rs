@@ -16,8 +16,8 @@ use crate::{
     follower::{News, Progress, Trouble},
     inputs::What,
     metrics::{
-        BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN, MEMPOOL,
-        PROPOSER_HALTED, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
+        ANCHORS, BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN,
+        MEMPOOL, PROPOSER_HALTED, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
     },
     outbox::Event,
     proposer::Bond,
@@ -151,7 +151,8 @@ impl Report {
         gauge!(L1_BLOCK).set(figure(latest));
         gauge!(TIP).set(figure(view.tip.number));
         gauge!(LAG).set(figure(latest - view.tip.number));
-        gauge!(FINALISED).set(figure(view.finalised));
+        gauge!(FINALISED).set(figure(view.finalised.number));
+        gauge!(ANCHORS).set(figure(u64::try_from(view.ledger.anchor_count()).unwrap_or(u64::MAX)));
         gauge!(SYNCED).set(u8::from(synced));
         match self.last.replace((view.tip.hash, Instant::now())) {
             Some((hash, since)) if hash == view.tip.hash => {

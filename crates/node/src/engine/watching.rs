@@ -63,7 +63,7 @@ impl Watching {
         if !is_new && is_idle(&self.outbox, &self.jobs) {
             return Ok(());
         }
-        let events = self.outbox.tick(view.tip, view.finalised, &self.jobs).await?;
+        let events = self.outbox.tick(view.tip, view.finalised.number, &self.jobs).await?;
         report.events(&events);
         if is_new {
             let ether = self.l1.provider().get_balance(self.address()).await?;

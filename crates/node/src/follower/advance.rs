@@ -5,6 +5,7 @@ use std::{pin::pin, sync::Arc};
 use alloy::{eips::BlockNumberOrTag, primitives::B256};
 use futures_util::TryStreamExt;
 use nthroot_model::kernel::Signatures;
+use nthroot_protocol::BatchId;
 use tracing::{info, warn};
 
 use super::{Follower, moment::Moment};
@@ -55,6 +56,7 @@ impl Follower {
     /// Derives from blocks that are final, by ranges.
     pub(super) async fn catch_up(&mut self, finalised: Block, head: Block) -> Result<()> {
         // All of them are of the head's chain, and not after what it has finalised.
+        self.show_since();
         self.settled = self.last().clone();
         self.since.clear();
         let (l1, deployment) = (self.l1.clone(), Arc::clone(&self.deployment));
@@ -69,7 +71,10 @@ impl Follower {
                         .choose_signatures(&mut next.ledger, block, finalised.number);
                     // Nobody asks for what evidence against steps before would be made of: a range of busy blocks has a lot of it.
                     next.ledger.forget_valid_steps(block.saturating_sub(1));
-                    drop(self.apply(&mut next, *complete, finalised.number).await?);
+                    let input = self.apply(&mut next, *complete, finalised.number).await?;
+                    if let (Some(witness), What::Submitted { id, .. }) = (&self.witness, &input.what) {
+                        witness.see(&next.ledger, *id);
+                    }
                 }
                 Piece::End(block) => {
                     if block.number == finalised.number && block.hash != finalised.hash {
@@ -113,6 +118,17 @@ impl Follower {
             return Err(restless(head.number, head.hash, self.tip().hash));
         }
         Ok(())
+    }
+
+    /// Shows the batches since the last final block, which are final now, each while the ledger of its block has its steps.
+    fn show_since(&self) {
+        let Some(witness) = &self.witness else { return };
+        for Moment { block, ledger, .. } in self.since.values() {
+            let first = BatchId::new(ledger.params().offset(block.number), 0);
+            for batch in first.into_iter().flat_map(|first| ledger.batches_from(first)) {
+                witness.see(ledger, batch);
+            }
+        }
     }
 
     /// Applies an input to a ledger that nobody sees yet, where L1 has finalised the blocks up to `finalised`.
@@ -169,6 +185,7 @@ impl Follower {
             _ => return,
         }
         let later = self.since.split_off(&(finalised.number + 1));
+        self.show_since();
         if let Some((_, moment)) = self.since.pop_last() {
             self.settled = moment;
         }

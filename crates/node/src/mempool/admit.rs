@@ -1,11 +1,18 @@
 //! Whether a bundle is taken. What costs little to find out is asked first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use alloy::primitives::U256;
 use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
 use nthroot_model::rules::swap::Limits as SwapLimits;
-use nthroot_protocol::{FragmentId, limits::MAX_BODY, rules::swap::SwapIntent};
+use nthroot_protocol::{
+    FragmentId,
+    limits::{MAX_BODY, MAX_DEPTH},
+    rules::swap::SwapIntent,
+};
 use nthroot_wallet::{
     Request, SignedIntent, States as _,
     states::{check_signature, request_of},
@@ -16,8 +23,12 @@ use super::{
     Mempool,
     compose::{Known, domain, firsts, is_carried, is_registered, refusal_of_intent},
     entry::{self, Entry, Row, State},
+    track::block_of,
 };
-use crate::{store::Change, view::View};
+use crate::{
+    store::{Change, Table},
+    view::View,
+};
 
 /// How many bundles are looked at that must come before another one.
 const MOST_BEFORE: usize = 32;
@@ -25,28 +36,37 @@ const MOST_BEFORE: usize = 32;
 impl Mempool {
     /// Takes a bundle. What is to be kept joins the changes.
     pub(super) fn take(&mut self, view: &View, bundle: Bundle, changes: &mut Vec<Change>) -> Result<IntentId, Refusal> {
-        if !view.synced {
+        // What was seen already on L1 after this view could be in it unnoticed.
+        if !view.synced || block_of(view, self.witnessed) > view.tip.number {
             let block = view.tip.number;
             return Err(Refusal::NotSynced { block });
         }
         self.check_shape(view, &bundle)?;
         let id = bundle.id();
-        match self.entries.get(&id).map(|entry| &entry.state) {
-            Some(State::Over(IntentStatus::Dropped {
-                reason: reason @ Refusal::Replaced { .. },
-            })) => return Err(reason.clone()),
-            None | Some(State::Over(IntentStatus::Dropped { .. })) => {}
-            Some(_) => return Ok(id),
+        if let Some(entry) = self.entries.get(&id) {
+            let dropped = match &entry.state {
+                State::Over(IntentStatus::Dropped { reason, .. }) => Some(reason),
+                State::Dropped => entry.dropped.as_ref(),
+                _ => return Ok(id),
+            };
+            if let Some(reason @ Refusal::Replaced { .. }) = dropped {
+                return Err(reason.clone());
+            }
         }
 
         let requests = self.requests(view, &bundle)?;
         let replaced = self.replaced(view, &bundle)?;
-        self.check_room(&bundle, &replaced)?;
+        let room = self.room_for(view, &bundle, &replaced)?;
         self.check_fee(&requests)?;
         self.check_signatures(view, &bundle, &requests)?;
         match (&*bundle.0, &*requests) {
+            // What may wait for ever takes nobody's place.
+            ([_], [Request::Swap(_)]) if room.is_some() => return Err(self.full()),
             ([signed], [Request::Swap(swap)]) => check_swap(view, signed, swap)?,
             _ => self.try_out(view, &bundle, &replaced)?,
+        }
+        if let Some(victim) = room {
+            self.drop(victim, Refusal::CrowdedOut, changes);
         }
 
         let replacements = replaced.iter().filter_map(|id| self.entries.get(id));
@@ -56,20 +76,19 @@ impl Mempool {
         let (number, count) = place.unwrap_or((self.next, 0));
         self.next = self.next.max(number + 1);
         for other in &replaced {
-            let reason = Refusal::Replaced { by: id };
-            self.finish(*other, IntentStatus::Dropped { reason }, changes);
+            self.drop(*other, Refusal::Replaced { by: id }, changes);
         }
         let row = Row {
             number,
             replaced: count,
             bundle,
             found: None,
+            torn: None,
+            dropped: None,
         };
-        changes.push(row.change(id));
-        // All that is remembered is gone through only for what comes a second time.
-        if self.entries.insert(id, Entry::of(row)).is_some() {
-            self.over.retain(|over| *over != id);
-        }
+        changes.extend([entry::deleted(Table::Ended, id), row.change(id)]);
+        self.forget(id);
+        self.insert(id, Entry::of(row));
         self.enqueue(id);
         Ok(id)
     }
@@ -108,6 +127,7 @@ impl Mempool {
             heads: &self.heads,
         };
         let least = clock.saturating_add(self.limits.validity);
+        let most = clock.saturating_add(self.limits.longest_validity);
         let request = |signed: &SignedIntent| {
             let (fragment, rule, valid_until) = (signed.fragment, signed.rule, signed.valid_until);
             if valid_until < least {
@@ -115,6 +135,13 @@ impl Mempool {
                     fragment,
                     valid_until,
                     least,
+                });
+            }
+            if valid_until > most {
+                return Err(Refusal::TooLong {
+                    fragment,
+                    valid_until,
+                    most,
                 });
             }
             if !is_carried(&view.book, rule) || (rule != view.book.account && !is_registered(view, rule)) {
@@ -196,27 +223,66 @@ impl Mempool {
         Ok(replaced)
     }
 
-    fn check_room(&self, bundle: &Bundle, replaced: &BTreeSet<IntentId>) -> Result<(), Refusal> {
-        let freed: usize = replaced
-            .iter()
-            .filter_map(|id| self.entries.get(id))
-            .map(|entry| entry.bytes)
-            .sum();
-        let waiting = self.queue.len();
-        let bytes = self.bytes - freed + entry::size(bundle);
-        if waiting - replaced.len() >= self.limits.bundles || bytes > self.limits.bytes {
-            return Err(Refusal::Full { waiting });
-        }
+    /// Who has to make room for a bundle, if somebody has to: the oldest that could not be carried out so far.
+    fn room_for(
+        &self,
+        view: &View,
+        bundle: &Bundle,
+        replaced: &BTreeSet<IntentId>,
+    ) -> Result<Option<IntentId>, Refusal> {
         for signed in &bundle.0 {
             let fragment = signed.fragment;
-            let of_fragment = self.nonces.range((fragment, 0)..=(fragment, u64::MAX));
-            let waiting = of_fragment.filter(|(_, id)| !replaced.contains(*id)).count();
-            let more = bundle.0.iter().filter(|other| other.fragment == fragment).count();
+            let (waiting, more) = self.count(bundle, replaced, fragment..=fragment);
             if waiting + more > self.limits.of_fragment {
                 return Err(Refusal::TooManyOfFragment { fragment, waiting });
             }
+            let anchor = fragment.anchor();
+            let last = anchor.leaf((1 << MAX_DEPTH) - 1).unwrap_or(fragment);
+            let (waiting, more) = self.count(bundle, replaced, anchor.fragment()..=last);
+            if waiting + more > self.limits.of_anchor {
+                return Err(Refusal::TooManyOfAnchor { anchor, waiting });
+            }
         }
-        Ok(())
+        let of = |ids: &mut dyn Iterator<Item = &IntentId>| -> usize {
+            ids.filter_map(|id| self.entries.get(id)).map(|entry| entry.bytes).sum()
+        };
+        let bundles = self.queue.len() - replaced.len();
+        let bytes = self.bytes - of(&mut replaced.iter()) + entry::size(bundle);
+        if bundles < self.limits.bundles && bytes <= self.limits.bytes {
+            return Ok(None);
+        }
+        let waiting = self.queue.values().filter_map(|id| Some((*id, self.entries.get(id)?)));
+        let mut stuck = waiting.filter(|(id, entry)| {
+            let makes_room = bytes - entry.bytes <= self.limits.bytes;
+            let intents = entry.bundle.iter().flat_map(|bundle| &bundle.0);
+            let is_stuck = entry.fails > 0 || intents.into_iter().any(|signed| signed.rule == view.book.swap);
+            entry.state == State::Waiting && is_stuck && makes_room && !replaced.contains(id)
+        });
+        stuck.next().map(|(id, _)| Some(id)).ok_or_else(|| self.full())
+    }
+
+    fn full(&self) -> Refusal {
+        let waiting = self.queue.len();
+        Refusal::Full { waiting }
+    }
+
+    /// How many intents of these fragments wait, and how many more there would be.
+    fn count(
+        &self,
+        bundle: &Bundle,
+        replaced: &BTreeSet<IntentId>,
+        fragments: RangeInclusive<FragmentId>,
+    ) -> (usize, usize) {
+        let waiting = self
+            .nonces
+            .range((*fragments.start(), 0)..=(*fragments.end(), u64::MAX));
+        let waiting = waiting.filter(|(_, id)| !replaced.contains(*id)).count();
+        let more = bundle
+            .0
+            .iter()
+            .filter(|other| fragments.contains(&other.fragment))
+            .count();
+        (waiting, more)
     }
 
     /// A payment to a till; of an intent to swap a reward, which goes to whoever fills it.

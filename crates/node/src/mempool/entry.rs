@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy::primitives::{B256, keccak256};
-use nthroot_api::{Bundle, IntentId, IntentStatus};
+use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
 use nthroot_protocol::{BatchId, FragmentId, Signature, limits::MAX_CLOCK_AGE};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub(super) enum State {
         /// The step.
         step: u16,
     },
+    /// It is not on L1 and cannot come there, unless L1 takes something back: its entry says why.
+    Dropped,
     /// Nothing can happen to it any more.
     Over(IntentStatus),
 }
@@ -34,8 +36,8 @@ pub(super) struct Entry {
     pub(super) number: u64,
     /// What it uses.
     pub(super) places: Vec<(FragmentId, u64)>,
-    /// [`mark`] of its first signature.
-    pub(super) signature: B256,
+    /// [`mark`] of each of its signatures. None of what is over.
+    pub(super) marks: Vec<B256>,
     /// The last block at which all of it is valid.
     pub(super) valid_until: u64,
     /// About what it takes.
@@ -46,6 +48,12 @@ pub(super) struct Entry {
     pub(super) fails: u32,
     /// When it is looked at again.
     pub(super) retry_at: u64,
+    /// Where L1 has it, as far as was seen.
+    pub(super) found: Option<Found>,
+    /// Where L1 has some of its intents and not the others.
+    pub(super) torn: Option<Found>,
+    /// Why it does not happen if it is not on L1. What was replaced never waits again.
+    pub(super) dropped: Option<Refusal>,
     /// None where only the store has it.
     pub(super) bundle: Option<Arc<Bundle>>,
     pub(super) state: State,
@@ -69,6 +77,32 @@ pub(super) struct Row<B = Bundle> {
     pub(super) replaced: u32,
     pub(super) bundle: B,
     pub(super) found: Option<Found>,
+    #[serde(default)]
+    pub(super) torn: Option<Found>,
+    #[serde(default)]
+    pub(super) dropped: Option<Refusal>,
+}
+
+/// What became of a bundle, as it is kept.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// Its place in the order in which bundles were over.
+    pub(super) order: u64,
+    pub(super) status: IntentStatus,
+}
+
+impl Ended {
+    /// The rows that take the place of a bundle's.
+    pub(super) fn changes(&self, id: IntentId) -> [Change; 2] {
+        // It is written without fail, as a row is.
+        let value = serde_json::to_vec(self).ok();
+        let (table, key) = (Table::Ended, id.to_vec());
+        [deleted(Table::Intents, id), Change { table, key, value }]
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
 }
 
 impl<B: Serialize> Row<B> {
@@ -105,10 +139,7 @@ impl Entry {
         Self {
             number: row.number,
             places: intents.iter().map(|signed| (signed.fragment, signed.nonce)).collect(),
-            signature: intents
-                .first()
-                .map(|signed| mark(&signed.signature))
-                .unwrap_or_default(),
+            marks: intents.iter().map(|signed| mark(&signed.signature)).collect(),
             valid_until: intents
                 .iter()
                 .map(|signed| signed.valid_until)
@@ -118,19 +149,37 @@ impl Entry {
             replaced: row.replaced,
             fails: 0,
             retry_at: 0,
+            found: row.found,
+            torn: row.torn,
+            dropped: row.dropped,
             bundle: Some(Arc::new(row.bundle)),
             state: State::Waiting,
+        }
+    }
+
+    /// One that is over.
+    pub(super) fn over(status: IntentStatus) -> Self {
+        Self {
+            number: 0,
+            places: Vec::new(),
+            marks: Vec::new(),
+            valid_until: 0,
+            bytes: 0,
+            replaced: 0,
+            fails: 0,
+            retry_at: 0,
+            found: None,
+            torn: None,
+            dropped: None,
+            bundle: None,
+            state: State::Over(status),
         }
     }
 }
 
 /// The deletion of a bundle's row.
-pub(super) fn deleted(id: IntentId) -> Change {
-    Change {
-        table: Table::Intents,
-        key: id.to_vec(),
-        value: None,
-    }
+pub(super) fn deleted(table: Table, id: IntentId) -> Change {
+    Change::delete(table, id.to_vec())
 }
 
 /// By what a signature is found again in a step.
@@ -138,14 +187,16 @@ pub(super) fn mark(signature: &Signature) -> B256 {
     keccak256(signature.encode())
 }
 
-/// About what a bundle takes in memory.
+/// About what a bundle takes in memory, and not less: `tests/mempool/memory.rs` measures it.
 pub(super) fn size(bundle: &Bundle) -> usize {
-    /// An entry with its places in the maps.
-    const ENTRY: usize = 600;
-    /// An intent without what it points to.
-    const INTENT: usize = 350;
+    /// An entry in its map, which is half empty after it has grown, and its place in the queue.
+    const ENTRY: usize = 1_700;
+    /// An intent without what it points to, with its places in the maps.
+    const INTENT: usize = 550;
     let intent = |signed: &nthroot_wallet::SignedIntent| {
-        INTENT + signed.payload.len() + 48 * signed.outflows.len() + signed.signature.encode().len()
+        let pointed_to = signed.payload.len() + 48 * signed.outflows.len() + signed.signature.encode().len();
+        // What grew while it was read has room left over.
+        INTENT + pointed_to * 3 / 2
     };
     ENTRY + bundle.0.iter().map(intent).sum::<usize>()
 }

@@ -1,30 +1,18 @@
 //! Which heads can be built on, and what new batches bring.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use alloy::primitives::B256;
 use nthroot_model::ledger::{Judgement, Ledger, State};
 use nthroot_protocol::{AnchorId, BatchId, FragmentId, LeafTable, PlacedStep, Status};
 use nthroot_wallet::{States, states::open_position};
 
+use super::seen::{Changes, Seen};
 use crate::view::View;
-
-/// What a new view brought.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    /// What was known of batches from this one on is void: a reorganisation took them back.
-    pub(super) gone: Option<BatchId>,
-    /// Batches that were not known, oldest first.
-    pub(super) new: Vec<BatchId>,
-}
 
 /// What of a ledger can be built on, and where positions are.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// The batches since the last final block of L1, each by the hash of its preimage.
-    seen: BTreeMap<BatchId, B256>,
-    /// The last one known.
-    last: BatchId,
+    seen: Seen,
     /// Batches with a lie or a step that was not judged, and those that build on one: they are unwound, or may be.
     tainted: BTreeSet<BatchId>,
     /// Fragments that are, or were, a position of a market.
@@ -35,28 +23,21 @@ impl Heads {
     /// Takes up a view.
     pub(super) fn update(&mut self, view: &View) -> Changes {
         let ledger = &view.ledger;
-        let is_same = |(id, hash): &(&BatchId, &B256)| identity(ledger, **id) == Some(**hash);
-        let gone = self.seen.iter().find(|seen| !is_same(seen)).map(|(id, _)| *id);
-        if let Some(gone) = gone {
-            self.seen.split_off(&gone);
-            self.tainted.split_off(&gone);
-            // Batches before were all known.
-            self.last = BatchId::from_u64(gone.to_u64() - 1).unwrap_or_default();
+        let changes = self.seen.update(view);
+        if let Some(from) = changes.from {
+            self.tainted.split_off(&from);
         }
-        let next = BatchId::from_u64(self.last.to_u64() + 1).unwrap_or_default();
-        let new: Vec<BatchId> = ledger.batches_from(next).collect();
-        for id in &new {
-            self.last = *id;
+        for id in &changes.new {
             if self.is_doomed(ledger, *id) {
                 self.tainted.insert(*id);
             }
-            if let Some(hash) = identity(ledger, *id) {
-                self.seen.insert(*id, hash);
-            }
         }
-        self.learn_positions(ledger, &new);
-        self.forget(view);
-        Changes { gone, new }
+        self.learn_positions(ledger, &changes.new);
+        // What is final of the bridge, or unwound, is no danger any more, when L1 cannot take that back.
+        let settled = &view.settled;
+        self.tainted
+            .retain(|id| settled.status(*id) != Some(Status::Unwound) && !settled.is_final(*id));
+        changes
     }
 
     /// Whether a head was written by a batch that must not be built on.
@@ -92,9 +73,15 @@ impl Heads {
         steps.iter().any(|(_, judgement)| wrong(judgement)) || parents.any(|parent| self.is_tainted(parent))
     }
 
-    /// The first time by looking at every fragment, then at those that steps worked on.
+    /// By looking at every fragment the first time, and when steps were let go before they were seen; else at those that steps
+    /// worked on.
     fn learn_positions(&mut self, ledger: &Ledger, new: &[BatchId]) {
-        let Some(positions) = &mut self.positions else {
+        let steps = |id: &BatchId| ledger.steps(*id).unwrap_or_default();
+        let is_forgotten = |id: &BatchId| {
+            let mut steps = steps(id).into_iter();
+            steps.any(|(step, judgement)| step.is_none() && *judgement == Judgement::Valid)
+        };
+        let Some(positions) = self.positions.as_mut().filter(|_| !new.iter().any(is_forgotten)) else {
             let known = ledger
                 .anchors()
                 .filter_map(|(anchor, _, state)| Some((anchor, state.known()?)));
@@ -106,23 +93,12 @@ impl Heads {
             return;
         };
         for id in new {
-            let steps = ledger.steps(*id).unwrap_or_default();
-            for fragment in steps.iter().filter_map(|(step, _)| *step).flat_map(fragments_of) {
+            for fragment in steps(id).iter().filter_map(|(step, _)| *step).flat_map(fragments_of) {
                 if let Some(position) = ledger.fragment(fragment).and_then(open_position) {
                     positions.insert(position, fragment);
                 }
             }
         }
-    }
-
-    /// What is final of L1 does not go again; what is final of the bridge, or unwound, is no danger any more.
-    fn forget(&mut self, view: &View) {
-        let (ledger, finalised) = (&view.ledger, view.finalised);
-        let deployment = ledger.params().deployment_block;
-        self.seen
-            .retain(|id, _| deployment.saturating_add(id.block_offset()) > finalised);
-        self.tainted
-            .retain(|id| ledger.status(*id) != Some(Status::Unwound) && !ledger.is_final(*id));
     }
 }
 
@@ -137,10 +113,4 @@ fn fragments_of(step: &PlacedStep) -> Vec<FragmentId> {
     });
     let opened = step.opened.iter().map(|anchor| anchor.fragment());
     leaves.chain(opened).collect()
-}
-
-/// What tells a batch from another one with its id, on another branch of L1. None if it is not known, or over in every respect.
-pub(super) fn identity(ledger: &Ledger, id: BatchId) -> Option<B256> {
-    let preimage = ledger.preimage(id).ok()?;
-    Some(alloy::primitives::keccak256(preimage.encode()))
 }

@@ -1,23 +1,19 @@
 //! What becomes of bundles, as L1 shows it.
 
-use std::sync::Arc;
-
 use alloy::primitives::B256;
 use nthroot_api::{IntentId, IntentStatus, Refusal};
-use nthroot_model::ledger::Judgement;
-use nthroot_protocol::{BatchId, Body, Status};
+use nthroot_model::ledger::State as AnchorState;
+use nthroot_protocol::{BatchId, FragmentId, Status};
 use nthroot_wallet::States as _;
-use tracing::{debug, error};
+use tracing::debug;
 
 use super::{
     Mempool,
-    entry::{Found, Row, State, mark},
-    heads,
+    entry::{Entry, Found, State},
+    seen,
+    witness::Sighting,
 };
-use crate::{
-    store::{Change, Table},
-    view::View,
-};
+use crate::{store::Change, view::View};
 
 /// Blocks after which a bundle that cannot be carried out is looked at again, at most: it doubles each time.
 const LONGEST_RETRY: u64 = 16;
@@ -28,19 +24,17 @@ impl Mempool {
         self.tip = view.tip.number;
         let doomed = self.included_in_doomed(view);
         let changed = self.heads.update(view);
-        let gone = changed
-            .gone
-            .map(|gone| self.included.split_off(&gone))
-            .unwrap_or_default();
+        let gone = changed.from.map(|from| self.included.split_off(&from));
         let mut changes = Vec::new();
-        for id in gone.into_values().flatten().chain(doomed) {
-            self.wait_again(id, &mut changes);
+        for id in gone.unwrap_or_default().into_values().flatten().chain(doomed) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.found = None;
+                self.lay_aside(id);
+            }
         }
-        for (id, Found { batch, identity, step }) in std::mem::take(&mut self.found) {
-            // Of what is over in every respect nothing is left that could tell.
-            let is_it = heads::identity(&view.ledger, batch).map_or(view.ledger.is_final(batch), |is| is == identity);
-            if is_it && view.ledger.status(batch) == Some(Status::Live) {
-                self.include(id, batch, step);
+        for (id, found) in std::mem::take(&mut self.found) {
+            if stands(view, &found) {
+                self.include(id, found);
             }
         }
         for batch in changed.new {
@@ -48,10 +42,9 @@ impl Mempool {
         }
         self.settle(view, &mut changes);
         self.drop_what_cannot_be(view, &mut changes);
-        if !changes.is_empty() {
-            // What is over is found to be so again after a crash.
-            self.keep(&changes);
-        }
+        self.review_dropped(view, &mut changes);
+        // What is over is found to be so again after a crash.
+        self.keep_at_last(changes);
     }
 
     /// Bundles are on their way in this transaction, and no others are.
@@ -91,86 +84,50 @@ impl Mempool {
         ids.flatten().collect()
     }
 
-    /// What was on L1 is not any more.
-    fn wait_again(&mut self, id: IntentId, changes: &mut Vec<Change>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.bundle.is_none() {
-            let kept = self.store.get(Table::Intents, id.as_slice());
-            let row = kept.inspect_err(|error| error!(%error, %id, "an intent cannot be read"));
-            let row = row.ok().flatten().and_then(|row| Row::decode(&row));
-            entry.bundle = row.map(|row| Arc::new(row.bundle));
-        }
-        (entry.fails, entry.retry_at) = (0, 0);
-        let others = entry.places.iter().filter_map(|place| self.nonces.get(place).copied());
-        match others.max() {
-            Some(by) => {
-                let reason = Refusal::Replaced { by };
-                self.finish(id, IntentStatus::Dropped { reason }, changes);
-            }
-            None => self.enqueue(id),
-        }
-    }
-
     /// Looks for bundles among the steps of a batch, whoever posted it.
     fn find(&mut self, view: &View, batch: BatchId, changes: &mut Vec<Change>) {
-        if self.queue.is_empty() {
-            return;
+        let stands = view.ledger.status(batch) == Some(Status::Live);
+        for Sighting { id, found, whole } in self.sightings(&view.ledger, batch) {
+            debug!(%id, %batch, step = found.step, whole, stands, "on L1");
+            match self.entries.get_mut(&id) {
+                Some(entry) if !whole => entry.torn = Some(found),
+                Some(_) if stands => self.include(id, found),
+                _ => {}
+            }
+            changes.extend(self.row(id));
         }
-        let steps = view.ledger.steps(batch).unwrap_or_default();
-        for (step, (placed, judgement)) in (0..).zip(steps) {
-            let Some(placed) = placed.filter(|_| *judgement == Judgement::Valid) else {
-                continue;
-            };
-            let Ok(body) = Body::of(&placed.step) else { continue };
-            let signed = body.calls.iter().flat_map(|call| &call.authorisations);
-            let marks: Vec<B256> = signed.map(|authorisation| mark(&authorisation.signature)).collect();
-            let ids: Vec<IntentId> = marks
-                .iter()
-                .filter_map(|mark| self.signatures.get(mark).copied())
-                .collect();
-            for id in ids
-                .into_iter()
-                .filter(|id| self.is_whole(*id, &marks))
-                .collect::<Vec<_>>()
-            {
-                debug!(%id, %batch, step, "included");
-                self.include(id, batch, step);
-                let identity = heads::identity(&view.ledger, batch);
-                let kept = self.entries.get(&id).zip(identity).and_then(|(entry, identity)| {
-                    let row = Row {
-                        number: entry.number,
-                        replaced: entry.replaced,
-                        bundle: entry.bundle.as_deref()?,
-                        found: Some(Found { batch, identity, step }),
-                    };
-                    Some(row.change(id))
-                });
-                changes.extend(kept);
+    }
+
+    fn include(&mut self, id: IntentId, found: Found) {
+        self.dequeue(id);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let (batch, step) = (found.batch, found.step);
+        match std::mem::replace(&mut entry.state, State::Included { batch, step }) {
+            State::Included { batch: before, .. } => {
+                if let Some(others) = self.included.get_mut(&before) {
+                    others.retain(|other| *other != id);
+                }
+            }
+            State::Dropped => self.dropped.retain(|_, dropped| *dropped != id),
+            State::Waiting | State::Posted(_) => {}
+            over @ State::Over(_) => {
+                entry.state = over;
+                return;
             }
         }
+        entry.found = Some(found);
+        // What was overtaken or late was not, after all; what was replaced stays so if this is taken back.
+        entry
+            .dropped
+            .take_if(|reason| !matches!(reason, Refusal::Replaced { .. }));
+        self.included.entry(batch).or_default().push(id);
     }
 
-    /// Whether a step that has the first signature of a bundle has all of them, and so carries it out.
-    fn is_whole(&self, id: IntentId, marks: &[B256]) -> bool {
-        let bundle = self.entries.get(&id).and_then(|entry| entry.bundle.as_deref());
-        bundle.is_some_and(|bundle| {
-            let mut signatures = bundle.0.iter().map(|signed| mark(&signed.signature));
-            signatures.all(|mark| marks.contains(&mark))
-        })
-    }
-
-    fn include(&mut self, id: IntentId, batch: BatchId, step: u16) {
-        self.dequeue(id);
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.state = State::Included { batch, step };
-            self.included.entry(batch).or_default().push(id);
-        }
-    }
-
-    /// What is final of the bridge is over; of what is final of L1 the bundle stays in the store only.
+    /// What is final of the bridge and of L1 is over; of what is final of L1 the bundle stays in the store only.
     fn settle(&mut self, view: &View, changes: &mut Vec<Change>) {
         while let Some(batch) = self.included.first_entry() {
-            if !view.ledger.is_final(*batch.key()) {
+            // At the tip it may be so in a block that goes again, and with it the end of the window.
+            if !view.settled.is_final(*batch.key()) {
                 break;
             }
             for id in batch.remove() {
@@ -179,9 +136,8 @@ impl Mempool {
                 }
             }
         }
-        let settled = view.finalised.saturating_sub(view.ledger.params().deployment_block);
         for (batch, ids) in self.included.iter().rev() {
-            if batch.block_offset() > settled {
+            if block_of(view, *batch) > view.finalised.number {
                 continue;
             }
             let mut entries = ids.iter().filter_map(|id| Some((id, self.entries.get(id)?)));
@@ -199,26 +155,98 @@ impl Mempool {
 
     /// What waits and is too late, or whose nonce is used.
     fn drop_what_cannot_be(&mut self, view: &View, changes: &mut Vec<Change>) {
-        let mut dropped = Vec::new();
-        for id in self.queue.values() {
-            let Some(entry) = self.entries.get(id) else { continue };
-            let next = |fragment| view.ledger.fragment(fragment).map_or(0, |fragment| fragment.nonce);
-            if entry.places.iter().any(|(fragment, nonce)| *nonce < next(*fragment)) {
-                dropped.push((*id, Refusal::Overtaken));
-            } else if entry.is_expired(view.tip.number) {
-                let fragment = entry.places.first().map(|(fragment, _)| *fragment).unwrap_or_default();
-                let (valid_until, least) = (entry.valid_until, view.tip.number);
-                let reason = Refusal::Expired {
-                    fragment,
-                    valid_until,
-                    least,
-                };
-                dropped.push((*id, reason));
-            }
-        }
-        for (id, reason) in dropped {
-            debug!(%id, %reason, "dropped");
-            self.finish(id, IntentStatus::Dropped { reason }, changes);
+        let waiting = self.queue.values().filter_map(|id| Some((*id, self.entries.get(id)?)));
+        let dropped = waiting.filter_map(|(id, entry)| Some((id, why_not(entry, view)?)));
+        for (id, reason) in dropped.collect::<Vec<_>>() {
+            self.drop(id, reason, changes);
         }
     }
+
+    /// What does not happen is over when L1 can take back no more of why; and waits again when it has.
+    fn review_dropped(&mut self, view: &View, changes: &mut Vec<Change>) {
+        for id in self.dropped.values().copied().collect::<Vec<_>>() {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let reason = match &entry.dropped {
+                Some(reason @ Refusal::Replaced { .. }) => Some(reason.clone()),
+                Some(reason @ Refusal::CrowdedOut) => Some(why_not(entry, view).unwrap_or_else(|| reason.clone())),
+                _ => why_not(entry, view),
+            };
+            let others = entry.places.iter().filter_map(|place| self.nonces.get(place).copied());
+            // The user signed something else with its nonce meanwhile.
+            match reason.or_else(|| others.max().map(|by| Refusal::Replaced { by })) {
+                Some(reason) if is_settled(entry, view) => {
+                    let status = IntentStatus::Dropped { reason, settled: true };
+                    self.dropped.retain(|_, dropped| *dropped != id);
+                    self.finish(id, status, changes);
+                }
+                Some(reason) => self.drop(id, reason, changes),
+                None => self.wait_again(id, changes),
+            }
+        }
+    }
+
+    fn wait_again(&mut self, id: IntentId, changes: &mut Vec<Change>) {
+        let Some(bundle) = self.kept(id) else { return };
+        self.dropped.retain(|_, dropped| *dropped != id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            debug!(%id, "waits again");
+            (entry.fails, entry.retry_at) = (0, 0);
+            (entry.bundle, entry.dropped) = (Some(bundle), None);
+        }
+        changes.extend(self.row(id));
+        self.enqueue(id);
+    }
+}
+
+/// Whether what was found is on the chain that a view shows, and was not unwound.
+fn stands(view: &View, found: &Found) -> bool {
+    let now = seen::identity(&view.ledger, found.batch);
+    // Of what is over in every respect nothing is left that could tell.
+    let is_it = now.map_or(view.ledger.is_final(found.batch), |now| now == found.identity);
+    is_it && view.ledger.status(found.batch) == Some(Status::Live)
+}
+
+/// Why what is not on L1 cannot come there, as it is now.
+fn why_not(entry: &Entry, view: &View) -> Option<Refusal> {
+    let was_used = matches!(entry.dropped, Some(Refusal::Overtaken | Refusal::Torn { .. }));
+    let is_used = |(fragment, nonce): &(FragmentId, u64)| match view.ledger.fragment(*fragment) {
+        Some(state) => *nonce < state.nonce,
+        // Behind a lie nobody knows: it is as it was until that is taken back.
+        None => was_used,
+    };
+    if entry.places.iter().any(is_used) {
+        let torn = entry.torn.as_ref().filter(|found| stands(view, found));
+        return Some(torn.map_or(Refusal::Overtaken, |found| Refusal::Torn {
+            batch: found.batch,
+            step: found.step,
+        }));
+    }
+    let is_late = entry.is_expired(view.tip.number);
+    let expired = || Refusal::Expired {
+        fragment: entry.places.first().map(|(fragment, _)| *fragment).unwrap_or_default(),
+        valid_until: entry.valid_until,
+        least: view.tip.number,
+    };
+    // It says when it was found to be so.
+    let before = entry
+        .dropped
+        .clone()
+        .filter(|reason| matches!(reason, Refusal::Expired { .. }));
+    is_late.then(|| before.unwrap_or_else(expired))
+}
+
+/// Whether what is not on L1 can never come there: it is too late in every block to come, or its nonce was used by what is final.
+fn is_settled(entry: &Entry, view: &View) -> bool {
+    let next = |fragment: FragmentId| {
+        let (_, state) = view.settled.final_state(fragment.anchor())?;
+        let state = AnchorState::known(state)?.fragment(fragment.leaf())?;
+        Some(state.nonce)
+    };
+    let used = |(fragment, nonce): &(_, u64)| next(*fragment).is_some_and(|next| *nonce < next);
+    entry.is_expired(view.finalised.number) || entry.places.iter().any(used)
+}
+
+/// The block of a batch.
+pub(super) fn block_of(view: &View, batch: BatchId) -> u64 {
+    view.deployment.deployment_block.saturating_add(batch.block_offset())
 }

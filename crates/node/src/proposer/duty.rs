@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     fees::FeePolicy,
-    mempool::Mempool,
+    mempool::{Mempool, seen::Seen},
     metrics::{BATCHES, BOND_FREE, BOND_LOCKED, STEPS_POSTED},
     outbox::{Event, Job, Purpose},
     sender::Call,
@@ -69,8 +69,8 @@ pub struct Carrying {
     policy: Policy,
     /// The batch that is wanted on L1.
     wanted: Option<Packed>,
-    /// The last batch of its own that was counted.
-    counted: BatchId,
+    /// The batches that were counted if they are its own.
+    counted: Seen,
     /// A batch of its own that is not valid. What made one makes more, and each costs its lock: nothing is posted any more.
     wrong: Option<BatchId>,
 }
@@ -81,7 +81,7 @@ impl Carrying {
         Self {
             policy,
             wanted: None,
-            counted: BatchId::default(),
+            counted: Seen::default(),
             wrong: None,
         }
     }
@@ -199,11 +199,8 @@ impl Carrying {
                 "the proposer's free bond is low"
             );
         }
-        let Some(next) = BatchId::from_u64(self.counted.to_u64() + 1) else {
-            return;
-        };
-        for id in view.ledger.batches_from(next) {
-            self.counted = id;
+        // What a reorganisation took back and brought again is counted again, as it is looked at again.
+        for id in self.counted.update(view).new {
             let of_own = view
                 .ledger
                 .preimage(id)

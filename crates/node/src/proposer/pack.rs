@@ -88,10 +88,16 @@ pub fn pack(mempool: &Mempool, view: &View, room: &Room, sweep: Option<&Sweep>) 
     let dear = packer.take_all(others, false);
     swaps::fill(&mut packer, &swappers);
     packer.take_all(dear, true);
-    if let Some(sweep) = sweep.filter(|_| !packer.steps.is_empty()) {
+    let swept = sweep.filter(|_| !packer.steps.is_empty());
+    if let Some(sweep) = swept {
         sweep::add(&mut packer, sweep);
     }
-    packer.finish(proposer)
+    let packing = packer.finish(proposer);
+    if swept.is_some() && packing.packed.is_none() {
+        // Should it be the own step that spoils it, the others go without.
+        return pack(mempool, view, &room, None);
+    }
+    packing
 }
 
 /// A batch that is being filled.
@@ -187,10 +193,12 @@ impl<'a> Packer<'a> {
             steps: self.steps,
             lock,
         };
-        if is_good(&packed, self.view, proposer) {
-            packing.packed = Some(packed);
-        } else {
-            error!("a batch is not what it should be, and is not posted");
+        match look(&packed, self.view, proposer) {
+            Ok(()) => packing.packed = Some(packed),
+            Err(bad) => {
+                error!(%bad, "a batch is not what it should be, and is not posted");
+                packing.failed.extend(bad.bundles(&packed));
+            }
         }
         packing
     }
@@ -198,20 +206,57 @@ impl<'a> Packer<'a> {
 
 /// Whether L1 would accept a batch in the next block and apply all of its steps, and each of them is valid.
 pub(super) fn is_good(packed: &Packed, view: &View, proposer: Address) -> bool {
-    let mut ledger = view.ledger.clone();
-    if let Err(error) = ledger.begin_block(view.tip.number + 1, B256::ZERO) {
-        error!(%error, "the next block cannot begin");
-        return false;
+    look(packed, view, proposer)
+        .inspect_err(|bad| debug!(%bad, "a batch would not do"))
+        .is_ok()
+}
+
+/// What is wrong with a batch.
+#[derive(Debug, thiserror::Error)]
+enum Bad {
+    /// It would be refused, or nobody can say.
+    #[error("{0}")]
+    Batch(String),
+    /// These steps are not valid.
+    #[error("steps {0:?} are not valid")]
+    Steps(Vec<usize>),
+}
+
+impl Bad {
+    /// The bundles to be left out of the next batch, so that it is another one: those of the steps, or else the later half of all.
+    /// Like this whatever it is that spoils batches is by itself before long, and the others go on.
+    fn bundles(&self, packed: &Packed) -> Vec<(IntentId, Refusal)> {
+        let all = 0..packed.steps.len();
+        let steps: Vec<usize> = match self {
+            Self::Batch(_) => all.skip(packed.steps.len() / 2).collect(),
+            Self::Steps(steps) => steps.clone(),
+        };
+        let what = self.to_string();
+        let bundles = steps.iter().filter_map(|step| packed.steps.get(*step)).flatten();
+        bundles
+            .map(|id| (*id, Refusal::Invalid { what: what.clone() }))
+            .collect()
     }
-    let submitted = match ledger.submit(proposer, &packed.bytes) {
-        Ok(submitted) => submitted,
-        Err(reason) => {
-            debug!(%reason, "a batch would be refused");
-            return false;
-        }
-    };
-    let judgements = ledger.judgement(submitted.id).unwrap_or_default();
-    judgements.iter().all(|judgement| **judgement == Judgement::Valid)
+}
+
+fn look(packed: &Packed, view: &View, proposer: Address) -> Result<(), Bad> {
+    let mut ledger = view.ledger.clone();
+    let bad = |error: &dyn std::error::Error| Bad::Batch(error.to_string());
+    ledger
+        .begin_block(view.tip.number + 1, B256::ZERO)
+        .map_err(|error| bad(&error))?;
+    let submitted = ledger.submit(proposer, &packed.bytes).map_err(|error| bad(&error))?;
+    let judgements = ledger.judgement(submitted.id).map_err(|error| bad(&error))?;
+    let wrong = judgements
+        .iter()
+        .enumerate()
+        .filter(|(_, judgement)| ***judgement != Judgement::Valid);
+    let wrong: Vec<usize> = wrong.map(|(step, _)| step).collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Bad::Steps(wrong))
+    }
 }
 
 /// Why a bundle is not in a batch.

@@ -14,7 +14,7 @@ pub(super) fn tip(view: &View) -> Tip {
     Tip {
         block: view.tip.number,
         hash: view.tip.hash,
-        finalised: view.finalised,
+        finalised: view.finalised.number,
         synced: view.synced,
     }
 }
@@ -40,8 +40,8 @@ pub(super) fn fragment(view: &View, id: FragmentId) -> Option<FragmentInfo> {
     let pending = ledger.state(anchor).and_then(|state| at(state, id));
     // L1 may yet take back a deposit.
     let settled = ledger.final_state(anchor);
-    let settled =
-        settled.filter(|(head, _)| ledger.status(head.id).is_some() || block_of(view, head.id) <= view.finalised);
+    let settled = settled
+        .filter(|(head, _)| ledger.status(head.id).is_some() || block_of(view, head.id) <= view.finalised.number);
     let settled = settled.and_then(|(_, state)| at(state, id));
     if is_known && pending.is_none() && settled.is_none() {
         return None;
@@ -86,7 +86,7 @@ fn final_at(view: &View, head: Head) -> Option<u64> {
     if view.ledger.status(head.id).is_some() {
         return view.ledger.final_at(head.id);
     }
-    Some(block_of(view, head.id)).filter(|block| *block <= view.finalised)
+    Some(block_of(view, head.id)).filter(|block| *block <= view.finalised.number)
 }
 
 fn block_of(view: &View, id: BatchId) -> u64 {
@@ -184,14 +184,17 @@ pub(super) fn claim_call(view: &View, batch: BatchId, position: u8) -> Result<Op
 }
 
 /// What two nodes compare: the ledger at the tip, or at the last final block.
-pub(super) fn digest(view: &View, block: Option<u64>) -> Option<Digest> {
-    let (block, hash, ledger) = match block {
-        Some(block) if block != view.tip.number => (block == view.finalised).then_some((block, None, &view.settled))?,
-        _ => (view.tip.number, Some(view.tip.hash), &view.ledger),
+pub(super) fn digest(view: &View, number: Option<u64>) -> Option<Digest> {
+    let (block, ledger) = match number {
+        Some(number) if number != view.tip.number => (view.finalised, &view.settled),
+        _ => (view.tip, &view.ledger),
     };
+    if number.is_some_and(|number| number != block.number) {
+        return None;
+    }
     Some(Digest {
-        block,
-        hash,
+        block: block.number,
+        hash: block.hash,
         digest: digest_of(ledger),
     })
 }

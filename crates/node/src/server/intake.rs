@@ -3,16 +3,18 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nthroot_api::{Bundle, IntentId, IntentInfo, Refusal, Terms};
-use nthroot_protocol::FragmentId;
+use nthroot_model::ledger::Ledger;
+use nthroot_protocol::{BatchId, FragmentId};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{mempool::Mempool, view::View};
+use crate::{follower::Witness, mempool::Mempool, view::View};
 
 /// Whoever takes intents. Methods may take as long as signature checks and a write to disk: they are called where that holds up
 /// nobody else.
 pub trait Intake: Send + Sync {
-    /// Takes bundles, in this order, and keeps them over a restart before it returns; or says of each why it is refused.
-    fn accept(&self, view: &View, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>>;
+    /// Takes bundles, in this order, and keeps them over a restart before it returns; or says of each why it is refused. What it
+    /// goes by is the latest view at that time: by an older one a bundle could be taken that was seen on L1 already.
+    fn accept(&self, views: &watch::Receiver<View>, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>>;
 
     /// Where a bundle is. None if it is not known.
     fn status(&self, view: &View, id: IntentId) -> Option<IntentInfo>;
@@ -25,8 +27,10 @@ pub trait Intake: Send + Sync {
 }
 
 impl Intake for Mutex<Mempool> {
-    fn accept(&self, view: &View, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
-        locked(self).accept_all(view, bundles)
+    fn accept(&self, views: &watch::Receiver<View>, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
+        let mut mempool = locked(self);
+        let view = views.borrow().clone();
+        mempool.accept_all(&view, bundles)
     }
 
     fn status(&self, view: &View, id: IntentId) -> Option<IntentInfo> {
@@ -39,6 +43,16 @@ impl Intake for Mutex<Mempool> {
 
     fn terms(&self) -> Terms {
         locked(self).terms()
+    }
+}
+
+impl Witness for Mutex<Mempool> {
+    fn see(&self, ledger: &Ledger, batch: BatchId) {
+        locked(self).witness(ledger, batch);
+    }
+
+    fn keep(&self) -> bool {
+        locked(self).keep_witnessed()
     }
 }
 
@@ -74,9 +88,8 @@ impl Counter {
                 {
                     next.push(more);
                 }
-                let view = views.borrow().clone();
                 let (bundles, answers): (Vec<Bundle>, Vec<Answer>) = next.drain(..).unzip();
-                for (result, answer) in intake.accept(&view, bundles).into_iter().zip(answers) {
+                for (result, answer) in intake.accept(&views, bundles).into_iter().zip(answers) {
                     // Fails if whoever asked is gone; what was taken is taken.
                     let _ = answer.send(result);
                 }

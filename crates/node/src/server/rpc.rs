@@ -170,13 +170,8 @@ impl ApiServer for Connection {
         let at_tip = block.is_none_or(|block| block == view.tip.number);
         let mut digests = self.desk.digests.lock().await;
         let kept = digests[usize::from(at_tip)];
-        let fits = |digest: &Digest| {
-            if at_tip {
-                digest.hash == Some(view.tip.hash)
-            } else {
-                Some(digest.block) == block && digest.block == view.finalised
-            }
-        };
+        let of = if at_tip { view.tip } else { view.finalised };
+        let fits = |digest: &Digest| digest.hash == of.hash && block.is_none_or(|block| block == of.number);
         if let Some(digest) = kept.filter(fits) {
             return Ok(Some(digest));
         }

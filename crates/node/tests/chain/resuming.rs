@@ -1,21 +1,28 @@
 //! A follower that was stopped, or killed at any moment, goes on where its store says.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use nthroot_bindings::Bridge;
-use nthroot_model::rule::Rules;
+use nthroot_model::{
+    ledger::{Judgement, Ledger},
+    rule::Rules,
+};
 use nthroot_node::{
     Action, Call, Deployment, Error, Follower, L1, Parameters, deploy,
-    follower::Options,
+    follower::{Options, Witness},
     store::{Redb, Store},
 };
-use nthroot_protocol::AssetId;
+use nthroot_protocol::{AssetId, BatchId};
 
 use crate::{
     history::{History, rows},
@@ -57,6 +64,80 @@ async fn a_follower_that_resumes_is_as_if_it_had_never_stopped() {
     assert!(checkpoint > deployment.deployment_block + 50);
     follower.sync().await.unwrap();
     history.assert_fresh(&follower).await;
+}
+
+/// Sees batches: how many valid steps each has that are known.
+#[derive(Default)]
+struct Onlooker {
+    seen: Mutex<BTreeMap<BatchId, usize>>,
+    cannot_keep: AtomicBool,
+}
+
+/// How many steps of a batch are valid, and how many of those are known.
+fn valid_steps(ledger: &Ledger, batch: BatchId) -> (usize, usize) {
+    let steps = ledger.steps(batch).unwrap_or_default().into_iter();
+    let valid: Vec<_> = steps.filter(|(_, judgement)| **judgement == Judgement::Valid).collect();
+    (valid.len(), valid.iter().filter(|(step, _)| step.is_some()).count())
+}
+
+impl Witness for Onlooker {
+    fn see(&self, ledger: &Ledger, batch: BatchId) {
+        let (valid, known) = valid_steps(ledger, batch);
+        assert_eq!(known, valid, "{batch}");
+        self.seen.lock().unwrap().insert(batch, known);
+    }
+
+    fn keep(&self) -> bool {
+        !self.cannot_keep.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn every_batch_is_seen_before_its_steps_are_forgotten() {
+    let history = History::new().await;
+    let (l1, deployment) = (history.world.devnet.l1(), &history.world.deployment);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let mut follower = open(l1, deployment, &path).await.unwrap();
+    let mut checkpoint = 0;
+    // Block by block, in bulk, after a restart, and with a disk that fails.
+    for round in 0..4 {
+        if round == 2 {
+            drop(follower);
+            follower = open(l1, deployment, &path).await.unwrap();
+        }
+        let onlooker = Arc::new(Onlooker::default());
+        onlooker.cannot_keep.store(round == 3, Ordering::Relaxed);
+        follower.set_witness(Arc::clone(&onlooker) as Arc<dyn Witness>);
+        let before: Vec<BatchId> = follower.settled().batches().collect();
+        for part in 0..4 {
+            history.go_on(history.block().await + 25, 4 * round + part).await;
+            if round == 0 {
+                follower.sync().await.unwrap();
+            }
+        }
+        follower.sync().await.unwrap();
+        let seen = onlooker.seen.lock().unwrap();
+        let settled = follower.settled().batches();
+        let new: Vec<BatchId> = settled.filter(|id| !before.contains(id)).collect();
+        assert!(new.iter().all(|id| seen.contains_key(id)), "{new:?} of {seen:?}");
+        assert!(seen.values().sum::<usize>() > 0, "round {round}");
+        assert!(
+            new.iter().any(|id| valid_steps(follower.ledger(), *id).1 == 0),
+            "some are forgotten"
+        );
+        if round == 2 {
+            checkpoint = follower.finalised().number;
+        }
+    }
+    assert!(follower.finalised().number > checkpoint);
+    drop(follower);
+    let resumed = open(l1, deployment, &path).await.unwrap();
+    assert_eq!(
+        resumed.finalised().number,
+        checkpoint,
+        "what was not kept is seen again"
+    );
 }
 
 #[tokio::test]

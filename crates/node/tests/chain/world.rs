@@ -187,7 +187,7 @@ impl World {
                 bridge: self.deployment.bridge,
             },
             book: rules::book(&self.deployment),
-            valid_until: 1_000_000,
+            valid_until: 5_000,
         };
         account::plan(&terms, parties).unwrap()
     }

@@ -1,11 +1,30 @@
 //! What becomes of a bundle, from received to final, over restarts, reorganisations and other people's batches.
 
-use nthroot_api::{IntentStatus, Refusal};
-use nthroot_node::mempool::{Carrier, Limits};
-use nthroot_protocol::limits::MAX_CLOCK_AGE;
+use nthroot_api::{IntentId, IntentStatus, Refusal};
+use nthroot_model::builder::StepPlan;
+use nthroot_node::{
+    mempool::{Carrier, Limits},
+    store::Table,
+};
+use nthroot_protocol::{BatchId, FragmentId, limits::MAX_CLOCK_AGE};
 use nthroot_wallet::{Request, account};
 
 use crate::world::{BOOK, DOMAIN, LIAR, Node, OURS, RIVAL, WINDOW, World, alone, key, open, payment, sign_until};
+
+fn dropped(reason: Refusal, settled: bool) -> IntentStatus {
+    IntentStatus::Dropped { reason, settled }
+}
+
+/// How many rows a node keeps in a table.
+fn rows(node: &Node, table: Table) -> usize {
+    let mut count = 0;
+    let mut each = |_: &[u8], _: &[u8]| {
+        count += 1;
+        Ok(())
+    };
+    node.store.scan(table, &mut each).unwrap();
+    count
+}
 
 #[test]
 fn a_bundle_is_followed_from_received_to_final() {
@@ -30,13 +49,12 @@ fn a_bundle_is_followed_from_received_to_final() {
     };
     assert_eq!(node.status(&world, id), included);
     // What is final of L1 is dropped from memory, and told as before.
-    world.finalised = world.tip();
+    world.finalise();
     world.mine();
     node.see(&world);
     assert_eq!(node.status(&world, id), included);
     // Nor does it take the batch's steps, which a follower lets go.
-    world.ledger.forget_valid_steps(world.finalised);
-    assert!(world.ledger.steps(batch).unwrap()[0].0.is_none());
+    assert!(world.view().ledger.steps(batch).unwrap()[0].0.is_none());
     node.restart();
     node.see(&world);
     assert_eq!(node.status(&world, id), included);
@@ -48,12 +66,21 @@ fn a_bundle_is_followed_from_received_to_final() {
     world.mine();
     node.see(&world);
     assert_eq!(node.status(&world, id), IntentStatus::Final { batch, step });
+    assert_eq!(
+        rows(&node, Table::Intents),
+        1,
+        "the end of the window may be taken back"
+    );
+    world.finalise();
+    node.see(&world);
     node.restart();
     node.see(&world);
-    assert!(
-        node.mempool.status(&world.view(), id).is_none(),
-        "what is over is not kept"
+    assert_eq!(
+        node.status(&world, id),
+        IntentStatus::Final { batch, step },
+        "it is told over a restart"
     );
+    assert_eq!(rows(&node, Table::Intents), 0, "and its bundle is not kept");
 }
 
 #[test]
@@ -124,7 +151,7 @@ fn what_a_reorganisation_takes_back_waits_again() {
         let terms = account::Terms {
             domain: DOMAIN,
             book: BOOK,
-            valid_until: 1_000_000,
+            valid_until: 5_000,
         };
         let signer = key(2);
         account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 5)])]).unwrap()
@@ -153,7 +180,7 @@ fn a_batch_of_the_same_id_on_another_branch_is_another_one() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(2);
     let plan = account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 9)])]).unwrap();
@@ -173,7 +200,7 @@ fn what_is_unwound_with_a_lie_waits_again() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let plans = [(1, one), (2, two)].map(|(user, fragment)| {
         let signer = key(user);
@@ -185,7 +212,8 @@ fn what_is_unwound_with_a_lie_waits_again() {
     });
     let batch = world.post(LIAR, &plans, |batch| batch.steps[0].fresh[0].root.0[0] ^= 1);
     // Final of L1, so that the bundle is in the store only.
-    world.finalised = world.tip();
+    node.witness(&world.ledger);
+    world.finalise();
     node.see(&world);
     assert!(matches!(node.status(&world, id), IntentStatus::Included { .. }));
     world.mine();
@@ -214,14 +242,13 @@ fn what_is_too_late_or_overtaken_is_dropped() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(2);
     let plan = account::plan(&terms, &[account::Party::signing(&signer, two, 0, vec![open(2, 9)])]).unwrap();
     world.post(RIVAL, &[plan], |_| {});
     node.see(&world);
-    let reason = Refusal::Overtaken;
-    assert_eq!(node.status(&world, both), IntentStatus::Dropped { reason });
+    assert_eq!(node.status(&world, both), dropped(Refusal::Overtaken, false));
     while world.tip() < valid_until {
         world.mine();
         node.see(&world);
@@ -237,15 +264,26 @@ fn what_is_too_late_or_overtaken_is_dropped() {
     world.mine();
     node.see(&world);
     let (fragment, least) = (one, valid_until + MAX_CLOCK_AGE);
-    let reason = Refusal::Expired {
+    let expired = Refusal::Expired {
         fragment,
         valid_until,
         least,
     };
-    assert_eq!(node.status(&world, late), IntentStatus::Dropped { reason });
-    assert!(node.mempool.is_empty());
-    node.restart();
-    assert!(node.mempool.is_empty(), "nor is it kept");
+    for _ in 0..2 {
+        assert_eq!(node.status(&world, late), dropped(expired.clone(), false));
+        assert_eq!(node.status(&world, both), dropped(Refusal::Overtaken, false));
+        assert!(node.mempool.is_empty());
+        node.restart();
+        node.see(&world);
+    }
+    // Too late in every block to come; and overtaken by what is final.
+    world.finalise();
+    for _ in 0..2 {
+        node.see(&world);
+        assert_eq!(node.status(&world, late), dropped(expired.clone(), true));
+        assert_eq!(node.status(&world, both), dropped(Refusal::Overtaken, true));
+        node.restart();
+    }
 }
 
 #[test]
@@ -265,6 +303,15 @@ fn what_is_over_is_remembered_up_to_a_bound() {
         .iter()
         .filter(|id| node.mempool.status(&world.view(), **id).is_some());
     assert_eq!(known.count(), 3, "two that are over and the one that waits");
+    assert_eq!(rows(&node, Table::Intents), 3);
+    node.step(&mut world).unwrap();
+    (0..=WINDOW).for_each(|_| world.mine());
+    world.finalise();
+    node.see(&world);
+    assert_eq!((rows(&node, Table::Intents), rows(&node, Table::Ended)), (0, 2));
+    node.restart();
+    let known = |id: &&IntentId| node.mempool.status(&world.view(), **id).is_some();
+    assert_eq!(ids.iter().filter(known).count(), 2, "two of three that are over");
 }
 
 #[test]
@@ -313,7 +360,167 @@ fn what_comes_takes_the_place_of_what_is_late() {
         node.see(&world);
     }
     let by = node.send(&world, alone(1, one, 0, vec![open(1, 6)])).unwrap();
-    let reason = Refusal::Replaced { by };
-    assert_eq!(node.status(&world, late), IntentStatus::Dropped { reason });
+    assert_eq!(node.status(&world, late), dropped(Refusal::Replaced { by }, false));
     assert_eq!(node.pack(&world).unwrap().bundles(), [by]);
+}
+
+/// A plan in which a user does the same as a bundle that [`alone`] makes.
+fn plan(user: u8, fragment: FragmentId, nonce: u64, amount: u128) -> StepPlan {
+    let terms = account::Terms {
+        domain: DOMAIN,
+        book: BOOK,
+        valid_until: 5_000,
+    };
+    let signer = key(user);
+    let party = account::Party::signing(&signer, fragment, nonce, vec![open(user, amount)]);
+    account::plan(&terms, &[party]).unwrap()
+}
+
+fn is_included(status: &IntentStatus, batch: BatchId) -> bool {
+    matches!(status, IntentStatus::Included { batch: of, .. } | IntentStatus::Final { batch: of, .. } if *of == batch)
+}
+
+#[test]
+fn what_was_carried_out_while_nobody_looked_is_found() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let mut node = Node::new();
+    let id = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    // A follower catches up over it: nobody has a view of it before its steps are forgotten.
+    let batch = world.post(RIVAL, &[plan(1, one, 0, 5)], |_| {});
+    node.witness(&world.ledger);
+    world.finalise();
+    assert!(world.view().ledger.steps(batch).unwrap()[0].0.is_none());
+    // Killed when a checkpoint says that these blocks are not derived again.
+    for _ in 0..2 {
+        node.restart();
+        node.see(&world);
+        assert!(
+            is_included(&node.status(&world, id), batch),
+            "{:?}",
+            node.status(&world, id)
+        );
+    }
+    (0..=WINDOW).for_each(|_| world.mine());
+    world.finalise();
+    node.see(&world);
+    assert_eq!(node.status(&world, id), IntentStatus::Final { batch, step: 0 });
+}
+
+#[test]
+fn what_was_seen_on_l1_is_not_taken_by_a_view_from_before() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let mut node = Node::new();
+    let before = world.view();
+    node.mempool.on_view(&before);
+    let batch = world.post(RIVAL, &[plan(1, one, 0, 5)], |_| {});
+    node.mempool.witness(&world.ledger, batch);
+    let refused = node.mempool.accept(&before, alone(1, one, 0, vec![open(1, 5)]));
+    let block = before.tip.number;
+    assert_eq!(refused, Err(Refusal::NotSynced { block }));
+}
+
+#[test]
+fn what_was_overtaken_in_a_block_that_is_taken_back_waits_again() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let before = world.ledger.clone();
+    let mut node = Node::new();
+    let id = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    world.post(RIVAL, &[plan(1, one, 0, 9)], |_| {});
+    node.see(&world);
+    assert_eq!(node.status(&world, id), dropped(Refusal::Overtaken, false));
+    for restart in [false, true] {
+        if restart {
+            node.restart();
+        }
+        world.ledger = before.clone();
+        world.branch += 1;
+        world.mine();
+        node.see(&world);
+        assert!(node.is_waiting(&world, id));
+        assert_eq!(node.pack(&world).unwrap().bundles(), [id]);
+    }
+    let batch = node.step(&mut world).unwrap();
+    assert!(is_included(&node.status(&world, id), batch));
+}
+
+#[test]
+fn what_was_replaced_and_carried_out_all_the_same_is_told_so() {
+    let mut world = World::new();
+    let one = world.deposit(1, 1, 1_000);
+    world.mine();
+    let before = world.ledger.clone();
+    let mut node = Node::new();
+    let old = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    let new = node.send(&world, alone(1, one, 0, vec![open(1, 6)])).unwrap();
+    assert_eq!(node.status(&world, old), dropped(Refusal::Replaced { by: new }, false));
+    // Somebody else has the old one.
+    let batch = world.post(RIVAL, &[plan(1, one, 0, 5)], |_| {});
+    for _ in 0..2 {
+        node.see(&world);
+        assert!(is_included(&node.status(&world, old), batch));
+        assert_eq!(node.status(&world, new), dropped(Refusal::Overtaken, false));
+        node.restart();
+    }
+    let after = world.ledger.clone();
+    // Taken back: as it was, and what was replaced is not carried.
+    world.ledger = before;
+    world.branch = 1;
+    world.mine();
+    node.see(&world);
+    assert_eq!(node.status(&world, old), dropped(Refusal::Replaced { by: new }, false));
+    assert!(node.is_waiting(&world, new));
+    assert_eq!(node.pack(&world).unwrap().bundles(), [new]);
+    // And final in the end.
+    world.ledger = after;
+    (0..=WINDOW).for_each(|_| world.mine());
+    node.see(&world);
+    world.finalise();
+    node.see(&world);
+    assert_eq!(node.status(&world, old), IntentStatus::Final { batch, step: 0 });
+    assert_eq!(node.status(&world, new), dropped(Refusal::Overtaken, true));
+}
+
+#[test]
+fn what_was_carried_out_in_part_is_told_so() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let mut node = Node::new();
+    let both = [(1, one), (2, two)].map(|(user, fragment)| alone(user, fragment, 0, vec![open(user, 5)]));
+    let both = nthroot_api::Bundle(both.into_iter().flat_map(|bundle| bundle.0).collect());
+    let id = node.send(&world, both).unwrap();
+    // Each of them is a step by itself, so anybody can tear them apart.
+    let batch = world.post(RIVAL, &[plan(2, two, 0, 5)], |_| {});
+    let torn = Refusal::Torn { batch, step: 0 };
+    for _ in 0..2 {
+        node.see(&world);
+        assert_eq!(node.status(&world, id), dropped(torn.clone(), false));
+        node.restart();
+    }
+}
+
+#[test]
+fn a_batch_that_a_reorganisation_brings_before_a_known_one_is_seen() {
+    let mut world = World::new();
+    let [one, two] = [1, 2].map(|user| world.deposit(user, 1, 1_000));
+    world.mine();
+    let before = world.ledger.clone();
+    let mut node = Node::new();
+    let id = node.send(&world, alone(1, one, 0, vec![open(1, 5)])).unwrap();
+    world.mine();
+    let later = world.post(RIVAL, &[plan(2, two, 0, 5)], |_| {});
+    node.see(&world);
+    assert!(node.is_waiting(&world, id));
+    // The same batch comes again, and one before it that was not there.
+    world.ledger = before;
+    let earlier = world.post(LIAR, &[plan(1, one, 0, 5)], |_| {});
+    assert_eq!(world.post(RIVAL, &[plan(2, two, 0, 5)], |_| {}), later);
+    node.see(&world);
+    assert!(is_included(&node.status(&world, id), earlier));
 }

@@ -2,6 +2,7 @@
 
 mod gas;
 mod lifecycle;
+mod memory;
 mod packing;
 mod random;
 mod refusals;

@@ -1,6 +1,7 @@
 //! What is packed, in which order, and within which bounds.
 
-use nthroot_api::{Bundle, IntentId, IntentStatus};
+use alloy::primitives::B256;
+use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
 use nthroot_model::{builder::StepPlan, ledger::Judgement};
 use nthroot_node::{
     View,
@@ -28,7 +29,7 @@ fn plan(user: u8, fragment: FragmentId, nonce: u64) -> StepPlan {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(user);
     let party = account::Party::signing(&signer, fragment, nonce, vec![open(user, 7)]);
@@ -56,7 +57,7 @@ fn the_oldest_come_first_and_one_that_fails_holds_up_nobody() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(3);
     let leasing = account::Party::signing(&signer, fragments[2], 0, vec![lease]);
@@ -162,7 +163,7 @@ fn nothing_is_built_on_a_lie_or_beside_one() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(2);
     let honest = account::Party::signing(&signer, fragments[1], 0, vec![open(2, 5)]);
@@ -302,7 +303,7 @@ fn fees_come_in_over_several_tills_and_are_swept() {
     let terms = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let signer = key(OURS);
     let nonce = world.fragment(tills[1]).nonce;
@@ -460,4 +461,55 @@ fn leaves_are_opened_where_there_is_room() {
     node.send(&world, bundle).unwrap();
     node.step(&mut world).unwrap();
     assert_eq!(world.balance(third), 6);
+}
+
+#[test]
+fn what_spoils_batches_is_by_itself_before_long() {
+    let (world, mut node, fragments) = scene(4);
+    let ids: Vec<_> = (1..)
+        .zip(&fragments)
+        .map(|(user, fragment)| {
+            node.send(&world, alone(user, *fragment, 0, vec![open(user, 5)]))
+                .unwrap()
+        })
+        .collect();
+    // Whatever is in it, L1 would refuse a batch whose clock has another hash.
+    let mut view = world.view();
+    view.tip.hash = B256::ZERO;
+    let packing = pack(&node.mempool, &view, &node.room, None);
+    assert!(packing.packed.is_none());
+    let failed: Vec<_> = packing.failed.iter().map(|(id, _)| *id).collect();
+    assert_eq!(
+        failed,
+        ids[2..],
+        "the later half waits, and the others are tried without them"
+    );
+    assert!(matches!(packing.failed[0].1, Refusal::Invalid { .. }), "{packing:?}");
+}
+
+#[test]
+fn a_lie_whose_roll_back_is_taken_back_is_not_built_on() {
+    let (mut world, mut node, fragments) = scene(2);
+    let lie = world.post(LIAR, &[plan(1, fragments[0], 0)], |batch| {
+        batch.steps[0].fresh[0].root.0[0] ^= 1;
+    });
+    node.see(&world);
+    let id = node.send(&world, alone(2, fragments[1], 0, vec![open(2, 5)])).unwrap();
+    let standing = world.ledger.clone();
+    let evidence = world.ledger.evidence(lie, 0).unwrap();
+    let entries = nthroot_protocol::PreEntry::encode_list(world.ledger.entries(lie).unwrap());
+    world.mine();
+    world.ledger.convict(&evidence, &entries).unwrap();
+    node.see(&world);
+    let taken = node.send(&world, alone(1, fragments[0], 0, vec![open(1, 5)])).unwrap();
+    assert_eq!(node.pack(&world).unwrap().bundles(), [id, taken]);
+    // On another branch nobody has proved it yet.
+    world.ledger = standing;
+    world.branch = 1;
+    world.mine();
+    node.see(&world);
+    assert_eq!(node.pack(&world).unwrap().bundles(), [id]);
+    let fragment = fragments[0];
+    let refused = node.send(&world, alone(1, fragment, 0, vec![open(1, 6)]));
+    assert_eq!(refused, Err(Refusal::Unverified { fragment }));
 }

@@ -8,7 +8,7 @@ use std::{
 use nthroot_api::{Bundle, IntentId, IntentStatus, Refusal};
 use nthroot_model::ledger::{Judgement, Ledger, SubmitError};
 use nthroot_node::proposer::Packed;
-use nthroot_protocol::{AccountOp, BatchId, FragmentId, limits::MAX_CLOCK_AGE};
+use nthroot_protocol::{AccountOp, BatchId, FragmentId, Status, limits::MAX_CLOCK_AGE};
 use nthroot_wallet::{Request, States as _, account};
 use proptest::{collection::vec, prelude::*, test_runner::RngSeed};
 
@@ -127,7 +127,7 @@ impl Run {
         let terms = account::Terms {
             domain: DOMAIN,
             book: BOOK,
-            valid_until: 1_000_000,
+            valid_until: 5_000,
         };
         let plan = |user: u8| {
             let (fragment, nonce) = self.nonce(user)?;
@@ -169,6 +169,8 @@ impl Run {
         match a % 8 {
             0 | 1 => self.rival(RIVAL, b % USERS, c % USERS, clock),
             2 => self.rival(LIAR, b % USERS, c % USERS, clock),
+            // A while in which nobody posts anything.
+            3 => (0..c % 32).for_each(|_| self.world.mine()),
             _ => {}
         }
         if let Some(packed) = packed {
@@ -221,6 +223,7 @@ impl Run {
     }
 
     fn reorganise(&mut self, depth: u8) {
+        // What is final stays.
         let keep = self.past.len().saturating_sub(usize::from(depth)).max(1);
         self.past.truncate(keep);
         self.world.ledger = self.past[keep - 1].clone();
@@ -230,33 +233,75 @@ impl Run {
         self.count("reorganised");
     }
 
-    /// What is said of each bundle is so.
-    fn check_statuses(&self) {
+    /// L1 finalises all but some blocks. A node that was away sees it in bulk, before or after it is killed.
+    fn finalise(&mut self, a: u8, b: u8) {
+        let keep = 1 + usize::from(a % 6).min(self.past.len() - 1);
+        let settled = self.past[self.past.len() - keep].clone();
+        self.past.drain(..self.past.len() - keep);
+        if b.is_multiple_of(3) {
+            self.node.restart();
+        }
+        self.node.witness(&settled);
+        if b.is_multiple_of(2) {
+            self.node.restart();
+        }
+        self.world.finalise_to(settled);
+        self.node.see(&self.world);
+        self.count("finalised");
+    }
+
+    /// Whether a step that stands carried a bundle out.
+    fn happened(&self, bundle: &Bundle) -> bool {
+        let ledger = &self.world.ledger;
+        let live = ledger.batches().filter(|id| ledger.status(*id) == Some(Status::Live));
+        let steps = live.flat_map(|id| ledger.steps(id).unwrap());
+        let mut valid = steps.filter(|(_, judgement)| **judgement == Judgement::Valid);
+        let mut signatures = bundle.0.iter().map(|signed| signed.signature.encode());
+        valid.any(|(placed, _)| {
+            let body = &placed.unwrap().step.body;
+            signatures
+                .clone()
+                .all(|signature| body.windows(signature.len()).any(|part| part == signature))
+        }) && signatures.next().is_some()
+    }
+
+    /// What is said of each bundle is so, whether or not it can change.
+    fn check_statuses(&mut self) {
         let view = self.world.view();
         for (id, bundle) in &self.sent {
-            let status = self.node.mempool.status(&view, *id).map(|info| info.status);
-            match status {
-                Some(IntentStatus::Included { batch, step, .. }) => {
-                    let steps = self.world.ledger.steps(batch).unwrap();
-                    assert_eq!(steps[usize::from(step)].1, &Judgement::Valid, "{id}");
-                }
-                Some(IntentStatus::Waiting { .. } | IntentStatus::Posted { .. }) => {
-                    let next = |fragment| self.world.ledger.fragment(fragment).map_or(0, |state| state.nonce);
-                    let unused = bundle.0.iter().all(|signed| signed.nonce >= next(signed.fragment));
-                    assert!(unused, "{id} waits, and its nonce is used");
-                    let last = self.world.tip() - MAX_CLOCK_AGE;
-                    assert!(bundle.0.iter().all(|signed| signed.valid_until > last));
-                }
-                // What is over is not kept over a restart.
-                Some(IntentStatus::Final { .. } | IntentStatus::Dropped { .. }) | None => {}
-            }
+            let happened = self.happened(bundle);
+            let next = |fragment| self.world.ledger.fragment(fragment).map(|state| state.nonce);
+            let used = bundle.0.iter().any(|signed| Some(signed.nonce) < next(signed.fragment));
+            // Behind a lie.
+            let unknown = bundle.0.iter().any(|signed| next(signed.fragment).is_none());
+            let last = bundle.0.iter().map(|signed| signed.valid_until).min().unwrap();
+            let late = last + MAX_CLOCK_AGE <= self.world.tip();
+            let info = self.node.mempool.status(&view, *id);
+            let (what, so) = match info.expect("all are remembered").status {
+                IntentStatus::Included { .. } => ("included", happened),
+                IntentStatus::Final { batch, .. } => ("final", happened && self.world.ledger.is_final(batch)),
+                IntentStatus::Waiting { .. } | IntentStatus::Posted { .. } => ("waits", !happened && !used && !late),
+                IntentStatus::Dropped { reason, settled } => match reason {
+                    // It was so when it became too late.
+                    Refusal::Overtaken if settled => ("overtaken for good", !happened && (used || late || unknown)),
+                    Refusal::Overtaken => ("overtaken", !happened && (used || unknown)),
+                    Refusal::Expired { .. } => ("too late", !happened && late),
+                    Refusal::Replaced { .. } => ("replaced", !happened),
+                    reason => panic!("{id}: {reason}"),
+                },
+            };
+            assert!(
+                so,
+                "{id} is said to be {what}; it has happened: {happened}, its nonce is used: {used}"
+            );
+            *self.counts.entry(what).or_default() += 1;
         }
     }
 }
 
 /// Whether a batch is a lie in part, or stands on one.
 fn falls(ledger: &Ledger, id: BatchId) -> bool {
-    let Ok(judgement) = ledger.judgement(id) else {
+    let Some(judgement) = ledger.judgement(id).ok().filter(|_| !ledger.is_final(id)) else {
         return false;
     };
     let lie = |judgement: &&Judgement| matches!(judgement, Judgement::Lie(_) | Judgement::Unjudged(_));
@@ -272,7 +317,8 @@ fn run(events: &[Event]) -> Counts {
             0..=8 => run.send(a % USERS, *b, *c),
             9..=12 => run.block(*a, *b, *c),
             13 => run.prove(),
-            14 => run.reorganise(a % 6),
+            14 if b.is_multiple_of(2) => run.reorganise(a % 6),
+            14 => run.finalise(*a, *c),
             _ => {
                 run.node.restart();
                 run.node.see(&run.world);
@@ -311,7 +357,15 @@ fn whatever_comes_in_no_packed_step_is_a_lie_or_stands_on_one() {
         "lie",
         "proved",
         "reorganised",
+        "finalised",
         "restarted",
+        "included",
+        "final",
+        "waits",
+        "overtaken",
+        "overtaken for good",
+        "too late",
+        "replaced",
         "unverified",
         "leased",
         "nonceGap",

@@ -146,7 +146,7 @@ fn a_rule_that_is_not_registered_yet_is_not_carried() {
         request: Request::Swap(swap(10, 10)),
         fragment: one,
         nonce: 0,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let bundle = Bundle(vec![intent.sign(&view.book, &DOMAIN, &key(1))]);
     node.mempool.on_view(&view);
@@ -166,7 +166,7 @@ fn what_a_lie_wrote_or_stands_on_one_is_not_verified() {
         let terms = account::Terms {
             domain: DOMAIN,
             book: BOOK,
-            valid_until: 1_000_000,
+            valid_until: 5_000,
         };
         let signer = key(user);
         let party = account::Party::signing(&signer, fragment, 0, vec![open(user, 5)]);
@@ -183,7 +183,7 @@ fn what_a_lie_wrote_or_stands_on_one_is_not_verified() {
     let three_pays = account::Terms {
         domain: DOMAIN,
         book: BOOK,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let (two_key, three_key) = (key(2), key(3));
     let parties = [
@@ -215,7 +215,7 @@ fn signatures_of_every_scheme_are_checked() {
         request: request(),
         fragment,
         nonce,
-        valid_until: 1_000_000,
+        valid_until: 5_000,
     };
     let wrong = [
         sign(&key(2), own, 0, request()),
@@ -479,7 +479,7 @@ fn what_is_full_refuses_and_does_not_grow() {
     node.send(&world, bundle(2, two, 0)).unwrap();
 
     let limits = Limits {
-        bytes: 2_000,
+        bytes: 3_000,
         ..Limits::default()
     };
     let mut node = Node::with(limits, Carrier::new(key(OURS)));
@@ -488,6 +488,83 @@ fn what_is_full_refuses_and_does_not_grow() {
         refused(node.send(&world, bundle(2, two, 0))),
         Refusal::Full { waiting: 1 }
     );
+}
+
+#[test]
+fn a_place_is_kept_for_so_long_and_for_so_many_of_an_anchor() {
+    let (world, _, [one, two]) = scene();
+    let limits = Limits {
+        longest_validity: 50,
+        of_anchor: 2,
+        ..Limits::default()
+    };
+    let mut node = Node::with(limits, Carrier::new(key(OURS)));
+    let until = |valid_until, nonce| {
+        let request = Request::Account(vec![open(1, 5)]);
+        Bundle(vec![sign_until(&key(1), one, nonce, request, valid_until)])
+    };
+    let most = world.tip() + 50;
+    let too_long = Refusal::TooLong {
+        fragment: one,
+        valid_until: most + 1,
+        most,
+    };
+    assert_eq!(refused(node.send(&world, until(most + 1, 0))), too_long);
+    assert_eq!(node.mempool.terms().longest_validity, 50);
+    node.send(&world, until(most, 0)).unwrap();
+    node.send(&world, until(most, 1)).unwrap();
+    let (anchor, waiting) = (one.anchor(), 2);
+    assert_eq!(
+        refused(node.send(&world, until(most, 2))),
+        Refusal::TooManyOfAnchor { anchor, waiting }
+    );
+    let request = Request::Account(vec![open(2, 5)]);
+    let other = Bundle(vec![sign_until(&key(2), two, 0, request, most)]);
+    node.send(&world, other).unwrap();
+}
+
+#[test]
+fn what_cannot_be_carried_out_makes_room_for_what_can() {
+    let (mut world, _, [one, two]) = scene();
+    let three = world.deposit(3, 1, 1_000);
+    world.mine();
+    let limits = Limits {
+        bundles: 2,
+        ..Limits::default()
+    };
+    let mut node = Node::with(limits, Carrier::new(key(OURS)));
+    let swapper = |user, fragment| {
+        let request = Request::Swap(swap(5, 5));
+        Bundle(vec![sign_until(&key(user), fragment, 0, request, 1_000)])
+    };
+    let paying = |user, fragment, nonce| {
+        let request = Request::Account(vec![open(user, 5)]);
+        Bundle(vec![sign_until(&key(user), fragment, nonce, request, 1_000)])
+    };
+    let stuck = node.send(&world, swapper(1, one)).unwrap();
+    node.send(&world, paying(2, two, 0)).unwrap();
+    let full = Refusal::Full { waiting: 2 };
+    assert_eq!(
+        refused(node.send(&world, swapper(3, three))),
+        full,
+        "it may wait for ever"
+    );
+    node.send(&world, paying(3, three, 0)).unwrap();
+    let crowded_out = nthroot_api::IntentStatus::Dropped {
+        reason: Refusal::CrowdedOut,
+        settled: false,
+    };
+    for _ in 0..2 {
+        assert_eq!(node.status(&world, stuck), crowded_out);
+        node.restart();
+        node.see(&world);
+    }
+    assert_eq!(node.mempool.len(), 2);
+    assert_eq!(refused(node.send(&world, paying(2, two, 1))), full, "all of them can");
+    // When there is room again it may come again.
+    node.step(&mut world).unwrap();
+    assert_eq!(node.send(&world, swapper(1, one)), Ok(stuck));
+    assert!(node.is_waiting(&world, stuck));
 }
 
 #[test]
@@ -500,7 +577,10 @@ fn the_newer_replaces_the_older_some_times() {
         let reason = Refusal::Replaced { by };
         assert_eq!(
             node.status(&world, last),
-            nthroot_api::IntentStatus::Dropped { reason: reason.clone() }
+            nthroot_api::IntentStatus::Dropped {
+                reason: reason.clone(),
+                settled: false
+            }
         );
         assert_eq!(
             refused(node.send(&world, version(amount - 1))),

@@ -86,7 +86,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     /// Blocks of another branch have other hashes.
     pub(crate) branch: u8,
-    pub(crate) finalised: u64,
+    finalised: u64,
+    settled: Ledger,
 }
 
 impl World {
@@ -112,10 +113,12 @@ impl World {
                 .with(BOOK.pool, rules::pool::Pool)
                 .with(BOOK.credit, rules::credit::Credit),
         };
+        let ledger = Ledger::new(params, env);
         let mut world = Self {
-            ledger: Ledger::new(params, env),
+            settled: ledger.clone(),
+            ledger,
             branch: 0,
-            finalised: 0,
+            finalised: DEPLOYED,
         };
         world.ledger.begin_block(DEPLOYED, world.hash_of(DEPLOYED)).unwrap();
         for rule in BOOK.table() {
@@ -141,8 +144,11 @@ impl World {
         self.ledger.block()
     }
 
+    /// As a follower shows it, which forgets the steps of what is final.
     pub(crate) fn view(&self) -> View {
         let number = self.tip();
+        let mut ledger = self.ledger.clone();
+        ledger.forget_valid_steps(self.finalised);
         View {
             deployment: Arc::new(Deployment {
                 chain_id: DOMAIN.chain_id,
@@ -159,18 +165,33 @@ impl World {
                 },
             }),
             book: BOOK,
-            ledger: self.ledger.clone(),
+            ledger,
             index: Index::default(),
-            settled: self.ledger.clone(),
+            settled: self.settled.clone(),
             settled_index: Index::default(),
             tip: Block {
                 number,
                 hash: self.hash_of(number),
                 parent: self.hash_of(number - 1),
             },
-            finalised: self.finalised,
+            finalised: Block {
+                number: self.finalised,
+                hash: self.hash_of(self.finalised),
+                parent: self.hash_of(self.finalised - 1),
+            },
             synced: true,
         }
+    }
+
+    /// L1 finalises all that is there.
+    pub(crate) fn finalise(&mut self) {
+        self.finalise_to(self.ledger.clone());
+    }
+
+    /// L1 finalises what is there up to an earlier ledger.
+    pub(crate) fn finalise_to(&mut self, settled: Ledger) {
+        self.finalised = settled.block();
+        self.settled = settled;
     }
 
     /// A fragment of a user, from a deposit of a token in this block.
@@ -230,7 +251,7 @@ impl World {
 
 /// An intent of a user's fragment.
 pub(crate) fn sign(signer: &dyn Signer, fragment: FragmentId, nonce: u64, request: Request) -> SignedIntent {
-    sign_until(signer, fragment, nonce, request, 1_000_000)
+    sign_until(signer, fragment, nonce, request, 5_000)
 }
 
 pub(crate) fn sign_until(
@@ -304,6 +325,14 @@ impl Node {
 
     pub(crate) fn see(&mut self, world: &World) {
         self.mempool.on_view(&world.view());
+    }
+
+    /// Sees what is final, as a follower shows it before it forgets the steps.
+    pub(crate) fn witness(&mut self, settled: &Ledger) {
+        for batch in settled.batches() {
+            self.mempool.witness(settled, batch);
+        }
+        assert!(self.mempool.keep_witnessed());
     }
 
     pub(crate) fn send(&mut self, world: &World, bundle: Bundle) -> Result<IntentId, Refusal> {

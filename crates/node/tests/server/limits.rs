@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::watch,
 };
 
 use crate::world::{World, eventually, http, limits, ws};
@@ -287,7 +288,7 @@ async fn whoever_does_not_finish_a_request_is_let_go() {
 struct Slow(Duration);
 
 impl Intake for Slow {
-    fn accept(&self, _: &View, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
+    fn accept(&self, _: &watch::Receiver<View>, bundles: Vec<Bundle>) -> Vec<Result<IntentId, Refusal>> {
         std::thread::sleep(self.0);
         bundles.iter().map(|bundle| Ok(bundle.id())).collect()
     }
@@ -305,6 +306,7 @@ impl Intake for Slow {
             proposer: alloy::primitives::Address::ZERO,
             fee: None,
             least_validity: 0,
+            longest_validity: 0,
             bundle_limit: 1,
             waiting: 0,
             capacity: 1,

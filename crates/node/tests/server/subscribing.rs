@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{World, eventually, limits, pay, ws};
+use crate::world::{WINDOW, World, eventually, limits, pay, ws};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -87,12 +87,20 @@ async fn a_bundle_is_told_until_it_is_over() {
     mempool.lock().unwrap().on_view(&world.view());
     let last = loop {
         match next().await {
-            Some(info) if info.status.is_over() => break info,
+            Some(info) if matches!(info.status, IntentStatus::Dropped { .. }) => break info,
             Some(_) => {}
             None => panic!("ended before it was over"),
         }
     };
-    assert!(matches!(last.status, IntentStatus::Dropped { .. }), "{last:?}");
+    assert!(!last.status.is_over(), "L1 may take that back: {last:?}");
+    world.advance(WINDOW + 1);
+    world.finalise();
+    mempool.lock().unwrap().on_view(&world.view());
+    let last = next().await.unwrap();
+    assert!(
+        matches!(last.status, IntentStatus::Dropped { settled: true, .. }),
+        "{last:?}"
+    );
     world.advance(1);
     let more = timeout(Duration::from_secs(1), changes.next()).await;
     assert!(more.is_err(), "nothing more is told: {more:?}");

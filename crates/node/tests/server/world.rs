@@ -182,7 +182,7 @@ impl World {
         let terms = Terms {
             domain: DOMAIN,
             book: BOOK,
-            valid_until: 10_000,
+            valid_until: 5_000,
         };
         let secrets: Vec<SigningKey> = parties.iter().map(|(user, ..)| secret(*user)).collect();
         let signing = parties.iter().zip(&secrets).map(|((_, fragment, ops), secret)| {
@@ -221,7 +221,7 @@ impl World {
             request: Request::Account(ops),
             fragment,
             nonce: self.state(fragment).nonce,
-            valid_until: 10_000,
+            valid_until: 5_000,
         };
         intent.sign(&BOOK, &DOMAIN, &secret(user))
     }
@@ -262,6 +262,14 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+fn block(number: u64) -> Block {
+    Block {
+        number,
+        hash: hash_of(number),
+        parent: hash_of(number - 1),
+    }
+}
+
 fn view(ledger: &Ledger, settled: &Ledger, finalised: u64) -> View {
     let number = ledger.block();
     View {
@@ -284,12 +292,8 @@ fn view(ledger: &Ledger, settled: &Ledger, finalised: u64) -> View {
         ledger: ledger.clone(),
         settled_index: Index::of(settled),
         settled: settled.clone(),
-        tip: Block {
-            number,
-            hash: hash_of(number),
-            parent: hash_of(number - 1),
-        },
-        finalised,
+        tip: block(number),
+        finalised: block(finalised),
         synced: true,
     }
 }
