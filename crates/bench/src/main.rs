@@ -21,6 +21,9 @@ struct Args {
     /// Of everything random: the same seed gives the same figures, but for what is timed
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Dollars for an ether, where costs are given in both
+    #[arg(long, value_name = "DOLLARS", default_value_t = 3000.0)]
+    ether: f64,
     /// These questions only
     #[arg(long, value_enum, num_args = 1..)]
     only: Vec<Question>,
@@ -47,12 +50,12 @@ enum Question {
 }
 
 impl Question {
-    fn answer(self, options: &Options) -> Result<Section> {
+    fn answer(self, options: &Options, dollars: f64) -> Result<Section> {
         match self {
             Self::Cost => Ok(cost::section(options)?),
             Self::Spectrum => Ok(spectrum::section(options)),
-            Self::Congestion => Ok(congestion::section(options)?),
-            Self::Window => Ok(window::section(options)?),
+            Self::Congestion => congestion::section_at(options, dollars),
+            Self::Window => window::section(options),
             Self::Speed => speed::section(options),
         }
     }
@@ -78,7 +81,7 @@ fn main() -> Result<()> {
             .unwrap_or_default();
         let began = Instant::now();
         eprintln!("measuring {name} …");
-        report.sections.push(question.answer(&options)?);
+        report.sections.push(question.answer(&options, args.ether)?);
         eprintln!("measured {name} in {:.0} s", began.elapsed().as_secs_f64());
     }
     report.write(&args.out)?;

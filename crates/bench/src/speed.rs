@@ -37,8 +37,6 @@ use crate::{
 const SIZES: [usize; 5] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 /// The largest of them in the short version.
 const QUICK: usize = 10_000;
-/// Fragments from which on a ledger's memory shows.
-const LARGE: usize = 100_000;
 /// Fragments of the ledger whose parts are measured.
 const PARTS: usize = 10_000;
 const BATCHES: usize = 24;
@@ -119,13 +117,13 @@ const fn batches(options: &Options) -> usize {
 fn scaling(options: &Options) -> Result<Vec<Scaling>> {
     let sizes = SIZES.iter().filter(|size| !options.quick || **size <= QUICK);
     let mut measured = Vec::new();
-    // The largest first: otherwise it would get its memory from what the others gave back.
+    // The largest first, whose memory counts.
     for &fragments in sizes.rev() {
         let before = resident();
         let world = World::new(fragments, env());
         let grown = resident().zip(before).map(|(now, before)| now.saturating_sub(before));
-        // A small one may fit into memory that was used before.
-        let memory = grown.filter(|_| fragments >= LARGE).map(|grown| grown / fragments);
+        // Only the first gets memory that nothing was in before.
+        let memory = grown.filter(|_| measured.is_empty()).map(|grown| grown / fragments);
         let rows = row_bytes(None, &world.ledger) / fragments;
         for signatures in [1, 2] {
             let mut rng = StdRng::seed_from_u64(options.seed);
