@@ -61,8 +61,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Measure gas, congestion, windows and speed, and write a report to target/bench/report.html. Takes about half an hour;
-    /// `--quick` a few minutes
+    /// Measure gas, congestion, windows and speed, and write a report to target/bench/report.html: two minutes, beside five of
+    /// compiling it with all optimisations
     Bench {
         /// Passed on: see `cargo xtask bench -- --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
