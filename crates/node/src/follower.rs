@@ -54,7 +54,7 @@ pub struct News {
 pub enum Trouble {
     /// All is derived again, from the deployment, since this did not fit again and again.
     DerivesAgain(Error),
-    /// The L1 node does not prove what the bridge holds. Why not.
+    /// The L1 node does not prove what the bridge holds, or contradicts itself. Why not.
     Unverified(String),
     /// A checkpoint could not be written.
     Store(Error),

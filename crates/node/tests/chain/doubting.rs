@@ -8,15 +8,18 @@ use alloy::{
 };
 use nthroot_bindings::Bridge;
 use nthroot_node::{
-    Action, Error, Follower,
+    Action, Error, Follower, Watcher,
     follower::{Options, Trouble},
+    watcher::Deed,
 };
+use nthroot_protocol::{AccountOp, AssetId};
 use serde_json::{Value, json};
 
 use crate::{
     faults::{derives_the_same, long, sync_at_last},
     faulty::{Fault, faulty},
     history::History,
+    watching::enrich,
     world::{ETHER, party},
 };
 
@@ -111,6 +114,39 @@ async fn a_node_that_proves_no_storage_is_told_of() {
     // What is missed then, nothing else tells.
     let all = history.world.follower().await;
     assert_eq!(follower.ledger().anchors().count() + 1, all.ledger().anchors().count());
+}
+
+/// anvil's roots count slots that became zero, as those of anchors do whose opening was a lie: no reason to halt.
+#[tokio::test]
+async fn a_root_that_only_the_node_sees_is_told_and_nothing_halts() {
+    let history = History::new().await;
+    let world = &history.world;
+    let anchor = world.deposit(&history.alice, ETHER).await;
+    let open = AccountOp::Open {
+        depth: 0,
+        kind: history.alice.key().kind().to_u8(),
+        controller: history.alice.address(),
+        assets: vec![(AssetId::ETH, ETHER / 2)],
+    };
+    let plan = world.plan(&[party(&history.alice, anchor, 0, &[open])]);
+    let lie = enrich(&history.alice);
+    world.post(&history.paula, 0, &[plan], lie).await.unwrap();
+    let mut follower = world.follower().await;
+    let deeds = Watcher::new(history.alice.sender.clone())
+        .defend(&mut follower)
+        .await
+        .unwrap();
+    assert!(
+        matches!(deeds[..], [Deed::Convicted { unwound: true, .. }]),
+        "{deeds:?}"
+    );
+    world.devnet.mine(100).await.unwrap();
+
+    let mut fresh = history.follower_of(world.devnet.l1().clone(), Options::default()).await;
+    sync_at_last(&mut fresh).await;
+    let troubles = fresh.troubles();
+    assert!(matches!(troubles[..], [Trouble::Unverified(_)]), "{troubles:?}");
+    assert_eq!(fresh.ledger().head(anchor), follower.ledger().head(anchor));
 }
 
 #[tokio::test]
