@@ -143,8 +143,9 @@ fn commands_exist() {
         .to_lowercase();
     // Options of `nthroot` are fields of the same name; clap adds these two everywhere.
     let everywhere = |option: &str| ["help", "version"].contains(&option);
-    let has_option =
-        |option: &str| everywhere(option) || options.contains(&format!("    {}:", option.replace('-', "_")));
+    let field = |source: &str, option: &str| source.contains(&format!("    {}:", option.replace('-', "_")));
+    let has_option = |option: &str| everywhere(option) || field(&options, option);
+    let measured = read("crates/bench/src/main.rs");
 
     let mut wrong = Vec::new();
     for document in documents() {
@@ -159,11 +160,15 @@ fn commands_exist() {
                     _ => xtask.find_subcommand(word),
                 });
                 found.flatten().is_some_and(|found| {
-                    let passed_on = found.get_name() == "demo";
+                    let passed_on = |option: &str| match found.get_name() {
+                        "demo" => has_option(option),
+                        "bench" => field(&measured, option),
+                        _ => false,
+                    };
                     let own = |option: &str| found.get_arguments().any(|arg| arg.get_long() == Some(option));
                     words
                         .filter_map(|word| word.strip_prefix("--"))
-                        .all(|option| own(option) || everywhere(option) || passed_on && has_option(option))
+                        .all(|option| own(option) || everywhere(option) || passed_on(option))
                 })
             } else if let Some(command) = line.strip_prefix("nthroot ") {
                 let mut words = command.split_whitespace();

@@ -63,7 +63,7 @@ fn compare(table: &Table, recorded: &str, name: &str) -> usize {
         let known = candidates.any(|found| found.iter().zip(row).all(|(found, cell)| agrees(found, cell)));
         assert!(
             known,
-            "{name}: {row:?} is not what docs/gas.md says: run `cargo xtask bench -- --record docs/gas.md`"
+            "{name}: {row:?} is not what docs/gas.md says: run `cargo xtask bench --record docs/gas.md`"
         );
         compared += 1;
     }

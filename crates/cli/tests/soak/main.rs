@@ -71,7 +71,7 @@ struct Soak {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_lie_is_convicted_and_all_money_is_there_whatever_fails() {
-    let (seconds, seed) = (setting("NTHROOT_SOAK_SECONDS", 90), setting("NTHROOT_SEED", 1));
+    let (seconds, seed) = (setting("NTHROOT_SOAK_SECONDS", 60), setting("NTHROOT_SEED", 1));
     println!("{seconds} s with seed {seed}");
     let mut soak = Soak::new(seed).await;
     let (crowd, liar) = soak.people(seed).await;
