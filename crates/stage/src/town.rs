@@ -264,7 +264,8 @@ impl Town {
     }
 }
 
-fn open(depth: u8, user: &SigningKey) -> Effect {
+/// An anchor of this depth for a user.
+pub fn open(depth: u8, user: &SigningKey) -> Effect {
     let key = user.key();
     Effect::Open {
         depth,
@@ -273,7 +274,8 @@ fn open(depth: u8, user: &SigningKey) -> Effect {
     }
 }
 
-fn open_leaf(user: &SigningKey) -> Effect {
+/// A leaf for a user, in the cohort of the call's first fragment.
+pub fn open_leaf(user: &SigningKey) -> Effect {
     let key = user.key();
     Effect::OpenLeaf {
         header: 0,

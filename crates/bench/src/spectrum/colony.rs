@@ -8,7 +8,10 @@ use nthroot_model::{
     signing::{Signer, authorise},
 };
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, Call, Effect, FragmentId};
-use nthroot_stage::stage::{ETHER, MALLORY, PUPPET, Stage};
+use nthroot_stage::{
+    stage::{ETHER, MALLORY, PUPPET, Stage},
+    town::{open, open_leaf},
+};
 use nthroot_wallet::{Consent, Intent, Plan, Request, RuleBook};
 
 use super::grid::Kind;
@@ -257,24 +260,6 @@ fn places(depth: u8) -> Vec<u32> {
 fn key(user: usize) -> SigningKey {
     let byte = u8::try_from(user + 1).expect("few");
     SigningKey::from_slice(&[byte; 32]).expect("below the order")
-}
-
-fn open(depth: u8, user: &SigningKey) -> Effect {
-    let key = user.key();
-    Effect::Open {
-        depth,
-        kind: key.kind().to_u8(),
-        controller: key.controller(),
-    }
-}
-
-fn open_leaf(user: &SigningKey) -> Effect {
-    let key = user.key();
-    Effect::OpenLeaf {
-        header: 0,
-        kind: key.kind().to_u8(),
-        controller: key.controller(),
-    }
 }
 
 /// Gives the fragment that is opened as number `to` what all of them have.
