@@ -1,6 +1,10 @@
 //! What a store promises, of each that there is.
 
-use std::sync::Arc;
+use std::{
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nthroot_node::{
     Action, Error, Result,
@@ -156,6 +160,57 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
         "{error}"
     );
     assert_eq!(std::fs::read(&path).unwrap(), text);
+}
+
+/// A process that is killed while it makes a store leaves one that others can open.
+#[test]
+fn a_store_that_was_half_made_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    // What redb has written when it is killed before its second flush: the whole file, without the first bytes.
+    drop(Redb::open(&path).unwrap());
+    let mut half = std::fs::read(&path).unwrap();
+    half[..9].fill(0);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(path.with_added_extension("new"), half).unwrap();
+    Redb::open(&path).unwrap().commit(&[Change::put(Table::Ledger, *b"key", *b"value")]).unwrap();
+    assert_eq!(rows(&Redb::open(&path).unwrap(), Table::Ledger), [row("key", "value")]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+}
+
+/// Not a test by itself: the process that is killed.
+#[test]
+#[ignore = "a part of the next test, which starts it"]
+fn child() {
+    drop(Redb::open(std::env::var("NTHROOT_TEST_STORE").unwrap()).unwrap());
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_makes_a_store_leaves_one_that_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let young = path.with_added_extension("new");
+    let mut halves = 0;
+    for round in 0..60_u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--ignored"])
+            .env("NTHROOT_TEST_STORE", &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // From the moment in which there is a file, ever a little later.
+        let start = Instant::now();
+        while !young.exists() && !path.exists() && start.elapsed() < Duration::from_secs(20) {
+            std::hint::spin_loop();
+        }
+        std::thread::sleep(Duration::from_micros(50 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        halves += u64::from(!path.exists());
+        Redb::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert!(halves >= 1, "one was killed in the midst of it");
 }
 
 /// What was altered is not taken for what was written: it is refused, or the alteration is of bytes that nothing uses.

@@ -1,6 +1,8 @@
 //! The store of a node that runs for months: one file, written by copying, so that a crash at any moment leaves the last commit.
 
 use std::{
+    fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
@@ -125,12 +127,10 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), TableError> {
 }
 
 fn open(path: &Path) -> Result<Database> {
-    let database = Database::builder()
-        .set_cache_size(CACHE)
-        // A file that was altered would otherwise be noticed where it is read, by a panic. It costs reading the file once more.
-        .set_check_integrity_on_open(true)
-        .create(path)
-        .map_err(|error| unopened(path, error))?;
+    if !path.exists() {
+        make(path).map_err(|error| unopened(path, error))?;
+    }
+    let database = database(path).map_err(|error| unopened(path, error))?;
     let version = version(&database).map_err(|error| failed(path, error))?;
     match version {
         Some(SCHEMA) => Ok(database),
@@ -145,6 +145,38 @@ fn open(path: &Path) -> Result<Database> {
             Ok(database)
         }
     }
+}
+
+fn database(path: &Path) -> Result<Database, DatabaseError> {
+    Database::builder()
+        .set_cache_size(CACHE)
+        // A file that was altered would otherwise be noticed where it is read, by a panic. It costs reading the file once more.
+        .set_check_integrity_on_open(true)
+        .create(path)
+}
+
+/// Makes the file, under another name until it is a database: of a process that is killed between redb's first two flushes remains
+/// what is none, for good.
+fn make(path: &Path) -> Result<(), DatabaseError> {
+    let young = path.with_added_extension("new");
+    let made = match database(&young) {
+        Err(DatabaseError::Storage(StorageError::Io(error))) if error.kind() == ErrorKind::InvalidData => {
+            fs::remove_file(&young)?;
+            database(&young)?
+        }
+        made => made?,
+    };
+    // Whoever has the lock of the young file is alone, unless another process was done before.
+    if path.exists() {
+        fs::remove_file(&young)?;
+    } else {
+        fs::rename(&young, path)?;
+        // The name must last as long as what is written under it.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    drop(made);
+    Ok(())
 }
 
 /// The schema of the file. None if it is new.
@@ -167,7 +199,7 @@ fn unopened(path: &Path, error: DatabaseError) -> Error {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => Error::StoreLocked(path.to_owned()),
         // What is no database at all is told so.
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
             damaged(path, &error)
         }
         error @ (DatabaseError::UpgradeRequired(_) | DatabaseError::RepairAborted) => damaged(path, &error),

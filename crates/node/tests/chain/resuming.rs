@@ -231,7 +231,7 @@ async fn a_follower_that_is_killed_again_and_again_ends_as_one_that_never_was() 
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "resuming::child", "--ignored"])
             .envs(CHILD.into_iter().zip(values))
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -241,9 +241,9 @@ async fn a_follower_that_is_killed_again_and_again_ends_as_one_that_never_was() 
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let ended = child.try_wait().unwrap();
         child.kill().unwrap();
-        child.wait().unwrap();
+        let output = child.wait_with_output().unwrap();
         if let Some(status) = ended {
-            assert!(status.success());
+            assert!(status.success(), "{}", String::from_utf8_lossy(&output.stdout));
             break;
         }
         kills += 1;
