@@ -61,7 +61,7 @@ impl Offer {
 pub struct FeePolicy {
     /// Least tip, in wei for a unit of gas.
     pub tip_floor: u128,
-    /// Wei for the whole transaction at its gas limit, which no offer exceeds.
+    /// Wei for the whole transaction, which no offer exceeds: for the gas that it uses if that is known, else for its limit.
     pub max_fee_budget_wei: u128,
     /// Per cent by which an offer that waited in vain is raised, at least [`MIN_RAISE`].
     pub raise_percent: u64,
@@ -96,7 +96,7 @@ impl FeePolicy {
         Self::urgent(lock as u128 * GWEI / 2)
     }
 
-    /// What to offer for a transaction of `gas` gas while the base fee of the coming block is `base_fee`, and nodes suggest
+    /// What to offer for a transaction that uses `gas` gas while the base fee of the coming block is `base_fee`, and nodes suggest
     /// such a tip. `previous` is what it offers already, for `waited` blocks in vain.
     ///
     /// Either the offer stays, or it [replaces](Offer::replaces) the previous one. It never exceeds the budget; if it stays

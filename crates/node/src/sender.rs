@@ -6,7 +6,10 @@ use alloy::{
     network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder},
     primitives::{Address, B256, Bytes, TxKind, U256},
     providers::Provider,
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    rpc::types::{
+        TransactionReceipt, TransactionRequest,
+        simulate::{SimBlock, SimCallResult, SimulatePayload},
+    },
     signers::local::PrivateKeySigner,
     sol_types::SolEvent,
     transports::{TransportError, TransportErrorKind},
@@ -351,6 +354,23 @@ impl Sender {
 pub(crate) async fn simulate(l1: &L1, from: Address, call: &Call) -> Result<Bytes> {
     let answer = l1.provider().call(call.request(from)).latest().await;
     answer.map_err(refusal)
+}
+
+/// Gas that the call would use in the next block, if the node can tell.
+///
+/// # Errors
+///
+/// If it reverts there, or the node does not know `eth_simulateV1`, or does not answer.
+pub(crate) async fn gas_used(l1: &L1, from: Address, call: &Call) -> Result<u64> {
+    let payload = SimulatePayload::default().extend(SimBlock::default().call(call.request(from)));
+    let blocks = l1.provider().simulate(&payload).await?;
+    let answer = blocks.first().and_then(|block| block.calls.first());
+    match answer.ok_or_else(|| Error::missing("answer to a simulation"))? {
+        SimCallResult {
+            status: true, gas_used, ..
+        } => Ok(*gas_used),
+        SimCallResult { return_data, .. } => Err(Error::WouldFail(Revert(return_data.clone()))),
+    }
 }
 
 /// A gas limit for the call: the node's estimate, and a margin.

@@ -9,16 +9,15 @@ use tracing::{debug, info, warn};
 
 use super::{
     Event, Job, Outbox,
-    entry::{Entry, Version},
+    entry::{Entry, Version, counted},
     plan::{Plan, can_replace, plan},
     settle::{count, kind},
-    sign::{Bid, Prices, cancelling},
+    sign::{Prices, cancelling},
 };
 use crate::{
     error::{Error, Result},
     inputs::Block,
     metrics,
-    sender::MAX_TX_GAS,
 };
 
 /// Transactions of one key that are on their way at once: as many as nodes keep of one sender for sure (geth: 16).
@@ -52,8 +51,8 @@ impl Outbox {
         }
         let prices = self.prices(tip).await?;
         let affords = |index: usize| {
-            let Job { call, policy, .. } = &wanted[index];
-            policy.affords(prices.base_fee, call.gas.unwrap_or(MAX_TX_GAS))
+            let job: &Job = &wanted[index];
+            job.policy.affords(prices.base_fee, job.counted())
         };
         // What cannot pay the base fee now keeps nothing out that can.
         fresh.sort_by_key(|index| !affords(*index));
@@ -171,18 +170,13 @@ impl Outbox {
             };
             let job = wanted.iter().find(|job| Some(job.purpose) == purpose);
             let policy = job.map_or_else(|| cancelling(Some(entry)), |job| job.policy);
-            let next = policy.replacement(offer, offer, gas);
+            let next = policy.replacement(offer, offer, counted(job.and_then(|job| job.uses), gas));
             if next == offer {
                 self.events.push(Event::Exhausted { purpose, offer });
                 return Ok(());
             }
             let call = entry.call()?;
-            let bid = Bid {
-                purpose,
-                call: &call,
-                policy,
-            };
-            let entry = self.sign(nonce, tip.number, &bid, next, gas).await?;
+            let entry = self.sign(nonce, tip.number, (purpose, &call), next, gas).await?;
             if self.keep(vec![entry])?.is_empty() {
                 return Ok(());
             }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     fees::{FeePolicy, Offer},
-    sender::Call,
+    sender::{Call, MAX_TX_GAS},
 };
 
 /// What a transaction is for. No two are on their way for the same purpose.
@@ -79,6 +79,31 @@ pub struct Job {
     pub call: Call,
     /// What it may cost.
     pub policy: FeePolicy,
+    /// Gas that it uses, by which its budget is divided, if that is known better than by its gas limit.
+    pub uses: Option<u64>,
+}
+
+impl Job {
+    fn limit(&self) -> u64 {
+        self.call.gas.unwrap_or(MAX_TX_GAS)
+    }
+
+    /// Gas by which its budget is divided.
+    pub(super) fn counted(&self) -> u64 {
+        counted(self.uses, self.limit())
+    }
+
+    /// Wei that a key needs so that all of the budget can be offered: nodes want the price of the whole gas limit, though only
+    /// what is used is paid for.
+    pub(super) fn most(&self) -> u128 {
+        let price = self.policy.max_fee_budget_wei / u128::from(self.counted());
+        price.saturating_mul(self.limit().into())
+    }
+}
+
+/// Gas by which the budget of a transaction with this limit is divided.
+pub(super) fn counted(uses: Option<u64>, limit: u64) -> u64 {
+    uses.unwrap_or(limit).clamp(1, limit.max(1))
 }
 
 /// A transaction that was signed under a nonce.

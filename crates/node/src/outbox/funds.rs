@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::entry::Entry;
-use crate::{fees::FeePolicy, sender::TRANSFER_GAS};
+use crate::sender::TRANSFER_GAS;
 
 /// Wei that a nonce may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +31,16 @@ impl Funds {
         Self { total, stakes }
     }
 
-    /// Takes up a nonce, what stands under it, and what it shall serve. Budget: of the proof, if it is one.
-    pub(super) fn add(&mut self, nonce: u64, entry: Option<&Entry>, proof: Option<FeePolicy>) {
+    /// Takes up a nonce, what stands under it, and the most that the proof which it shall serve can come to need, if it is one.
+    pub(super) fn add(&mut self, nonce: u64, entry: Option<&Entry>, proof: Option<u128>) {
         let last = entry.and_then(Entry::last);
         let cost = last.map_or(0, |last| last.offer.cost(last.gas));
         let stake = match proof {
-            Some(policy) => Stake {
+            Some(most) => Stake {
                 is_proof: true,
                 cost,
                 least: cost,
-                most: cost.max(policy.max_fee_budget_wei),
+                most: cost.max(most),
             },
             None => Stake {
                 is_proof: false,

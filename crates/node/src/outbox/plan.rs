@@ -6,8 +6,6 @@ use super::{
     Job,
     entry::{Entry, State},
 };
-use crate::sender::MAX_TX_GAS;
-
 /// What to do with nonces.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -102,8 +100,7 @@ fn is_open(entry: &Entry, next: u64) -> bool {
 }
 
 pub(super) fn can_replace(job: &Job, entry: &Entry) -> bool {
-    let gas = job.call.gas.unwrap_or(MAX_TX_GAS);
     entry
         .last()
-        .is_some_and(|last| !job.policy.is_exhausted(last.offer, gas))
+        .is_some_and(|last| !job.policy.is_exhausted(last.offer, job.counted()))
 }

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{
     Event, Job, Outbox,
-    entry::{Entry, Purpose, State, Version},
+    entry::{Entry, Purpose, State, Version, counted},
     funds::Funds,
     settle::kind,
 };
@@ -34,6 +34,10 @@ pub(super) struct Bid<'a> {
     pub(super) purpose: Option<Purpose>,
     pub(super) call: &'a Call,
     pub(super) policy: FeePolicy,
+    /// Gas that it uses, if known better than by its limit.
+    pub(super) uses: Option<u64>,
+    /// Wei that the key has for it, for the whole of its gas limit.
+    pub(super) room: u128,
 }
 
 impl Outbox {
@@ -52,8 +56,8 @@ impl Outbox {
         let is_proof = |nonce: &u64| job(nonce).is_some_and(|job| job.purpose.is_proof());
         let mut funds = Funds::new(balance.saturating_to::<u128>().saturating_sub(self.reserved(served)));
         for nonce in served.keys() {
-            let proof = job(nonce).filter(|job| job.purpose.is_proof()).map(|job| job.policy);
-            funds.add(*nonce, self.entries.get(nonce), proof);
+            let proof = job(nonce).filter(|job| job.purpose.is_proof());
+            funds.add(*nonce, self.entries.get(nonce), proof.map(Job::most));
         }
         let has_proofs = served.keys().any(is_proof);
         let nothing = Call::new(self.address, []).gas(sender::TRANSFER_GAS);
@@ -69,17 +73,24 @@ impl Outbox {
                 .map(|(_, offer)| *offer)
                 .fold(Offer::default(), Offer::max);
             let entry = self.entries.get(&nonce);
-            let cancel = || Bid {
+            let cancel = |room| Bid {
                 purpose: None,
                 call: &nothing,
                 policy: cancelling(entry),
+                uses: None,
+                room,
             };
-            let mut bid = job(&nonce).map_or_else(cancel, |job| Bid {
-                purpose: Some(job.purpose),
-                call: &job.call,
-                policy: job.policy,
-            });
-            bid.policy.max_fee_budget_wei = bid.policy.max_fee_budget_wei.min(funds.room(nonce));
+            let room = funds.room(nonce);
+            let mut bid = job(&nonce).map_or_else(
+                || cancel(room),
+                |job| Bid {
+                    purpose: Some(job.purpose),
+                    call: &job.call,
+                    policy: job.policy,
+                    uses: job.uses,
+                    room,
+                },
+            );
             let mut offered = match self.bid(tip, prices, entry, &bid, behind).await {
                 Ok(offered) => offered,
                 Err(error @ Error::WouldFail(_)) => {
@@ -99,8 +110,7 @@ impl Outbox {
             };
             let too_dear = has_proofs && !is_proof(&nonce) && offered.offer.cost(offered.gas) > funds.left(nonce);
             let hopeless = entry.is_none() && (too_dear || offered.offer.max_fee < prices.base_fee);
-            let due = offered.due && bid.policy.is_exhausted(offered.offer, offered.gas);
-            if hopeless || too_dear || (stays(&offered) && due) {
+            if hopeless || too_dear || (stays(&offered) && offered.is_last) {
                 let Offered { offer, .. } = offered;
                 warn!(
                     nonce,
@@ -115,7 +125,7 @@ impl Outbox {
                 continue;
             }
             if too_dear && bid.purpose.is_some() {
-                bid = cancel();
+                bid = cancel(u128::MAX);
                 offered = self.bid(tip, prices, entry, &bid, behind).await?;
             }
             offers.insert(nonce, offered.offer);
@@ -123,7 +133,8 @@ impl Outbox {
                 continue;
             }
             funds.set(nonce, offered.offer.cost(offered.gas));
-            signed.push(self.sign(nonce, tip.number, &bid, offered.offer, offered.gas).await?);
+            let what = (bid.purpose, bid.call);
+            signed.push(self.sign(nonce, tip.number, what, offered.offer, offered.gas).await?);
         }
         signed.sort_by_key(|entry| entry.nonce);
         Ok(signed)
@@ -142,8 +153,8 @@ impl Outbox {
 struct Offered {
     offer: Offer,
     gas: u64,
-    /// Whether it was to be raised, or is new.
-    due: bool,
+    /// Whether it was to be raised, or is new, and cannot be raised any more.
+    is_last: bool,
 }
 
 impl Outbox {
@@ -170,33 +181,49 @@ impl Outbox {
             Some(last) if same => tip.number.saturating_sub(last.block),
             _ => u64::MAX,
         };
-        let due = waited >= bid.policy.patience;
+        let counted = counted(bid.uses, gas);
+        let policy = FeePolicy {
+            // Whatever it will use, the key must have the ether for its limit.
+            max_fee_budget_wei: bid.policy.max_fee_budget_wei.min(bid.room / u128::from(gas.max(1)) * u128::from(counted)),
+            ..bid.policy
+        };
         let previous = last.map(|last| last.offer);
-        let own = bid.policy.offer(prices.base_fee, prices.tip, waited, previous, gas);
+        let own = policy.offer(prices.base_fee, prices.tip, waited, previous, counted);
         let offer = match previous {
             _ if own.max(behind) == own => own,
             Some(previous) if own == previous => {
                 let unlimited = FeePolicy {
                     max_fee_budget_wei: u128::MAX,
-                    ..bid.policy
+                    ..policy
                 };
-                unlimited.replacement(own.max(behind), previous, gas)
+                unlimited.replacement(own.max(behind), previous, counted)
             }
             _ => own.max(behind),
         };
-        Ok(Offered { offer, gas, due })
+        Ok(Offered {
+            offer,
+            gas,
+            is_last: waited >= policy.patience && policy.is_exhausted(offer, counted),
+        })
     }
 
     /// The nonce with a further version.
-    pub(super) async fn sign(&self, nonce: u64, block: u64, bid: &Bid<'_>, offer: Offer, gas: u64) -> Result<Entry> {
-        let mut request = bid.call.request(self.address).with_gas_limit(gas).with_nonce(nonce);
+    pub(super) async fn sign(
+        &self,
+        nonce: u64,
+        block: u64,
+        (purpose, call): (Option<Purpose>, &Call),
+        offer: Offer,
+        gas: u64,
+    ) -> Result<Entry> {
+        let mut request = call.request(self.address).with_gas_limit(gas).with_nonce(nonce);
         request.chain_id = Some(self.l1.chain_id());
         request.max_fee_per_gas = Some(offer.max_fee);
         request.max_priority_fee_per_gas = Some(offer.max_priority_fee);
         let signed = request.build(&self.wallet).await;
         let signed = signed.map_err(|error| Error::Signer(error.to_string()))?;
         let version = Version {
-            purpose: bid.purpose,
+            purpose,
             hash: *signed.tx_hash(),
             offer,
             gas,

@@ -110,6 +110,7 @@ impl Carrying {
                 // Not the node's estimate: it would be one on top of the version that this one replaces.
                 call: Call::new(view.deployment.bridge, submit.abi_encode()).gas(packed.gas),
                 policy: self.policy.fees,
+                uses: None,
             });
         } else {
             mempool.clear_posted();
@@ -245,6 +246,7 @@ impl Carrying {
             purpose: Purpose::Other(keccak256(name)),
             call: Call::new(view.deployment.bridge, fund.abi_encode()).value(value),
             policy: self.policy.fees,
+            uses: None,
         })
     }
 }

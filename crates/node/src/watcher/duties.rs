@@ -23,6 +23,9 @@ pub const MAX_SIMULATIONS: usize = 16;
 /// Duties at one look, more than an outbox has on its way.
 const MAX_DUTIES: usize = 32;
 
+/// What is included may use more gas than its simulation: a tenth of it more, so far counts nothing more.
+const GAS_MARGIN: u64 = 10;
+
 /// Blocks after which it is asked again whether the contracts hold valid what the model holds a lie.
 const DIFFERS: u64 = 32;
 
@@ -48,8 +51,8 @@ pub struct Duties {
     policy: FeePolicy,
     /// Whether a conviction may cost more than it brings.
     beyond_reward: bool,
-    /// Calls that a simulation found good, as their hashes, and at which block.
-    good: BTreeMap<Purpose, (B256, u64)>,
+    /// Calls that a simulation found good.
+    good: BTreeMap<Purpose, Good>,
     /// Blocks at which simulations failed: what failed longest ago is tried first.
     failed: BTreeMap<Purpose, u64>,
     /// Steps that the contracts held valid, and at which block.
@@ -133,12 +136,12 @@ impl Duties {
 
         for Duty { job, .. } in &duties {
             if outbox.carries(job) {
-                self.good.insert(job.purpose, (fingerprint(&job.call), block));
+                self.find_good(job, block);
             }
         }
         // What was included and failed although a simulation was good: there must be another one since.
         for (purpose, at) in outbox.failed() {
-            if self.good.get(&purpose).is_some_and(|(_, seen)| *seen < at) {
+            if self.good.get(&purpose).is_some_and(|good| good.block < at) {
                 self.good.remove(&purpose);
             }
         }
@@ -164,6 +167,9 @@ impl Duties {
         }
         let jobs = duties.into_iter().map(|duty| duty.job);
         work.jobs = jobs.filter(|job| self.is_good(job)).collect();
+        for job in work.jobs.iter_mut().filter(|job| job.purpose.is_proof()) {
+            job.uses = self.gas_of(job, outbox.address()).await;
+        }
         work.lies = lies;
         work
     }
@@ -185,6 +191,7 @@ impl Duties {
                     max_fee_budget_wei: self.policy.max_fee_budget_wei.min(most),
                     ..self.policy
                 },
+                uses: None,
             },
             proof: Some(proof),
         })
@@ -198,6 +205,7 @@ impl Duties {
                 purpose: purpose(what),
                 call,
                 policy,
+                uses: None,
             },
             proof: None,
         })
@@ -206,7 +214,27 @@ impl Duties {
     /// Whether a simulation of the same call was good.
     fn is_good(&self, job: &Job) -> bool {
         let good = self.good.get(&job.purpose);
-        good.is_some_and(|(call, _)| *call == fingerprint(&job.call))
+        good.is_some_and(|good| good.call == fingerprint(&job.call))
+    }
+
+    fn find_good(&mut self, job: &Job, block: u64) {
+        let call = fingerprint(&job.call);
+        // What it uses does not change as long as it is the same call.
+        let uses = self.good.get(&job.purpose).filter(|good| good.call == call);
+        let uses = uses.and_then(|good| good.uses);
+        self.good.insert(job.purpose, Good { call, block, uses });
+    }
+
+    /// Gas that a good call uses, with a margin. None if the node cannot tell: then the budget is divided by the gas limit.
+    async fn gas_of(&mut self, job: &Job, from: Address) -> Option<u64> {
+        let good = self.good.get_mut(&job.purpose)?;
+        if good.uses.is_none() {
+            match sender::gas_used(&self.l1, from, &job.call).await {
+                Ok(gas) => good.uses = Some(gas.saturating_add(gas / GAS_MARGIN)),
+                Err(error) => debug!(purpose = ?job.purpose, %error, "the gas that it uses is not known"),
+            }
+        }
+        good.uses
     }
 
     /// Remembers whether L1 would do it. Returns why not, unless somebody else was faster.
@@ -220,7 +248,7 @@ impl Duties {
             Ok(()) => {
                 info!(?purpose, "to be done");
                 self.failed.remove(purpose);
-                self.good.insert(*purpose, (fingerprint(call), block));
+                self.find_good(&duty.job, block);
                 if let Some(proof) = &duty.proof {
                     self.valid.remove(&(proof.batch, proof.step));
                 }
@@ -245,6 +273,16 @@ impl Duties {
         warn!(?purpose, %revert, "L1 refuses it");
         Ok(Some(revert))
     }
+}
+
+/// A call that a simulation found good.
+struct Good {
+    /// Its hash.
+    call: B256,
+    /// The block at which it was good.
+    block: u64,
+    /// Gas that it uses, with a margin, if known.
+    uses: Option<u64>,
 }
 
 /// Something to do.

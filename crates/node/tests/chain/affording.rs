@@ -86,6 +86,38 @@ async fn a_poor_key_offers_what_it_has_and_says_so() {
     );
 }
 
+/// A budget is what a transaction costs: the price for the gas that it uses. But nodes want a key to have that price for all of the
+/// gas limit.
+#[tokio::test]
+async fn a_budget_counts_the_gas_that_is_used_and_the_ether_of_a_key_all_that_may_be() {
+    const LIMIT: u64 = 1_000_000;
+    let (budget, price) = (21_000 * 500 * GWEI, 400 * GWEI);
+    for (uses, funds, pays) in [
+        (Some(21_000), ETHER, true),
+        (None, ETHER, false),
+        (Some(21_000), 300 * GWEI * u128::from(LIMIT), false),
+    ] {
+        let chain = Chain::new().await;
+        let mut outbox = chain.outbox("counts").await;
+        chain
+            .ask("anvil_setBalance", (outbox.address(), U256::from(funds)))
+            .await;
+        let mut wanted = [job(Purpose::Convict(batch(1)), FeePolicy::urgent(budget))];
+        wanted[0].call.gas = Some(LIMIT);
+        wanted[0].uses = uses;
+        for _ in 0..16 {
+            chain.base_fee(price).await;
+            chain.tick(&mut outbox, &wanted).await;
+            chain.mine().await;
+        }
+        let included = chain.balance(place(wanted[0].purpose)).await == 1;
+        assert_eq!(included, pays, "{uses:?} {funds}");
+        for version in outbox.entries().flat_map(|entry| &entry.versions) {
+            assert!(version.offer.cost(uses.unwrap_or(LIMIT)) <= budget && version.offer.cost(LIMIT) <= funds);
+        }
+    }
+}
+
 /// A roll-back that takes much gas.
 fn dear(number: u64) -> Job {
     let mut dear = job(Purpose::Unwind(batch(number)), FeePolicy::patient(ETHER));

@@ -164,6 +164,35 @@ async fn nonce(sender: &nthroot_node::Sender) -> u64 {
     provider.get_transaction_count(sender.address()).await.unwrap()
 }
 
+/// A conviction may cost what it brings: so many gas as it uses, not as many as it is given.
+#[tokio::test]
+async fn a_proof_is_bid_for_by_the_gas_that_it_uses() {
+    let scene = scene().await;
+    let mut guard = Guard::new(&scene, scene.world.devnet.l1()).await;
+    let id = scene.lie().await;
+    let work = guard.look().await.unwrap();
+    let [job] = &work.jobs[..] else {
+        panic!("{work:?}")
+    };
+    let (uses, limit) = (job.uses.unwrap(), job.call.gas.unwrap());
+    assert!(limit > 3 * uses, "{limit} {uses}");
+    // A price that the limit forbids.
+    let price = job.policy.max_fee_budget_wei / u128::from(limit) * 2;
+    for _ in 0..16 {
+        scene.next_base_fee(price).await;
+        let events = guard.tick().await;
+        if let Some(Event::Included { gas_used, fee, .. }) = events.iter().find(|event| {
+            matches!(event, Event::Included { purpose, .. } if *purpose == Some(Purpose::Convict(id)))
+        }) {
+            assert!((gas_used..=&(gas_used + gas_used / 5)).contains(&&uses), "{gas_used} {uses}");
+            assert!(fee.saturating_to::<u128>() <= job.policy.max_fee_budget_wei);
+            return;
+        }
+        scene.mine().await;
+    }
+    panic!("not included at {price} wei")
+}
+
 /// As fast as the protocol lets it rise, the base fee does not outrun even the first offer; and if it jumps, as it cannot, the
 /// proof is in the first block that asks no more than what is offered by then.
 #[tokio::test]

@@ -116,7 +116,12 @@ pub(crate) fn place(purpose: Purpose) -> Address {
 
 pub(crate) fn job(purpose: Purpose, policy: FeePolicy) -> Job {
     let call = Call::new(place(purpose), []).value(U256::from(1)).gas(21_000);
-    Job { purpose, call, policy }
+    Job {
+        purpose,
+        call,
+        policy,
+        uses: None,
+    }
 }
 
 pub(crate) fn urgent(number: u64) -> Job {
@@ -299,6 +304,7 @@ async fn what_failed_is_told_with_its_reason_before_it_is_sent_again() {
         purpose: Purpose::Convict(batch(1)),
         call: Call::new(callee, []).gas(50_000),
         policy: FeePolicy::urgent(ETHER),
+        uses: None,
     }];
     chain.tick(&mut outbox, &wanted).await;
     chain.mine().await;
