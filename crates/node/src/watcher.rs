@@ -16,7 +16,7 @@ use nthroot_model::ledger::{Ledger, Lie, Rollback};
 use nthroot_protocol::{BatchId, Body, Evidence, PreEntry, ProofSizes, proof_gas::PROOF_GAS};
 use tracing::{info, warn};
 
-pub use self::duties::{Duties, MAX_SIMULATIONS, Work};
+pub use self::duties::{Duties, MAX_SIMULATIONS, Work, counted_gas};
 use crate::{
     error::{Action, Error, Result},
     follower::Follower,

@@ -173,9 +173,16 @@ fn a_store_that_was_half_made_is_made_again() {
     half[..9].fill(0);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(path.with_added_extension("new"), half).unwrap();
-    Redb::open(&path).unwrap().commit(&[Change::put(Table::Ledger, *b"key", *b"value")]).unwrap();
+    Redb::open(&path)
+        .unwrap()
+        .commit(&[Change::put(Table::Ledger, *b"key", *b"value")])
+        .unwrap();
     assert_eq!(rows(&Redb::open(&path).unwrap(), Table::Ledger), [row("key", "value")]);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing else is left"
+    );
 }
 
 /// Not a test by itself: the process that is killed.

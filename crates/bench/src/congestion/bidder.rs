@@ -1,6 +1,9 @@
 //! A proof on its way, as the node's outbox keeps it: what stands, since when, and what the policy makes of it in each block.
 
-use nthroot_node::fees::{FeePolicy, Offer};
+use nthroot_node::{
+    fees::{FeePolicy, Offer},
+    watcher::counted_gas,
+};
 
 use super::block::Want;
 
@@ -34,7 +37,8 @@ impl Bidder {
         let base_fee = u128::from(base_fee);
         let waited = self.standing.map_or(0, |(_, since)| block.saturating_sub(since));
         let previous = self.standing.map(|(offer, _)| offer);
-        let offer = self.policy.offer(base_fee, suggested_tip, waited, previous, self.gas);
+        let counted = counted_gas(self.used).min(self.gas);
+        let offer = self.policy.offer(base_fee, suggested_tip, waited, previous, counted);
         if previous.is_none() && offer.max_fee < base_fee {
             return None;
         }

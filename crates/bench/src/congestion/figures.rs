@@ -1,5 +1,7 @@
 //! What is shown of scenarios and of the proofs that wait in them.
 
+use nthroot_node::watcher::counted_gas;
+
 use super::{
     chain::{Block, Run},
     prices::{Action, ether, gwei, reward},
@@ -104,14 +106,16 @@ fn paths(found: &[Found]) -> Chart {
 fn worth(setting: &Setting) -> Table {
     let mut table = Table::new(
         "worth",
-        "What a proof brings under the preset `prudent`, and up to which price of gas. `default` stops where its gas limit at that price is the \
-         budget; what it pays for is the gas that it uses. What its builder gets decides what it costs to have it left out.",
+        "What a proof brings under the preset `prudent`, and up to which price of gas. `default` stops where the gas that it \
+         uses, and a tenth more, costs the budget. Its key must have that price for the whole gas limit, or nodes do not take the offer. What \
+         its builder gets decides what it costs to have it left out.",
         &[
             ("proof of", ""),
             ("gas limit", "gas"),
             ("gas used", "gas"),
             ("reward", "ETH"),
             ("`default` stops at", "gwei"),
+            ("its key needs", "ETH"),
             ("its builder gets at most", "ETH"),
             ("worth it up to", "gwei"),
             ("insured", "gwei"),
@@ -122,13 +126,14 @@ fn worth(setting: &Setting) -> Table {
     };
     for (proof, policy) in setting.proofs.iter().zip(default.of) {
         let reward = reward(setting.lock(proof));
-        let stops = policy.max_fee_budget_wei / u128::from(proof.limit);
+        let stops = policy.max_fee_budget_wei / u128::from(counted_gas(proof.used));
         table.row([
             proof.name.into(),
             proof.limit.into(),
             proof.used.into(),
             ether(reward).into(),
             gwei(stops).into(),
+            ether(stops * u128::from(proof.limit)).into(),
             ether(stops * u128::from(proof.used)).into(),
             gwei(reward / u128::from(proof.used)).into(),
             gwei(setting.prudent().insured_gas_price.0).into(),

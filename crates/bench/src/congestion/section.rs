@@ -143,9 +143,8 @@ fn text(dollars: f64) -> Vec<String> {
         "Policies: `default` is what a node does that nobody configured: it starts at 2 gwei, doubles every block, and spends half an ether at most, and no \
          more than half of the lock, which is the reward; `patient` adds a quarter \
          every third block; `constant` is never raised; `beyond reward` spends up to twenty times the reward, for whoever protects own \
-         money. Locks are those of the preset `prudent`. A budget is divided by the gas limit, which is several times what a proof uses: \
-         so `default` stops at a lower price than the one at which a proof costs what it brings, and its builder gets a part of the budget \
-         only."
+         money. Locks are those of the preset `prudent`. A budget is divided by the gas that a proof uses, as simulated, and a tenth more. Each key has the \
+         ether that nodes ask for: the price for the whole gas limit."
             .to_owned(),
         "What keeps a proof out for long is not the base fee by itself, but a base fee above what the policy spends; and builders who leave it out, \
          against whom no policy helps, but a longer window does. Stuffing costs more with every block, the more so the faster \

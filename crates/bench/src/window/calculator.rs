@@ -48,8 +48,8 @@ pub struct Assumptions {
     #[arg(long, value_name = "AMOUNT", default_value = "100ether")]
     pub value: Wei,
 
-    /// What some watcher surely bids in each block, as its builder gets it: "0.5ether". The gas that a proof uses counts: of a node's
-    /// budget, which its gas limit bounds, a part
+    /// What some watcher surely bids in each block, as its builder gets it: "0.5ether". The gas that a proof uses counts, of a node's
+    /// budget ten elevenths
     #[arg(long, value_name = "AMOUNT", default_value = "0.5ether")]
     pub budget: Wei,
 

@@ -184,7 +184,10 @@ impl Outbox {
         let counted = counted(bid.uses, gas);
         let policy = FeePolicy {
             // Whatever it will use, the key must have the ether for its limit.
-            max_fee_budget_wei: bid.policy.max_fee_budget_wei.min(bid.room / u128::from(gas.max(1)) * u128::from(counted)),
+            max_fee_budget_wei: bid
+                .policy
+                .max_fee_budget_wei
+                .min(bid.room / u128::from(gas.max(1)) * u128::from(counted)),
             ..bid.policy
         };
         let previous = last.map(|last| last.offer);

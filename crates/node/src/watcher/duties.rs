@@ -23,8 +23,11 @@ pub const MAX_SIMULATIONS: usize = 16;
 /// Duties at one look, more than an outbox has on its way.
 const MAX_DUTIES: usize = 32;
 
-/// What is included may use more gas than its simulation: a tenth of it more, so far counts nothing more.
-const GAS_MARGIN: u64 = 10;
+/// Gas by which the budget of a proof is divided that used so much when it was simulated: a tenth more, since others may come before
+/// it in its block.
+pub const fn counted_gas(used: u64) -> u64 {
+    used.saturating_add(used / 10)
+}
 
 /// Blocks after which it is asked again whether the contracts hold valid what the model holds a lie.
 const DIFFERS: u64 = 32;
@@ -230,7 +233,7 @@ impl Duties {
         let good = self.good.get_mut(&job.purpose)?;
         if good.uses.is_none() {
             match sender::gas_used(&self.l1, from, &job.call).await {
-                Ok(gas) => good.uses = Some(gas.saturating_add(gas / GAS_MARGIN)),
+                Ok(gas) => good.uses = Some(counted_gas(gas)),
                 Err(error) => debug!(purpose = ?job.purpose, %error, "the gas that it uses is not known"),
             }
         }

@@ -171,9 +171,7 @@ async fn a_proof_is_bid_for_by_the_gas_that_it_uses() {
     let mut guard = Guard::new(&scene, scene.world.devnet.l1()).await;
     let id = scene.lie().await;
     let work = guard.look().await.unwrap();
-    let [job] = &work.jobs[..] else {
-        panic!("{work:?}")
-    };
+    let [job] = &work.jobs[..] else { panic!("{work:?}") };
     let (uses, limit) = (job.uses.unwrap(), job.call.gas.unwrap());
     assert!(limit > 3 * uses, "{limit} {uses}");
     // A price that the limit forbids.
@@ -181,10 +179,14 @@ async fn a_proof_is_bid_for_by_the_gas_that_it_uses() {
     for _ in 0..16 {
         scene.next_base_fee(price).await;
         let events = guard.tick().await;
-        if let Some(Event::Included { gas_used, fee, .. }) = events.iter().find(|event| {
-            matches!(event, Event::Included { purpose, .. } if *purpose == Some(Purpose::Convict(id)))
-        }) {
-            assert!((gas_used..=&(gas_used + gas_used / 5)).contains(&&uses), "{gas_used} {uses}");
+        if let Some(Event::Included { gas_used, fee, .. }) = events
+            .iter()
+            .find(|event| matches!(event, Event::Included { purpose, .. } if *purpose == Some(Purpose::Convict(id))))
+        {
+            assert!(
+                (gas_used..=&(gas_used + gas_used / 5)).contains(&&uses),
+                "{gas_used} {uses}"
+            );
             assert!(fee.saturating_to::<u128>() <= job.policy.max_fee_budget_wei);
             return;
         }
