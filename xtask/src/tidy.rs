@@ -187,34 +187,59 @@ fn commands_exist() {
     none(&wrong);
 }
 
+/// Documents whose claims have tests, and how many tests each names at least.
+const CLAIMS: [(&str, usize); 3] = [
+    ("docs/properties.md", 100),
+    ("docs/audit/attacks.md", 90),
+    ("docs/threat-model.md", 1),
+];
+
 #[test]
-fn what_the_properties_name_exists() {
-    let text = read("docs/properties.md");
-    let prose = fences(&text).0;
+fn tests_that_documents_name_exist() {
     let mut wrong = Vec::new();
-    let mut named = 0;
-    for span in spans(&prose) {
-        let (path, test) = span.split_once("::").unwrap_or((span, ""));
-        if !TESTED.iter().any(|folder| path.starts_with(&format!("{folder}/"))) {
-            continue;
-        }
-        if test.is_empty() {
-            if !root().join(path).exists() {
-                wrong.push(format!("docs/properties.md: there is no file {path}"));
+    for (document, least) in CLAIMS {
+        let text = read(document);
+        let prose = fences(&text).0;
+        let mut named = 0;
+        for span in spans(&prose) {
+            let (path, test) = span.split_once("::").unwrap_or((span, ""));
+            if !TESTED.iter().any(|folder| path.starts_with(&format!("{folder}/"))) {
+                continue;
             }
-            continue;
+            if test.is_empty() {
+                if !root().join(path).exists() {
+                    wrong.push(format!("{document}: there is no file {path}"));
+                }
+                continue;
+            }
+            named += 1;
+            let declared = fs::read_to_string(root().join(path)).is_ok_and(|source| {
+                ["fn", "function"]
+                    .iter()
+                    .any(|word| source.contains(&format!("{word} {test}(")))
+            });
+            if !declared {
+                wrong.push(format!("{document}: there is no test {span}"));
+            }
         }
-        named += 1;
-        let declared = fs::read_to_string(root().join(path)).is_ok_and(|source| {
-            ["fn", "function"]
-                .iter()
-                .any(|word| source.contains(&format!("{word} {test}(")))
-        });
-        if !declared {
-            wrong.push(format!("docs/properties.md: there is no test {span}"));
+        assert!(named >= least, "{document} was read: {named} tests");
+    }
+    none(&wrong);
+}
+
+#[test]
+fn each_attack_that_was_tried_is_in_the_list() {
+    let text = read("docs/audit/attacks.md");
+    let mut wrong = Vec::new();
+    for file in files("test/attack", ".t.sol") {
+        let source = read(&file);
+        for test in source.split("function test_").skip(1) {
+            let name = test.split('(').next().unwrap_or_default();
+            if !text.contains(&format!("`{file}::test_{name}`")) {
+                wrong.push(format!("docs/audit/attacks.md: says nothing of {file}::test_{name}"));
+            }
         }
     }
-    assert!(named > 100, "the properties are there, and read: {named}");
     none(&wrong);
 }
 
