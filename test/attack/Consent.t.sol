@@ -211,4 +211,24 @@ contract ConsentAttacks is CohortTrials {
         d.calls[0].extra = move(0, 1, ETH, room + 1);
         assertInvalid(d, "over the brim");
     }
+
+    /// A known limit: a rule that opens a fragment under itself may lease it before it hands it to a key. So a gift can come with a lease, of
+    /// 64 blocks at most; nobody else's anchor does, and nothing that its owner signed for.
+    function test_AGiftCanComeWithALease() public view {
+        uint64 clock = uint64(block.number - 1);
+        Anchor memory giver = vault(rules[0], one(ETH, 9), "");
+        for (uint64 more = 63; more <= 65; more++) {
+            Draft memory d = puppet(these(giver), noAssets(), "", 1);
+            d.calls[0].extra = bytes.concat(
+                openEffect(3, rules[0]),
+                move(0, 1, ETH, 4),
+                leaseEffect(1, mallory, clock + more),
+                controllerEffect(1, 1, bob)
+            );
+            d.freshAfter[0].assets = one(ETH, 5);
+            d.opened[0] = userState(bob, one(ETH, 4));
+            d.opened[0].lease = Lease(mallory, clock + more);
+            assertEq(verdict(trial(d)), more <= 64);
+        }
+    }
 }

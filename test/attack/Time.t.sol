@@ -245,4 +245,43 @@ contract TimeAttacks is Scenario {
         assertEq(alice.balance, before + 7);
         assertTrue(BatchId.unwrap(BatchId.wrap(late.writer)) > bad.id);
     }
+
+    /// A lie in every block, proved by its author before anybody else posts, and unwound by the honest at the end of the next block: there is
+    /// always a fault. What was written after one is built on a block later, when that fault is over; so an anchor that is updated in
+    /// each block is updated in every other.
+    function test_AFaultInEveryBlockHalvesThePace() public {
+        Anchor[8] memory own;
+        for (uint256 i = 0; i < 8; i++) {
+            own[i] = depositEth(mallory, 1);
+        }
+        (, keyOf[mallory]) = makeAddrAndKey("mallory");
+        fund(mallory, 10 ether);
+        nextBlock();
+        Anchor memory busy = c();
+        Posted memory bad;
+        uint256 updates = 0;
+        for (uint16 i = 0; i < 8; i++) {
+            nextBlock();
+            Draft memory lying = lie(solo(own[i], "", noAssets(), 0, 0));
+            Step[] memory list = steps(step(lying));
+            Posted memory p = post(mallory, header(list, i), list);
+            vm.prank(mallory);
+            bridge.challenge(evidence(p, 0, preStates(lying)), "");
+            Draft memory d = solo(busy, "", noAssets(), 0, 0);
+            list = steps(step(d));
+            if (busy.writer < bridge.oldestFault()) {
+                busy = Anchor(busy.id, post(proposer, header(list, i), list).id, d.freshAfter[0]);
+                updates++;
+            } else {
+                _refuse(
+                    proposer, batchBytes(header(list, i), list), abi.encodeWithSelector(IBridge.NothingApplied.selector)
+                );
+            }
+            if (i != 0) bridge.unwind(bad.preimage, bad.walked.entries);
+            bad = p;
+        }
+        assertEq(updates, 4);
+        (uint256 balance,) = bridge.bondOf(mallory);
+        assertEq(balance + mallory.balance, 10 ether - 8 * MIN_LOCK / 2, "half a lock a block");
+    }
 }

@@ -9,6 +9,7 @@ import {IDepositRouter} from "../../contracts/interfaces/IDepositRouter.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
+import {Offers} from "../harness/Offers.sol";
 import {Scenario} from "../harness/Scenario.sol";
 import {Anchor, Posted, Step} from "../harness/Shapes.sol";
 
@@ -252,5 +253,36 @@ contract TokensAttacks is Scenario {
             assertEq(real.allowance(address(router), address(bridge)), 0);
             assertEq(real.balanceOf(address(router)), 0);
         }
+    }
+
+    /// Alice lets bridge and router take whatever they want. Nobody but she makes them take it, by whichever door.
+    function test_AnAllowanceServesItsOwnerOnly() public {
+        IDepositRouter router =
+            IDepositRouter(deployCode("DepositRouter.sol:DepositRouter", abi.encode(bridge, address(1))));
+        IAllowed real = IAllowed(deployCode("Token.sol:Token"));
+        real.mint(alice, 1e6);
+        vm.startPrank(alice);
+        real.approve(address(router), type(uint256).max);
+        real.approve(address(bridge), type(uint256).max);
+        vm.stopPrank();
+        Draft memory d = withdrawal(b(), bob, address(0), 1 ether);
+        Posted memory p = post(steps(step(d)));
+        IBridge.Terms memory terms = IBridge.Terms(bob, alice, address(real), 1e6, block.number, false);
+        bytes32 digest_ = Offers.digest(address(bridge), p.preimage, 0, 0, terms);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf[bob], digest_);
+        bytes memory poor =
+            abi.encodeWithSignature("ERC20InsufficientAllowance(address,uint256,uint256)", address(bridge), 0, 1e6);
+        vm.startPrank(mallory);
+        vm.expectRevert(poor);
+        bridge.depositToken(address(real), 1e6, keyFor(mallory));
+        // Alice is named as the buyer, and somebody else sends it.
+        vm.expectRevert(poor);
+        bridge.assign(p.preimage, 0, d.withdrawals[0], "", terms, abi.encodePacked(r, s, v));
+        vm.expectRevert(
+            abi.encodeWithSignature("ERC20InsufficientAllowance(address,uint256,uint256)", address(router), 0, 1e6)
+        );
+        router.depositWithPermit(address(real), 1e6, keyFor(mallory), 0, 0, 0, 0);
+        vm.stopPrank();
+        assertEq(real.balanceOf(alice), 1e6);
     }
 }

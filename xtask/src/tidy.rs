@@ -261,6 +261,65 @@ fn each_file_with_tests_stands_among_the_properties() {
     none(&wrong);
 }
 
+#[test]
+fn what_lies_cost_follows_from_the_presets() {
+    let value = |preset: &str, key: &str| -> f64 {
+        let text = read(format!("deployments/presets/{preset}.toml"));
+        let line = text.lines().find(|line| line.starts_with(key));
+        let value = line
+            .and_then(|line| line.split('"').nth(1))
+            .and_then(|value| value.split(' ').next());
+        value.and_then(|value| value.parse().ok()).expect("an amount")
+    };
+    let presets = ["swift", "prudent", "social"];
+    let half = presets.map(|preset| value(preset, "min-lock") / 2.0);
+    let price = presets.map(|preset| value(preset, "insured-gas-price") * 1e-9);
+    let proof = table(&read("docs/gas.md"), "## Proofs and roll-back")
+        .get("prove a lie about: 2-party transfer")
+        .and_then(|gas| number(gas))
+        .expect("the proof of a transfer");
+    let proof: f64 = proof.to_string().parse().expect("a number");
+    let anchors = price.map(|price| 512.0 * 13_000.0 * price);
+
+    let list = |values: [f64; 3], digits: usize, last: &str| {
+        let [a, b, c] = values.map(|value| {
+            let value = format!("{value:.digits$}");
+            let (whole, rest) = value.split_once('.').unwrap_or((&value, ""));
+            let rest = rest.trim_end_matches('0');
+            let whole = match whole.len().checked_sub(3) {
+                Some(cut @ 1..) => format!("{},{}", &whole[..cut], &whole[cut..]),
+                _ => whole.to_owned(),
+            };
+            if rest.is_empty() {
+                whole
+            } else {
+                format!("{whole}.{rest}")
+            }
+        });
+        format!("{a}, {b} {last} {c}")
+    };
+    let hour = |values: [f64; 3]| values.map(|value| 300.0 * value);
+    let expected = [
+        list(half, 2, "and") + " ETH with the three presets",
+        list(anchors, 2, "and") + " ETH. Gas is that of",
+        list(anchors, 2, "or") + " ETH, and 6 million gas",
+        list(hour(anchors), 0, "or") + " ETH |",
+        list(hour(half), 0, "or") + " ETH an hour",
+        list(half.map(|half| 65_540.0 * half), 0, "or") + " ETH |",
+        list(
+            [0, 1, 2]
+                .map(|i| half[i] / proof * 1e9 / 5.0)
+                .map(|gwei| gwei.round() * 5.0),
+            0,
+            "or",
+        ) + " gwei for a transfer",
+        list(price.map(|price| price * 1e9), 0, "or") + " gwei for the dearest",
+    ];
+    let text = read("docs/threat-model.md");
+    let wrong: Vec<_> = expected.into_iter().filter(|figure| !text.contains(figure)).collect();
+    none(&wrong);
+}
+
 /// The rows of the table below a heading, by their first two cells.
 fn table(text: &str, heading: &str) -> BTreeMap<String, String> {
     let (_, section) = text
