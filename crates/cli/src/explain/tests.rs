@@ -1,0 +1,1 @@
+//! What is said of bytes by themselves.
