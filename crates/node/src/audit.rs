@@ -148,7 +148,10 @@ impl Audit {
         let header = l1.header(block).await?;
         let mut findings = Findings::default();
         if header.inner.hash_slow() != header.hash {
-            findings.wrong("header", format!("block {}: its header has another hash", header.number));
+            findings.wrong(
+                "header",
+                format!("block {}: its header has another hash", header.number),
+            );
         }
         if header.number < deployment.deployment_block {
             return Err(Error::missing(format!(
@@ -157,7 +160,11 @@ impl Audit {
             )));
         }
         let latest = l1.header(BlockNumberOrTag::Latest).await?;
-        let finalized = l1.header(BlockNumberOrTag::Finalized).await.ok().map(|header| header.number);
+        let finalized = l1
+            .header(BlockNumberOrTag::Finalized)
+            .await
+            .ok()
+            .map(|header| header.number);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let node = Node {
             chain_id: l1.chain_id(),
@@ -236,7 +243,17 @@ impl Audit {
         let storage = slots::compare(l1, deployment, &self.block, &account, ledger, &written, findings).await?;
         let (codes, rules) = deployed::look(l1, deployment, &self.block, ledger, &inputs, &batches, findings).await?;
         let honest = money::without_lies(ledger);
-        let assets = money::assets(l1, deployment, &self.block, account.balance, ledger, &honest, &inputs, findings).await?;
+        let assets = money::assets(
+            l1,
+            deployment,
+            &self.block,
+            account.balance,
+            ledger,
+            &honest,
+            &inputs,
+            findings,
+        )
+        .await?;
         let unpaid = money::unpaid(ledger)?;
         let stakes = stakes::stakes(ledger, &written.proposers, &batches, self.node.base_fee, findings);
         let leases = stakes::leases(ledger, &seen);
@@ -275,7 +292,10 @@ fn look_at_node(node: &Node, findings: &mut Findings) {
     }
     if node.age > STALE {
         let age = node.age;
-        findings.notice("finality", format!("the L1 node's latest block is {age} s old: it may be behind"));
+        findings.notice(
+            "finality",
+            format!("the L1 node's latest block is {age} s old: it may be behind"),
+        );
     }
 }
 

@@ -222,7 +222,8 @@ impl Evidence {
         }
         for (place, proof) in proofs.iter_mut().enumerate() {
             let leaves = AnchorProof::leaves(proof.depth, table.further(place));
-            let siblings = (0..cohort::sibling_count(proof.depth, leaves)).map(|_| reader.b256("sibling in the anchor's tree"));
+            let siblings =
+                (0..cohort::sibling_count(proof.depth, leaves)).map(|_| reader.b256("sibling in the anchor's tree"));
             proof.siblings = siblings.collect::<Result<_, _>>()?;
         }
         reader.finish()?;

@@ -116,11 +116,9 @@ impl Signature {
             3 => {
                 let signature = P256Signature::read(reader)?;
                 let length = reader.u8("authenticator data length")?;
-                let authenticator_data =
-                    Bytes::copy_from_slice(reader.take("authenticator data", length.into())?);
+                let authenticator_data = Bytes::copy_from_slice(reader.take("authenticator data", length.into())?);
                 let length = reader.u16("rest of client data length")?;
-                let client_data_rest =
-                    Bytes::copy_from_slice(reader.take("rest of client data", length.into())?);
+                let client_data_rest = Bytes::copy_from_slice(reader.take("rest of client data", length.into())?);
                 let assertion = Assertion {
                     authenticator_data,
                     client_data_rest,

@@ -101,15 +101,31 @@ impl Field {
                 .len()
                 .le(&8)
                 .then(|| Value::Number(bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))),
-            FieldKind::Amount => bytes.try_into().ok().map(|bytes| Value::Amount(u128::from_be_bytes(bytes))),
+            FieldKind::Amount => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| Value::Amount(u128::from_be_bytes(bytes))),
             FieldKind::Bytes => None,
             FieldKind::Address => Address::try_from(bytes).ok().map(Value::Address),
-            FieldKind::Token => Address::try_from(bytes).ok().map(|token| Value::Asset(AssetId::token(token))),
+            FieldKind::Token => Address::try_from(bytes)
+                .ok()
+                .map(|token| Value::Asset(AssetId::token(token))),
             FieldKind::Asset => B256::try_from(bytes).ok().map(|asset| Value::Asset(AssetId(asset))),
-            FieldKind::Batch => bytes.try_into().ok().map(|bytes| Value::Batch(BatchId::from_bytes(bytes))),
-            FieldKind::Anchor => bytes.try_into().ok().map(|bytes| Value::Anchor(AnchorId::from_bytes(bytes))),
-            FieldKind::Fragment => bytes.try_into().ok().map(|bytes| Value::Fragment(FragmentId::from_bytes(bytes))),
-            FieldKind::Head => B256::try_from(bytes).ok().map(|word| Value::Head(Head::from_word(word))),
+            FieldKind::Batch => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| Value::Batch(BatchId::from_bytes(bytes))),
+            FieldKind::Anchor => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| Value::Anchor(AnchorId::from_bytes(bytes))),
+            FieldKind::Fragment => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| Value::Fragment(FragmentId::from_bytes(bytes))),
+            FieldKind::Head => B256::try_from(bytes)
+                .ok()
+                .map(|word| Value::Head(Head::from_word(word))),
         };
         value.unwrap_or(Value::Bytes(bytes))
     }

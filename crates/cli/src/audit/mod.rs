@@ -93,7 +93,12 @@ pub(crate) async fn main(args: Args) -> ExitCode {
             let halts = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
             let status = match halts {
                 // The chain is not what the manifest, or the model, says: that is what an audit is to find.
-                Some(halts @ (Error::WrongDeployment { .. } | Error::Diverged { .. } | Error::Unreadable { .. } | Error::FinalityBroken { .. })) => {
+                Some(
+                    halts @ (Error::WrongDeployment { .. }
+                    | Error::Diverged { .. }
+                    | Error::Unreadable { .. }
+                    | Error::FinalityBroken { .. }),
+                ) => {
                     debug_assert_eq!(halts.action(), Action::Halt);
                     WRONG
                 }
@@ -168,7 +173,11 @@ fn verdict(report: &Report, is_clean: bool) -> String {
         thousands(report.block.number),
         report.block.hash,
         report.l1.chain_id,
-        if report.block.is_final { "final" } else { "which L1 has not finalised" }
+        if report.block.is_final {
+            "final"
+        } else {
+            "which L1 has not finalised"
+        }
     );
     let found = format!("{wrong} things are wrong, {notices} are notices");
     let looked = format!("{} batches with {steps} steps judged again", report.batches.len());
@@ -178,7 +187,14 @@ fn verdict(report: &Report, is_clean: bool) -> String {
 
 fn print(verdict: &str, is_clean: bool, sections: &[Section]) {
     let style = Style::of_stdout();
-    println!("{}", if is_clean { style.good(verdict) } else { style.bad(verdict) });
+    println!(
+        "{}",
+        if is_clean {
+            style.good(verdict)
+        } else {
+            style.bad(verdict)
+        }
+    );
     for section in sections {
         println!("\n{}", style.title(&section.title));
         for line in &section.lines {

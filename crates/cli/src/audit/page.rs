@@ -23,7 +23,10 @@ pub(super) fn page(verdict: &str, is_clean: bool, sections: &[Section]) -> Strin
         }
         if !section.rows.is_empty() {
             let head = section.head.iter().map(|cell| format!("<th>{}</th>", escaped(cell)));
-            page.push_str(&format!("<div class=\"scroll\"><table>\n<tr>{}</tr>\n", head.collect::<String>()));
+            page.push_str(&format!(
+                "<div class=\"scroll\"><table>\n<tr>{}</tr>\n",
+                head.collect::<String>()
+            ));
             for row in &section.rows {
                 let cells = row.iter().map(|cell| format!("<td>{}</td>", escaped(cell)));
                 page.push_str(&format!("<tr>{}</tr>\n", cells.collect::<String>()));

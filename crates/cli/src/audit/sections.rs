@@ -21,6 +21,9 @@ pub(super) struct Section {
 impl Section {
     fn new(title: &str, head: &[&'static str], mut rows: Vec<Vec<String>>) -> Self {
         let mut lines = Vec::new();
+        if rows.is_empty() && !head.is_empty() {
+            lines.push("none".to_owned());
+        }
         if rows.len() > SHOWN {
             lines.push(format!("the last {SHOWN} of {}", rows.len()));
             rows.drain(..rows.len() - SHOWN);
@@ -69,7 +72,11 @@ fn findings(report: &Report) -> Section {
     let lines: Vec<String> = findings.collect();
     Section {
         title: "Findings".to_owned(),
-        lines: if lines.is_empty() { vec!["none".to_owned()] } else { lines },
+        lines: if lines.is_empty() {
+            vec!["none".to_owned()]
+        } else {
+            lines
+        },
         head: Vec::new(),
         rows: Vec::new(),
     }
@@ -79,7 +86,13 @@ fn node(report: &Report) -> Section {
     let node = &report.l1;
     let finalized = node.finalized.map_or_else(
         || "calls no block final".to_owned(),
-        |last| format!("the last final one is {}, {} before it", thousands(last), node.latest.saturating_sub(last)),
+        |last| {
+            format!(
+                "the last final one is {}, {} before it",
+                thousands(last),
+                node.latest.saturating_sub(last)
+            )
+        },
     );
     Section::new("L1 node", &[], Vec::new())
         .line(format!("latest block {}; {finalized}", thousands(node.latest)))
@@ -95,8 +108,12 @@ fn contracts(report: &Report) -> Section {
             code.hash.to_string(),
         ]
     });
-    Section::new("Contracts", &["", "address", "bytes", "hash of the code"], rows.collect())
-        .line("they are those of the manifest, with its parameters".to_owned())
+    Section::new(
+        "Contracts",
+        &["", "address", "bytes", "hash of the code"],
+        rows.collect(),
+    )
+    .line("they are those of the manifest, with its parameters".to_owned())
 }
 
 fn rules(report: &Report) -> Section {
@@ -167,7 +184,10 @@ fn lies(report: &Report) -> Section {
 
 fn events(report: &Report) -> Section {
     let events = &report.events;
-    let rows = events.kinds.iter().map(|(kind, count)| vec![(*kind).to_owned(), count.to_string()]);
+    let rows = events
+        .kinds
+        .iter()
+        .map(|(kind, count)| vec![(*kind).to_owned(), count.to_string()]);
     Section::new("Events", &["", "number"], rows.collect()).line(format!(
         "of {} transactions, {} of them through other contracts",
         events.transactions, events.through_contracts
@@ -176,8 +196,14 @@ fn events(report: &Report) -> Section {
 
 fn storage(report: &Report) -> Section {
     let storage = &report.storage;
-    let found = storage.found.map_or_else(|| "not told".to_owned(), |root| root.to_string());
-    let proven = if storage.proven { "proved against the state root" } else { "not proved" };
+    let found = storage
+        .found
+        .map_or_else(|| "not told".to_owned(), |root| root.to_string());
+    let proven = if storage.proven {
+        "proved against the state root"
+    } else {
+        "not proved"
+    };
     let rows = storage.differences.iter().map(|difference| {
         vec![
             difference.name.clone(),
@@ -185,22 +211,38 @@ fn storage(report: &Report) -> Section {
             difference.derived.to_string(),
         ]
     });
-    let section = Section::new("Storage of the bridge", &["what differs", "is", "follows"], rows.collect())
-        .line(format!("{} slots follow, with root {}", storage.slots, storage.derived))
-        .line(format!("L1 has root {found}, {proven}"));
+    let section = Section::new(
+        "Storage of the bridge",
+        &["what differs", "is", "follows"],
+        rows.collect(),
+    )
+    .line(format!("{} slots follow, with root {}", storage.slots, storage.derived))
+    .line(format!("L1 has root {found}, {proven}"));
     if storage.zeros == 0 {
         section
     } else {
         let zeros = storage.zeros;
-        section.line(format!("of which {zeros} are zero: a local chain counts such slots, L1 does not"))
+        section.line(format!(
+            "of which {zeros} are zero: a local chain counts such slots, L1 does not"
+        ))
     }
 }
 
 fn solvency(report: &Report) -> Section {
     let rows = report.assets.iter().map(|asset| {
         let is_ether = asset.token.is_zero();
-        let amount = |amount: U256| if is_ether { exact_ether(amount) } else { amount.to_string() };
-        let name = if is_ether { "ETH".to_owned() } else { asset.token.to_string() };
+        let amount = |amount: U256| {
+            if is_ether {
+                exact_ether(amount)
+            } else {
+                amount.to_string()
+            }
+        };
+        let name = if is_ether {
+            "ETH".to_owned()
+        } else {
+            asset.token.to_string()
+        };
         let amounts = [
             asset.held,
             asset.owed,
@@ -215,7 +257,16 @@ fn solvency(report: &Report) -> Section {
         std::iter::once(name).chain(amounts.map(amount)).collect()
     });
     let head = [
-        "asset", "holds", "owes", "fragments", "claims", "bonds", "burnt", "rewards", "missing", "beyond",
+        "asset",
+        "holds",
+        "owes",
+        "fragments",
+        "claims",
+        "bonds",
+        "burnt",
+        "rewards",
+        "missing",
+        "beyond",
     ];
     Section::new("Solvency (ether, or base units of a token)", &head, rows.collect())
 }
@@ -295,6 +346,9 @@ fn claims(report: &Report) -> Section {
             when,
         ]
     });
-    Section::new("Claims", &["claim", "recipient", "amount", ""], rows.collect())
-        .line(format!("{} paid, {} not paid", report.paid, report.unpaid.len()))
+    Section::new("Claims", &["claim", "recipient", "amount", ""], rows.collect()).line(format!(
+        "{} paid, {} not paid",
+        report.paid,
+        report.unpaid.len()
+    ))
 }

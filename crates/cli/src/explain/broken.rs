@@ -2,7 +2,12 @@
 
 use nthroot_protocol::{
     BatchError, BodyError, EvidenceError, FragmentError, PreimageError, Trailing, Truncated,
-    rules::{account::AccountOpError, credit::CreditError, pool::PoolCodecError, swap::{FillError, SwapError}},
+    rules::{
+        account::AccountOpError,
+        credit::CreditError,
+        pool::PoolCodecError,
+        swap::{FillError, SwapError},
+    },
     trace::{Field, FieldKind},
 };
 
@@ -70,7 +75,10 @@ const LAST: Where = Where::Last;
 impl Fault for BatchError {
     fn place(&self) -> (Where, &'static str) {
         match self {
-            Self::Truncated(error) => (truncated(*error), "4: a batch is a header and then `step count` whole steps"),
+            Self::Truncated(error) => (
+                truncated(*error),
+                "4: a batch is a header and then `step count` whole steps",
+            ),
             Self::Trailing(error) => (trailing(*error), "4: nothing follows the last step"),
             Self::Version(_) => (field("version"), "4.1: version = 1"),
             Self::DataAvailability(_) => (field("data availability"), "4.1: data availability 0; 1 is reserved"),
@@ -88,7 +96,10 @@ impl Fault for BatchError {
                 field("entry"),
                 "4.3: entry numbers within a step's repeated touches strictly increase",
             ),
-            Self::EntryCount { .. } => (field("entry count"), "4.3: the number of entries equals the header's entry count"),
+            Self::EntryCount { .. } => (
+                field("entry count"),
+                "4.3: the number of entries equals the header's entry count",
+            ),
         }
     }
 }

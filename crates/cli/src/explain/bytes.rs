@@ -42,19 +42,24 @@ pub(super) fn batch_at(out: &mut Out, known: &Known, told: &[Told], bytes: &[u8]
     out.heading(format!("batch of {} bytes (section 4)", bytes.len()));
     out.deeper(|out| {
         let mut index = 0;
-        out.fields(bytes, base, &traced.fields, |out, field| match (field.kind, field.name) {
-            (FieldKind::Section, "step") => {
-                index = field.number.unwrap_or_default();
-                if let Some(told) = told.get(index) {
-                    told.say(out);
+        out.fields(bytes, base, &traced.fields, |out, field| {
+            match (field.kind, field.name) {
+                (FieldKind::Section, "step") => {
+                    index = field.number.unwrap_or_default();
+                    if let Some(told) = told.get(index) {
+                        told.say(out);
+                    }
                 }
-            }
-            (_, "body") => {
-                if let Some(step) = steps.get(index) {
-                    body(out, known, rules, step, base + field.at, told.get(index));
+                (_, name @ ("fresh ‖ opened touches" | "repeated touches ‖ withdrawals")) => {
+                    nibbles(out, name, field.bytes(bytes))
                 }
+                (_, "body") => {
+                    if let Some(step) = steps.get(index) {
+                        body(out, known, rules, step, base + field.at, told.get(index));
+                    }
+                }
+                _ => {}
             }
-            _ => {}
         });
         fault(out, bytes, base, &traced);
     });
@@ -67,46 +72,59 @@ pub(super) fn batch_at(out: &mut Out, known: &Known, told: &[Told], bytes: &[u8]
     }
 }
 
+/// Two counts in a byte.
+fn nibbles(out: &mut Out, name: &str, bytes: &[u8]) {
+    if let ([byte], Some((high, low))) = (bytes, name.split_once(" ‖ ")) {
+        out.say("counts", format!("{} {high}, {} {low}", byte >> 4, byte & 0x0f));
+    }
+}
+
 /// A body, below its field.
 fn body(out: &mut Out, known: &Known, rules: &[Address], step: &Step, base: usize, told: Option<&Told>) {
     let traced = trace::body(step);
     let bytes = &step.body[..];
     let (mut call, mut authorisation, mut language, mut partial) = (0, 0, None, 0);
-    out.fields(bytes, base, &traced.fields, |out, field| match (field.kind, field.name) {
-        (FieldKind::Section, "call") => {
-            (call, partial) = (field.number.unwrap_or_default(), 0);
-        }
-        (FieldKind::Section, "authorisation") => {
-            authorisation = field.number.unwrap_or_default();
-            if let Some(consent) = told.and_then(|told| told.consent(call, authorisation)) {
-                consent.say(out);
+    out.fields(bytes, base, &traced.fields, |out, field| {
+        match (field.kind, field.name) {
+            (FieldKind::Section, "call") => {
+                (call, partial) = (field.number.unwrap_or_default(), 0);
             }
-        }
-        (_, "rule (0: Account; i: table)") => {
-            let Value::Number(rule) = field.value(bytes) else { return };
-            let rule = u8::try_from(rule).unwrap_or(u8::MAX);
-            language = known.language(rule, rules);
-            let address = usize::from(rule).checked_sub(1).map(|place| rules.get(place));
-            match (language, address) {
-                (Some(language), _) => out.say("rule", format!("{language:?}")),
-                (None, Some(Some(address))) => out.say("rule", format!("{address}, which does not come with the bridge")),
-                (None, _) => out.warn("rule", "the rule table has no such rule: section 6.1"),
+            (FieldKind::Section, "authorisation") => {
+                authorisation = field.number.unwrap_or_default();
+                if let Some(consent) = told.and_then(|told| told.consent(call, authorisation)) {
+                    consent.say(out);
+                }
             }
-        }
-        (_, "payload") => {
-            let payload = field.bytes(bytes);
-            if language == Some(Language::Swap) {
-                partial += usize::from(SwapIntent::decode(payload).is_ok_and(|intent| intent.is_partial()));
+            (_, "rule (0: Account; i: table)") => {
+                let Value::Number(rule) = field.value(bytes) else {
+                    return;
+                };
+                let rule = u8::try_from(rule).unwrap_or(u8::MAX);
+                language = known.language(rule, rules);
+                let address = usize::from(rule).checked_sub(1).map(|place| rules.get(place));
+                match (language, address) {
+                    (Some(language), _) => out.say("rule", format!("{language:?}")),
+                    (None, Some(Some(address))) => {
+                        out.say("rule", format!("{address}, which does not come with the bridge"))
+                    }
+                    (None, _) => out.warn("rule", "the rule table has no such rule: section 6.1"),
+                }
             }
-            if let Some(language) = language {
-                self::payload(out, language, payload, base + field.at);
+            (_, "payload") => {
+                let payload = field.bytes(bytes);
+                if language == Some(Language::Swap) {
+                    partial += usize::from(SwapIntent::decode(payload).is_ok_and(|intent| intent.is_partial()));
+                }
+                if let Some(language) = language {
+                    self::payload(out, language, payload, base + field.at);
+                }
             }
+            (_, "extra") if language == Some(Language::Swap) => {
+                let extra = field.bytes(bytes);
+                show(out, extra, base + field.at, &trace::fill(extra, partial));
+            }
+            _ => {}
         }
-        (_, "extra") if language == Some(Language::Swap) => {
-            let extra = field.bytes(bytes);
-            show(out, extra, base + field.at, &trace::fill(extra, partial));
-        }
-        _ => {}
     });
     fault(out, bytes, base, &traced);
 }
@@ -174,16 +192,25 @@ pub(super) fn evidence(out: &mut Out, known: &Known, bytes: &[u8]) {
 /// The same where it begins at `base`.
 pub(super) fn evidence_at(out: &mut Out, known: &Known, bytes: &[u8], base: usize) {
     let traced = trace::evidence(bytes);
-    let told = traced.result.as_ref().ok().and_then(|evidence| Told::by(known, evidence));
+    let told = traced
+        .result
+        .as_ref()
+        .ok()
+        .and_then(|evidence| Told::by(known, evidence));
     out.heading(format!("evidence of {} bytes (section 7)", bytes.len()));
     out.deeper(|out| {
-        out.fields(bytes, base, &traced.fields, |out, field| match (&traced.result, field.name) {
-            (Ok(evidence), "body") => {
-                let (rules, step) = (&evidence.preimage.header.rules, &evidence.placed.step);
-                body(out, known, rules, step, base + field.at, told.as_ref());
+        out.fields(bytes, base, &traced.fields, |out, field| {
+            match (&traced.result, field.name) {
+                (Ok(evidence), "body") => {
+                    let (rules, step) = (&evidence.preimage.header.rules, &evidence.placed.step);
+                    body(out, known, rules, step, base + field.at, told.as_ref());
+                }
+                (_, name @ ("fresh ‖ opened touches" | "repeated touches ‖ withdrawals")) => {
+                    nibbles(out, name, field.bytes(bytes))
+                }
+                (_, "pre-state") if field.length > 0 => fragment(out, known, field.bytes(bytes), base + field.at),
+                _ => {}
             }
-            (_, "pre-state") if field.length > 0 => fragment(out, known, field.bytes(bytes), base + field.at),
-            _ => {}
         });
         fault(out, bytes, base, &traced);
     });
@@ -193,16 +220,34 @@ pub(super) fn evidence_at(out: &mut Out, known: &Known, bytes: &[u8], base: usiz
     out.fact("step", step);
     out.heading("what it asserts");
     out.deeper(|out| {
-        out.say("claim", format!("step {step} of batch {batch} by {} is a lie", evidence.preimage.proposer));
-        out.say("commitment", format!("keccak of the preimage is {}", evidence.preimage.hash()));
+        out.say(
+            "claim",
+            format!(
+                "step {step} of batch {batch} by {} is a lie",
+                evidence.preimage.proposer
+            ),
+        );
+        out.say(
+            "commitment",
+            format!("keccak of the preimage is {}", evidence.preimage.hash()),
+        );
         match evidence.check_opening() {
-            Ok(()) => out.say("opens", "the step, the heads before it and its pre-states open the step root"),
-            Err(error) => out.warn("opens", format!("no: {error}: it proves nothing (section 7.2, point 1)")),
+            Ok(()) => out.say(
+                "opens",
+                "the step, the heads before it and its pre-states open the step root",
+            ),
+            Err(error) => out.warn(
+                "opens",
+                format!("no: {error}: it proves nothing (section 7.2, point 1)"),
+            ),
         }
         out.fact("opens", evidence.check_opening().is_ok());
         match told {
             Some(told) => told.say(out),
-            None => out.say("verdict", "not judged: without a manifest the rules and the bridge are not known"),
+            None => out.say(
+                "verdict",
+                "not judged: without a manifest the rules and the bridge are not known",
+            ),
         }
     });
 }
@@ -241,11 +286,17 @@ pub(super) fn entries_at(out: &mut Out, bytes: &[u8], base: usize) {
 /// A fragment's state.
 pub(super) fn fragment(out: &mut Out, known: &Known, bytes: &[u8], base: usize) {
     let traced = trace::fragment(bytes);
-    let data_of = traced.result.as_ref().ok().and_then(|fragment| language_of(known, fragment));
+    let data_of = traced
+        .result
+        .as_ref()
+        .ok()
+        .and_then(|fragment| language_of(known, fragment));
     out.fields(bytes, base, &traced.fields, |out, field| {
         let (data, at) = (field.bytes(bytes), base + field.at);
         match (field.name, data_of) {
-            ("data", Some(Language::Pool)) if field.kind == FieldKind::Bytes => show(out, data, at, &trace::pool_state(data)),
+            ("data", Some(Language::Pool)) if field.kind == FieldKind::Bytes => {
+                show(out, data, at, &trace::pool_state(data))
+            }
             ("data", Some(Language::Credit)) if data.first() == Some(&1) => show(out, data, at, &trace::market(data)),
             ("data", Some(Language::Credit)) => show(out, data, at, &trace::position(data)),
             _ => {}
@@ -267,7 +318,10 @@ pub(super) fn withdrawal(out: &mut Out, withdrawal: &Withdrawal) {
     } = withdrawal;
     out.say("recipient", recipient);
     let amount = if token.is_zero() {
-        format!("{amount} wei ({} ETH)", alloy::primitives::utils::format_ether(U256::from(*amount)))
+        format!(
+            "{amount} wei ({} ETH)",
+            alloy::primitives::utils::format_ether(U256::from(*amount))
+        )
     } else {
         format!("{amount} of token {token}")
     };

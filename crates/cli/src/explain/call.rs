@@ -43,14 +43,20 @@ fn name(calldata: &[u8]) -> Option<&'static str> {
         (Bridge::withdrawBondCall::SELECTOR, "withdrawBond"),
         (RuleRegistry::registerCall::SELECTOR, "register"),
     ];
-    names.into_iter().find(|(known, _)| *known == selector).map(|(_, name)| name)
+    names
+        .into_iter()
+        .find(|(known, _)| *known == selector)
+        .map(|(_, name)| name)
 }
 
 /// Explains calldata.
 pub(super) fn explain(out: &mut Out, known: &Known, deed: Option<&Deed>, calldata: &[u8]) {
     let Some(name) = name(calldata) else {
         out.fact("kind", "unknown");
-        return out.say("call", "not one of the bridge's or its registry's that changes anything");
+        return out.say(
+            "call",
+            "not one of the bridge's or its registry's that changes anything",
+        );
     };
     out.fact("kind", name);
     out.heading(format!("call of {name}"));
@@ -139,7 +145,10 @@ fn read(out: &mut Out, known: &Known, deed: Option<&Deed>, name: &str, calldata:
         }
         "withdrawBond" => {
             let call = Bridge::withdrawBondCall::abi_decode(calldata).ok()?;
-            out.say("amount", format!("{} wei ({} ETH)", call.amount, format_ether(call.amount)));
+            out.say(
+                "amount",
+                format!("{} wei ({} ETH)", call.amount, format_ether(call.amount)),
+            );
             out.say("to", call.to);
         }
         _ => {
@@ -155,10 +164,21 @@ fn read(out: &mut Out, known: &Known, deed: Option<&Deed>, name: &str, calldata:
 
 fn key(out: &mut Out, bytes: [u8; 21]) {
     match Key::from_bytes(bytes) {
-        Ok(key) => out.say("key", format!("kind {} ({:?}), controller {}", key.kind().to_u8(), key.kind(), key.controller())),
+        Ok(key) => out.say(
+            "key",
+            format!(
+                "kind {} ({:?}), controller {}",
+                key.kind().to_u8(),
+                key.kind(),
+                key.controller()
+            ),
+        ),
         Err(error) => {
             out.warn("key", format!("{error}: section 3"));
-            out.fact("malformed", serde_json::json!({ "byte": 4, "rule": "3: keys", "says": error.to_string() }));
+            out.fact(
+                "malformed",
+                serde_json::json!({ "byte": 4, "rule": "3: keys", "says": error.to_string() }),
+            );
         }
     }
 }
@@ -191,19 +211,32 @@ fn terms(out: &mut Out, terms: &IBridge::Terms, signature: &[u8]) {
     out.deeper(|out| {
         out.say("from", terms.from);
         out.say("to", terms.to);
-        out.say("offered to", if terms.open { "whoever pays" } else { "this buyer alone" });
-        out.say("price", format!("{} of {}", terms.price, asset_text(AssetId::token(terms.token))));
+        out.say(
+            "offered to",
+            if terms.open { "whoever pays" } else { "this buyer alone" },
+        );
+        out.say(
+            "price",
+            format!("{} of {}", terms.price, asset_text(AssetId::token(terms.token))),
+        );
         out.say("deadline (L1 block)", terms.deadline);
-        out.say("signature", match signature.len() {
-            0 => "none: the sender gives it away".to_owned(),
-            bytes => format!("{bytes} bytes, of the seller"),
-        });
+        out.say(
+            "signature",
+            match signature.len() {
+                0 => "none: the sender gives it away".to_owned(),
+                bytes => format!("{bytes} bytes, of the seller"),
+            },
+        );
     });
 }
 
 /// The rules of the batch that a challenge is about.
 pub(super) fn rules(calldata: &[u8]) -> Vec<alloy::primitives::Address> {
-    let evidence = (name(calldata) == Some("challenge")).then(|| argument(calldata, 0)).flatten();
+    let evidence = (name(calldata) == Some("challenge"))
+        .then(|| argument(calldata, 0))
+        .flatten();
     let evidence = evidence.and_then(|(_, bytes)| Evidence::decode(bytes).ok());
-    evidence.map(|evidence| evidence.preimage.header.rules).unwrap_or_default()
+    evidence
+        .map(|evidence| evidence.preimage.header.rules)
+        .unwrap_or_default()
 }

@@ -70,9 +70,12 @@ impl Look<'_> {
         let logs = self.l1.provider().get_logs(&filter).await?;
         let made = |log: &&Log| {
             let event = log.topic0().copied();
-            [Bridge::BatchSubmitted::SIGNATURE_HASH, Bridge::Deposited::SIGNATURE_HASH]
-                .iter()
-                .any(|signature| event == Some(*signature))
+            [
+                Bridge::BatchSubmitted::SIGNATURE_HASH,
+                Bridge::Deposited::SIGNATURE_HASH,
+            ]
+            .iter()
+            .any(|signature| event == Some(*signature))
         };
         let hash = logs.iter().find(made).and_then(|log| log.transaction_hash);
         let hash = hash.ok_or_else(|| eyre::eyre!("block {block} has no batch or deposit {id}"))?;
@@ -93,9 +96,14 @@ impl Look<'_> {
         self.circumstances(out, &transaction, &receipt).await?;
         let mut known = Known::of(Some(self.manifest));
         let mut deed = None;
-        if self.derives && let Some(batch) = self.posted(&receipt) {
+        if self.derives
+            && let Some(batch) = self.posted(&receipt)
+        {
             let block = receipt.block_number.ok_or_eyre("the receipt names no block")?;
-            let ledger = self.derive(batch, block).await.wrap_err("the states before it cannot be derived")?;
+            let ledger = self
+                .derive(batch, block)
+                .await
+                .wrap_err("the states before it cannot be derived")?;
             known = known.with(ledger.env().clone());
             deed = Some(Deed {
                 steps: Told::of_batch(&known, &ledger, batch),
@@ -113,12 +121,21 @@ impl Look<'_> {
         Ok(())
     }
 
-    async fn circumstances(&self, out: &mut Out, transaction: &Transaction, receipt: &TransactionReceipt) -> Result<()> {
+    async fn circumstances(
+        &self,
+        out: &mut Out,
+        transaction: &Transaction,
+        receipt: &TransactionReceipt,
+    ) -> Result<()> {
         let block = receipt.block_number.ok_or_eyre("the receipt names no block")?;
         let finalized = self.l1.header(BlockNumberOrTag::Finalized).await.ok();
         let is_final = finalized.is_some_and(|header| block <= header.number);
         let cost = U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
-        let finality = if is_final { "final on L1" } else { "L1 has not finalised it" };
+        let finality = if is_final {
+            "final on L1"
+        } else {
+            "L1 has not finalised it"
+        };
         out.deeper(|out| {
             out.say("from", transaction.from());
             match transaction.to() {
@@ -156,7 +173,10 @@ impl Look<'_> {
 
     fn name(&self, address: Address) -> String {
         let deployment = &self.manifest.deployment;
-        let names = [(deployment.bridge, "the bridge"), (deployment.registry, "the registry of rules")];
+        let names = [
+            (deployment.bridge, "the bridge"),
+            (deployment.registry, "the registry of rules"),
+        ];
         match names.into_iter().find(|(known, _)| *known == address) {
             Some((_, name)) => format!("{address}, {name}"),
             None => address.to_string(),
@@ -184,7 +204,10 @@ impl Look<'_> {
 
     /// The batch that a transaction posted.
     fn posted(&self, receipt: &TransactionReceipt) -> Option<BatchId> {
-        let logs = receipt.logs().iter().filter(|log| log.address() == self.manifest.deployment.bridge);
+        let logs = receipt
+            .logs()
+            .iter()
+            .filter(|log| log.address() == self.manifest.deployment.bridge);
         let mut posted = logs.filter_map(|log| Bridge::BatchSubmitted::decode_log(&log.inner).ok());
         BatchId::from_u64(posted.next()?.id.to())
     }
@@ -213,7 +236,9 @@ impl Look<'_> {
 
     /// Evidence is judged by itself, but for rules of which only their code is known.
     async fn with_rules(&self, known: Known, transaction: &Transaction) -> Result<Known> {
-        let Some(mut env) = known.env.clone() else { return Ok(known) };
+        let Some(mut env) = known.env.clone() else {
+            return Ok(known);
+        };
         for rule in call::rules(transaction.input()) {
             if env.rules.get(rule).is_none() && rule != env.account_rule {
                 let code = self.l1.provider().get_code_at(rule).await?;
@@ -228,7 +253,9 @@ impl Look<'_> {
 
     /// What has become of a batch until now.
     async fn fate(&self, out: &mut Out, ledger: &Ledger, batch: BatchId) -> Result<()> {
-        let Ok(preimage) = ledger.preimage(batch) else { return Ok(()) };
+        let Ok(preimage) = ledger.preimage(batch) else {
+            return Ok(());
+        };
         let bridge = Bridge::new(self.manifest.deployment.bridge, self.l1.provider());
         let bytes = alloy::primitives::Bytes::from(preimage.encode());
         let status = bridge.status(bytes).call().await.ok();
@@ -301,14 +328,22 @@ fn told(event: &BridgeEvents) -> (&'static str, String) {
     match event {
         BridgeEvents::Deposited(event) => (
             "Deposited",
-            format!("{} of {} under key {}: opens anchor {}/0", event.amount, asset(event.token), event.key, id(event.id.to())),
+            format!(
+                "{} of {} under key {}: opens anchor {}/0",
+                event.amount,
+                asset(event.token),
+                event.key,
+                id(event.id.to())
+            ),
         ),
-        BridgeEvents::BatchSubmitted(event) => {
-            ("BatchSubmitted", format!("batch {}, word {:#x}", id(event.id.to()), event.word))
-        }
-        BridgeEvents::StepsSkipped(event) => {
-            ("StepsSkipped", format!("batch {}: bits {}", id(event.id.to()), event.skipped))
-        }
+        BridgeEvents::BatchSubmitted(event) => (
+            "BatchSubmitted",
+            format!("batch {}, word {:#x}", id(event.id.to()), event.word),
+        ),
+        BridgeEvents::StepsSkipped(event) => (
+            "StepsSkipped",
+            format!("batch {}: bits {}", id(event.id.to()), event.skipped),
+        ),
         BridgeEvents::Convicted(event) => (
             "Convicted",
             format!(
@@ -320,9 +355,10 @@ fn told(event: &BridgeEvents) -> (&'static str, String) {
                 if event.unwound { ", unwound at once" } else { "" }
             ),
         ),
-        BridgeEvents::Condemned(event) => {
-            ("Condemned", format!("batch {}, built on {}", id(event.id.to()), id(event.parent.to())))
-        }
+        BridgeEvents::Condemned(event) => (
+            "Condemned",
+            format!("batch {}, built on {}", id(event.id.to()), id(event.parent.to())),
+        ),
         BridgeEvents::Unwound(event) => ("Unwound", format!("batch {}", id(event.id.to()))),
         BridgeEvents::Claimed(event) => (
             "Claimed",
@@ -349,13 +385,21 @@ fn told(event: &BridgeEvents) -> (&'static str, String) {
         ),
         BridgeEvents::OrphanFeePaid(event) => (
             "OrphanFeePaid",
-            format!("{} wei of {} to {} for batch {}", event.amount, event.proposer, event.to, id(event.id.to())),
+            format!(
+                "{} wei of {} to {} for batch {}",
+                event.amount,
+                event.proposer,
+                event.to,
+                id(event.id.to())
+            ),
         ),
-        BridgeEvents::BondFunded(event) => {
-            ("BondFunded", format!("{} wei for {} by {}", event.amount, event.proposer, event.from))
-        }
-        BridgeEvents::BondWithdrawn(event) => {
-            ("BondWithdrawn", format!("{} wei of {} to {}", event.amount, event.proposer, event.to))
-        }
+        BridgeEvents::BondFunded(event) => (
+            "BondFunded",
+            format!("{} wei for {} by {}", event.amount, event.proposer, event.from),
+        ),
+        BridgeEvents::BondWithdrawn(event) => (
+            "BondWithdrawn",
+            format!("{} wei of {} to {}", event.amount, event.proposer, event.to),
+        ),
     }
 }

@@ -62,7 +62,10 @@ impl Known {
             (book.pool, Language::Pool),
             (book.credit, Language::Credit),
         ];
-        languages.into_iter().find(|(known, _)| *known == rule).map(|(_, language)| language)
+        languages
+            .into_iter()
+            .find(|(known, _)| *known == rule)
+            .map(|(_, language)| language)
     }
 
     /// The registry of rules.

@@ -121,7 +121,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let mut out = Out::default();
     match What::parse(&args.what, args.kind)? {
         What::Bytes(bytes) => {
-            let manifest = if args.deployment.exists() { Some(chain.manifest()?) } else { None };
+            let manifest = if args.deployment.exists() {
+                Some(chain.manifest()?)
+            } else {
+                None
+            };
             let known = Known::of(manifest.as_ref());
             bytes_as(&mut out, &known, args.kind, &bytes);
         }

@@ -109,7 +109,9 @@ impl Out {
         for field in fields {
             self.depth = depth + field.depth;
             let value = field.value(bytes);
-            let name = field.number.map_or_else(|| field.name.to_owned(), |n| format!("{} {n}", field.name));
+            let name = field
+                .number
+                .map_or_else(|| field.name.to_owned(), |n| format!("{} {n}", field.name));
             let shown = (value != Value::Section).then(|| hex::encode(field.bytes(bytes)));
             let text = self.value_text(value);
             self.push(name, Some(base + field.at), shown, text, false);
@@ -173,8 +175,15 @@ impl Line {
         }
         let offset = self.offset.map_or_else(String::new, |offset| offset.to_string());
         let bytes = self.bytes.as_deref().unwrap_or_default();
-        let (shown, more) = if bytes.len() > 2 * SHOWN { (&bytes[..2 * SHOWN], "…") } else { (bytes, "") };
-        format!("{} {text}", style.faint(format!("{offset:>6}  {:<66}", format!("{shown}{more}"))))
+        let (shown, more) = if bytes.len() > 2 * SHOWN {
+            (&bytes[..2 * SHOWN], "…")
+        } else {
+            (bytes, "")
+        };
+        format!(
+            "{} {text}",
+            style.faint(format!("{offset:>6}  {:<66}", format!("{shown}{more}")))
+        )
     }
 }
 

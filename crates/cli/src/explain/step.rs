@@ -10,9 +10,7 @@ use nthroot_model::{
     signing::{self, BadSignature},
 };
 use nthroot_node::audit::fault_name;
-use nthroot_protocol::{
-    AnchorProof, BatchId, Body, Evidence, Fragment, FragmentId, Kind, LeafTable, SignedMessage,
-};
+use nthroot_protocol::{AnchorProof, BatchId, Body, Evidence, Fragment, FragmentId, Kind, LeafTable, SignedMessage};
 use serde_json::json;
 
 use super::{known::Known, out::Out};
@@ -65,17 +63,20 @@ impl Told {
         }
         let calls = Body::of(&placed.step).map(|body| body.calls).unwrap_or_default();
         for (messages, call) in messages.into_iter().zip(&calls) {
-            let consents = messages.into_iter().zip(&call.authorisations).filter_map(|(message, authorisation)| {
-                let state: &Fragment = states.get(&message.fragment)?;
-                let digest = message.signing_hash(&domain);
-                Some(Consent {
-                    good: signing::check(digest, &authorisation.signature, state.kind, state.controller),
-                    digest,
-                    kind: state.kind,
-                    controller: state.controller,
-                    message,
-                })
-            });
+            let consents = messages
+                .into_iter()
+                .zip(&call.authorisations)
+                .filter_map(|(message, authorisation)| {
+                    let state: &Fragment = states.get(&message.fragment)?;
+                    let digest = message.signing_hash(&domain);
+                    Some(Consent {
+                        good: signing::check(digest, &authorisation.signature, state.kind, state.controller),
+                        digest,
+                        kind: state.kind,
+                        controller: state.controller,
+                        message,
+                    })
+                });
             told.consents.push(consents.collect());
         }
         Some(told)
@@ -87,7 +88,9 @@ impl Told {
         let told = judgements.into_iter().zip(0..).map(|(judgement, index)| {
             let evidence = ledger.evidence(batch, index).ok();
             let evidence = evidence.and_then(|bytes| Evidence::decode(&bytes).ok());
-            let mut told = evidence.and_then(|evidence| Self::by(known, &evidence)).unwrap_or_default();
+            let mut told = evidence
+                .and_then(|evidence| Self::by(known, &evidence))
+                .unwrap_or_default();
             told.index = index;
             match judgement {
                 Judgement::Valid => told.is = "valid",
@@ -115,7 +118,10 @@ impl Told {
         let why = self.why.as_deref();
         match (self.is, &self.fault) {
             ("lie", Some(fault)) => out.warn("verdict", format!("a lie ({fault}): {}", why.unwrap_or_default())),
-            (is, _) => out.say("verdict", why.map_or_else(|| is.to_owned(), |why| format!("{is}: {why}"))),
+            (is, _) => out.say(
+                "verdict",
+                why.map_or_else(|| is.to_owned(), |why| format!("{is}: {why}")),
+            ),
         }
         let consents = self.consents.iter().flatten().map(|consent| {
             json!({
@@ -137,7 +143,10 @@ impl Told {
 impl Consent {
     pub(super) fn say(&self, out: &mut Out) {
         let SignedMessage { fragment, nonce, .. } = &self.message;
-        out.say("fragment", format!("{fragment}, nonce {nonce}, under {:?} {}", self.kind, self.controller));
+        out.say(
+            "fragment",
+            format!("{fragment}, nonce {nonce}, under {:?} {}", self.kind, self.controller),
+        );
         out.say("digest", self.digest);
         match &self.good {
             Ok(()) => out.say("signed", format!("by its controller {}", self.controller)),

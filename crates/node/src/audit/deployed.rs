@@ -110,7 +110,12 @@ async fn registered(
     let registry = RuleRegistry::new(deployment.registry, l1.provider());
     let mut found = Vec::new();
     for (address, calls) in calls {
-        let at = registry.registeredAt(address).block(block.id()).call().await.map_err(contract)?;
+        let at = registry
+            .registeredAt(address)
+            .block(block.id())
+            .call()
+            .await
+            .map_err(contract)?;
         let (at, derived) = (at.saturating_to::<u64>(), ledger.rule_registered_at(address));
         if derived != Some(at).filter(|at| *at != 0) {
             let derived = derived.map_or_else(|| "no block".to_owned(), |block| format!("block {block}"));

@@ -111,9 +111,8 @@ fn cause(deployment: &Deployment, what: &What, to: Option<Address>, selector: Op
     }
     let called = selector.is_some_and(|selector| functions.contains(&selector));
     // A recipient, a challenger or a token may call back into the bridge.
-    let reenters = selector.is_some_and(|selector| {
-        [Bridge::claimCall::SELECTOR, Bridge::depositTokenCall::SELECTOR].contains(&selector)
-    });
+    let reenters = selector
+        .is_some_and(|selector| [Bridge::claimCall::SELECTOR, Bridge::depositTokenCall::SELECTOR].contains(&selector));
     match what {
         _ if called => Cause::Call,
         What::Submitted { .. } => Cause::None,

@@ -108,8 +108,13 @@ pub struct Unpaid {
 pub(super) fn without_lies(ledger: &Ledger) -> Ledger {
     let mut ledger = ledger.clone();
     loop {
-        for rollback in std::iter::from_fn(|| ledger.rollbacks().into_iter().next().map(|next| apply(&mut ledger, next)))
-        {
+        for rollback in std::iter::from_fn(|| {
+            ledger
+                .rollbacks()
+                .into_iter()
+                .next()
+                .map(|next| apply(&mut ledger, next))
+        }) {
             if !rollback {
                 return ledger;
             }
@@ -166,7 +171,10 @@ pub(super) async fn assets(
             balance(l1, token, deployment.bridge, block).await?
         };
         let Some(held) = held else {
-            findings.wrong("solvency", format!("token {token} does not say what the bridge holds of it"));
+            findings.wrong(
+                "solvency",
+                format!("token {token} does not say what the bridge holds of it"),
+            );
             continue;
         };
         let sum = |of: &BTreeMap<Address, U256>| of.get(&token).copied().unwrap_or_default();
@@ -238,7 +246,9 @@ async fn judge(
         };
         findings.notice(
             "surplus",
-            format!("{name}: the bridge holds {held} and owes {owed}: {beyond} came in from outside{from}, and are nobody's"),
+            format!(
+                "{name}: the bridge holds {held} and owes {owed}: {beyond} came in from outside{from}, and are nobody's"
+            ),
         );
     }
     Ok(())
@@ -309,7 +319,10 @@ fn fragments(ledger: &Ledger) -> (BTreeMap<Address, U256>, usize) {
 /// What is still to be claimed of each token, of batches that stand.
 fn claimed(ledger: &Ledger) -> Result<BTreeMap<Address, U256>> {
     let mut sums = BTreeMap::<Address, U256>::new();
-    for batch in ledger.batches().filter(|batch| ledger.status(*batch) == Some(Status::Live)) {
+    for batch in ledger
+        .batches()
+        .filter(|batch| ledger.status(*batch) == Some(Status::Live))
+    {
         for payable in claims::unpaid(ledger, batch)? {
             let withdrawal = payable.claim.withdrawal;
             let sum = sums.entry(withdrawal.token).or_default();
@@ -326,7 +339,9 @@ fn bonds(ledger: &Ledger, inputs: &[Input]) -> U256 {
         _ => None,
     });
     let proposers: BTreeSet<Address> = funded.collect();
-    let gwei = proposers.iter().map(|proposer| U256::from(ledger.bond(*proposer).balance));
+    let gwei = proposers
+        .iter()
+        .map(|proposer| U256::from(ledger.bond(*proposer).balance));
     gwei.sum::<U256>() * U256::from(GWEI)
 }
 
@@ -356,7 +371,10 @@ fn paid_to_itself(bridge: Address, of: Address, inputs: &[Input]) -> U256 {
 /// The withdrawals that are not paid, oldest first.
 pub(super) fn unpaid(ledger: &Ledger) -> Result<Vec<Unpaid>> {
     let mut unpaid = Vec::new();
-    for batch in ledger.batches().filter(|batch| ledger.status(*batch) != Some(Status::Unwound)) {
+    for batch in ledger
+        .batches()
+        .filter(|batch| ledger.status(*batch) != Some(Status::Unwound))
+    {
         let when = match (ledger.status(batch), ledger.final_at(batch)) {
             (Some(Status::Live), Some(block)) if ledger.block() >= block => When::Ready,
             (Some(Status::Live), Some(block)) => When::At(block),
@@ -378,7 +396,10 @@ pub(super) fn unpaid(ledger: &Ledger) -> Result<Vec<Unpaid>> {
 
 /// How many withdrawals were paid.
 pub(super) fn paid(inputs: &[Input]) -> usize {
-    inputs.iter().filter(|input| matches!(input.what, What::Claimed { .. })).count()
+    inputs
+        .iter()
+        .filter(|input| matches!(input.what, What::Claimed { .. }))
+        .count()
 }
 
 fn name(token: Address) -> String {

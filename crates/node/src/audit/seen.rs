@@ -149,7 +149,11 @@ impl Notes {
                 self.leases.remove(&entry.anchor);
                 continue;
             };
-            match self.leases.get_mut(&entry.anchor).filter(|leased| leased.lease == lease) {
+            match self
+                .leases
+                .get_mut(&entry.anchor)
+                .filter(|leased| leased.lease == lease)
+            {
                 Some(leased) if lease.holder == proposer => leased.uses.push(batch),
                 Some(_) => {}
                 None => {
@@ -202,7 +206,9 @@ fn look(ledger: &Ledger, id: BatchId) -> Option<Batch> {
         let body = placed.and_then(|placed| Body::of(&placed.step).ok());
         for call in body.iter().flat_map(|body| &body.calls) {
             let named = usize::from(call.rule).checked_sub(1);
-            let rule = named.map_or(Some(ledger.env().account_rule), |place| header.rules.get(place).copied());
+            let rule = named.map_or(Some(ledger.env().account_rule), |place| {
+                header.rules.get(place).copied()
+            });
             if let Some(rule) = rule {
                 *batch.calls.entry(rule).or_default() += 1;
             }
@@ -240,7 +246,10 @@ impl Seen {
         }
         if posted != batches.len() {
             let derived = batches.len();
-            findings.wrong("batches", format!("{posted} batches were posted, {derived} were derived"));
+            findings.wrong(
+                "batches",
+                format!("{posted} batches were posted, {derived} were derived"),
+            );
         }
         for batch in batches.values_mut() {
             batch.status = status(ledger, batch.id);
@@ -299,7 +308,10 @@ fn status(ledger: &Ledger, id: BatchId) -> &'static str {
 fn judge(ledger: &Ledger, batch: &Batch, findings: &mut Findings) {
     let (id, end) = (batch.id, batch.window_end);
     if let Some(lie) = batch.lies.first() {
-        let what = format!("batch {id} of {} lies: step {}: {}", batch.proposer, lie.step, lie.reason);
+        let what = format!(
+            "batch {id} of {} lies: step {}: {}",
+            batch.proposer, lie.step, lie.reason
+        );
         let open = ledger.block() <= end;
         match batch.status {
             "live" if open => findings.wrong(
@@ -314,7 +326,10 @@ fn judge(ledger: &Ledger, batch: &Batch, findings: &mut Findings) {
             _ => {}
         }
     } else if batch.convicted.is_some() {
-        findings.wrong("conviction", format!("batch {id} was convicted, and no step of it is a lie"));
+        findings.wrong(
+            "conviction",
+            format!("batch {id} was convicted, and no step of it is a lie"),
+        );
     }
     match batch.status {
         "faulty" => findings.notice("fault", format!("batch {id} is convicted and not unwound yet")),

@@ -76,7 +76,10 @@ pub(super) async fn account(
     let proof = match provider.get_proof(bridge, Vec::new()).block_id(block.id()).await {
         Ok(proof) => proof,
         Err(error) if error.is_error_resp() => {
-            findings.notice("proof", format!("the L1 node does not prove what the bridge holds: {error}"));
+            findings.notice(
+                "proof",
+                format!("the L1 node does not prove what the bridge holds: {error}"),
+            );
             return Ok(Account {
                 balance: provider.get_balance(bridge).block_id(block.id()).await?,
                 storage_root: None,
@@ -140,7 +143,10 @@ pub(super) async fn compare(
                 storage.differences.push(Difference {
                     slot: Some(slot),
                     hash: keccak256(slot),
-                    name: names.get(&slot).cloned().unwrap_or_else(|| "a slot of the specification".to_owned()),
+                    name: names
+                        .get(&slot)
+                        .cloned()
+                        .unwrap_or_else(|| "a slot of the specification".to_owned()),
                     found: found.into(),
                     derived: expected.into(),
                 });
@@ -164,7 +170,10 @@ pub(super) async fn compare(
             }
         }
         if !walk.is_whole {
-            findings.wrong("storage", "there are more slots that differ than could be looked for".to_owned());
+            findings.wrong(
+                "storage",
+                "there are more slots that differ than could be looked for".to_owned(),
+            );
         } else if storage.differences.is_empty() && storage.zeros == 0 {
             let found = account.storage_root.unwrap_or_default();
             findings.wrong(
@@ -206,7 +215,10 @@ async fn words(
     }
     let mut words = Vec::with_capacity(slots.len());
     for slot in slots {
-        let word = provider.get_storage_at(bridge, (*slot).into()).block_id(block.id()).await?;
+        let word = provider
+            .get_storage_at(bridge, (*slot).into())
+            .block_id(block.id())
+            .await?;
         words.push((*slot, word));
     }
     Ok(words)

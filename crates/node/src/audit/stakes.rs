@@ -144,7 +144,10 @@ fn exposure(ledger: &Ledger, batch: &Batch, base_fee: u64, findings: &mut Findin
     if reward < insured {
         findings.wrong(
             "bond",
-            format!("batch {}: a proof costs up to {insured} wei at the insured price, and pays {reward}", batch.id),
+            format!(
+                "batch {}: a proof costs up to {insured} wei at the insured price, and pays {reward}",
+                batch.id
+            ),
         );
     }
     if reward < present {

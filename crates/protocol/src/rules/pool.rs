@@ -191,13 +191,19 @@ impl PoolOp {
             1 => Self::Create(Pair::read(reader)?),
             2 => Self::Add {
                 pool: reader.fragment("pool")?,
-                at_most: [reader.amount("at most of asset 0")?, reader.amount("at most of asset 1")?],
+                at_most: [
+                    reader.amount("at most of asset 0")?,
+                    reader.amount("at most of asset 1")?,
+                ],
                 shares_at_least: reader.amount("shares at least")?,
             },
             3 => Self::Remove {
                 pool: reader.fragment("pool")?,
                 shares: reader.amount("shares")?,
-                at_least: [reader.amount("at least of asset 0")?, reader.amount("at least of asset 1")?],
+                at_least: [
+                    reader.amount("at least of asset 0")?,
+                    reader.amount("at least of asset 1")?,
+                ],
             },
             4 => Self::Sell {
                 pool: reader.fragment("pool")?,

@@ -176,7 +176,10 @@ impl SwapIntent {
         let counterparty = |_| reader.fragment("counterparty");
         let counterparties = (0..count).map(counterparty).collect::<Result<Vec<_>, _>>()?;
         let curve = if has_curve {
-            let (first, last) = (reader.u64("curve begins (L1 block)")?, reader.u64("curve ends (L1 block)")?);
+            let (first, last) = (
+                reader.u64("curve begins (L1 block)")?,
+                reader.u64("curve ends (L1 block)")?,
+            );
             Some(Curve { first, last })
         } else {
             None
@@ -283,7 +286,11 @@ fn read_legs(reader: &mut Reader<'_>, has_curve: bool) -> Result<Vec<Leg>, Trunc
     let count = reader.u8("legs")?;
     let leg = |_| {
         let (asset, start) = (reader.asset("asset")?, reader.amount("amount")?);
-        let end = if has_curve { reader.amount("amount at the end")? } else { start };
+        let end = if has_curve {
+            reader.amount("amount at the end")?
+        } else {
+            start
+        };
         Ok(Leg { asset, start, end })
     };
     (0..count).map(leg).collect()

@@ -51,7 +51,13 @@ pub(super) async fn walk(l1: &L1, bridge: Address, block: BlockId, derived: &BTr
         };
         let proof = l1.provider().get_proof(bridge, vec![slot]).block_id(block).await?;
         let nodes = proof.storage_proof.into_iter().flat_map(|proof| proof.proof);
-        follow(&derived, Nibbles::unpack(keccak256(slot)), nodes, &mut waiting, &mut walk)?;
+        follow(
+            &derived,
+            Nibbles::unpack(keccak256(slot)),
+            nodes,
+            &mut waiting,
+            &mut walk,
+        )?;
     }
     Ok(walk)
 }

@@ -119,7 +119,9 @@ impl Fill {
         let asset = |_| reader.asset("asset");
         let assets = (0..count).map(asset).collect::<Result<Vec<_>, _>>()?;
         check_order(assets.iter().copied()).map_err(FillError::AssetOrder)?;
-        let filled = (0..partial).map(|_| reader.amount("filled")).collect::<Result<_, _>>()?;
+        let filled = (0..partial)
+            .map(|_| reader.amount("filled"))
+            .collect::<Result<_, _>>()?;
         let mut moves = Vec::new();
         while reader.remaining() > 0 {
             let (from, to, number) = (reader.u8("from")?, reader.u8("to")?, reader.u8("number of the asset")?);
