@@ -5,6 +5,7 @@
 mod advise;
 mod amount;
 mod args;
+mod audit;
 mod cache;
 mod carrier;
 mod claim;
@@ -12,6 +13,7 @@ mod client;
 mod credit;
 mod demo;
 mod devnet;
+mod explain;
 mod funds;
 mod holdings;
 mod key;
@@ -84,6 +86,8 @@ enum Command {
     #[command(subcommand)]
     Credit(credit::Command),
     Post(post::Args),
+    Audit(audit::Args),
+    Explain(explain::Args),
     Advise(advise::Args),
     Window(Box<window::Args>),
     #[command(subcommand)]
@@ -111,6 +115,12 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    if let Command::Audit(args) = args.command {
+        return tokio::select! {
+            code = audit::main(args) => code,
+            () = interruption() => ExitCode::from(audit::NOT_DONE),
+        };
+    }
     // That is how a devnet ends.
     let runs_until_interrupted = matches!(args.command, Command::Devnet(_));
     // Dropping what runs ends the chain that it started.
@@ -148,13 +158,14 @@ async fn run(command: Command) -> eyre::Result<()> {
         Command::Swap(command) => swap::run(command).await,
         Command::Credit(command) => credit::run(command).await,
         Command::Post(args) => post::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
         Command::Advise(args) => advise::run(&args),
         Command::Window(args) => window::run(&args),
         Command::Completions(Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "nthroot", &mut std::io::stdout());
             Ok(())
         }
-        Command::Node(_) => unreachable!("it has its own end"),
+        Command::Node(_) | Command::Audit(_) => unreachable!("they have their own ends"),
     }
 }
 

@@ -103,26 +103,32 @@ pub(crate) fn signed_ether(wei: I256) -> String {
 
 /// Lays out a table; the first column is left-aligned, all others to the right.
 pub(crate) fn table<const N: usize>(style: Style, head: [&str; N], rows: &[[String; N]]) -> String {
+    table_of(style, &head, rows)
+}
+
+/// The same with as many columns as the head has.
+pub(crate) fn table_of(style: Style, head: &[&str], rows: &[impl AsRef<[String]>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
+        let cells = rows.iter().filter_map(|row| row.as_ref().get(column));
+        let cells = cells.map(|cell| cell.chars().count());
         cells.max().unwrap_or(0).max(head[column].chars().count())
     };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |cells: [&str; N]| {
-        let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let cells = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             if column == 0 {
-                format!("{cell:<width$}")
+                format!("{cell:<width$}", width = *width)
             } else {
-                format!("{cell:>width$}")
+                format!("{cell:>width$}", width = *width)
             }
         });
         format!("  {}", cells.collect::<Vec<_>>().join("   "))
     };
-    let mut lines = vec![style.faint(line(head).trim_end())];
-    lines.extend(
-        rows.iter()
-            .map(|row| line(std::array::from_fn(|i| row[i].as_str())).trim_end().to_owned()),
-    );
+    let mut lines = vec![style.faint(line(head.to_vec()).trim_end())];
+    lines.extend(rows.iter().map(|row| {
+        let cells = row.as_ref().iter().map(String::as_str).collect();
+        line(cells).trim_end().to_owned()
+    }));
     lines.join("\n")
 }
 

@@ -11,7 +11,7 @@ use alloy_primitives::Address;
 use nthroot_protocol::{AnchorId, Body, Fragment, Preimage, SignedMessage, Withdrawal};
 
 pub(crate) use judge::advance;
-pub use judge::evaluate;
+pub use judge::{evaluate, messages_of};
 
 use crate::{
     call::{self, Messages, Progress, StepFragment, Stop},
@@ -180,9 +180,22 @@ pub fn messages(
     body: &Body,
     touches: Vec<Touch>,
 ) -> Result<Vec<Vec<SignedMessage>>, Failure> {
+    match messages_as_far(env, terms, body, touches) {
+        (messages, None) => Ok(messages),
+        (_, Some(failure)) => Err(failure),
+    }
+}
+
+/// The same as far as the step is valid, and why it is not, if so.
+fn messages_as_far(
+    env: &Env,
+    terms: &Terms,
+    body: &Body,
+    touches: Vec<Touch>,
+) -> (Vec<Vec<SignedMessage>>, Option<Failure>) {
     let mut messages = Vec::with_capacity(body.calls.len());
-    run(env, terms, body, touches, &mut Messages::Collected(&mut messages))?;
-    Ok(messages)
+    let run = run(env, terms, body, touches, &mut Messages::Collected(&mut messages));
+    (messages, run.err())
 }
 
 fn run(

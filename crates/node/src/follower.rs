@@ -249,7 +249,8 @@ impl Follower {
 
     async fn follow(&mut self) -> Result<()> {
         self.synced = false;
-        let head = inputs::block(&self.l1, BlockNumberOrTag::Latest).await?;
+        let head = self.options.up_to.map_or(BlockNumberOrTag::Latest, Into::into);
+        let head = inputs::block(&self.l1, head).await?;
         if self.hash_at(head.number) == Some(head.hash) {
             self.synced = head == self.tip();
             return self.look_for_growth().await;
@@ -261,7 +262,10 @@ impl Follower {
         self.go_back(common);
         self.grew = Instant::now();
         self.reporter.begin(head.number);
-        let finalised = self.finalised_by_l1(head).await?;
+        let finalised = match self.options.up_to {
+            Some(_) => Some(head),
+            None => self.finalised_by_l1(head).await?,
+        };
         let finalised = finalised.filter(|block| block.number <= head.number);
         let caught_up = match finalised {
             Some(finalised) if finalised.number > self.tip().number => {
@@ -273,8 +277,10 @@ impl Follower {
             _ => false,
         };
         self.go_on(head).await?;
-        self.compare_global_word().await?;
-        self.compare_storage().await?;
+        if self.options.compare_state {
+            self.compare_global_word().await?;
+            self.compare_storage().await?;
+        }
         if let Some(finalised) = finalised {
             self.settle(finalised);
         }

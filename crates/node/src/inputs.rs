@@ -497,7 +497,7 @@ async fn batch_of(l1: &L1, bridge: Address, hash: B256) -> Result<(Address, Byte
 
 /// The one argument of `submit(bytes)`, read as the contract reads it: at any offset, with or without padding, and whatever
 /// follows. A stricter reader would let a proposer stop every follower with odd calldata.
-fn argument(calldata: &Bytes) -> Option<Bytes> {
+pub fn argument(calldata: &Bytes) -> Option<Bytes> {
     let arguments = calldata.strip_prefix(Bridge::submitCall::SELECTOR.as_slice())?;
     let word = |at: usize| {
         let word = arguments.get(at..at.checked_add(32)?)?;

@@ -5,6 +5,7 @@
 //! what can be paid. Errors are sorted by what their caller should do: [`Action`].
 
 pub mod alert;
+pub mod audit;
 pub mod claims;
 pub mod config;
 pub mod deploy;

@@ -133,16 +133,18 @@ impl BatchHeader {
     /// Reads a header without judging its values.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         Ok(Self {
-            version: reader.u8()?,
-            data_availability: reader.u8()?,
-            chain_id: reader.u64()?,
-            clock: reader.u64()?,
-            clock_hash: reader.b256()?,
-            ceiling: reader.u32()?,
-            slot: reader.u16()?,
-            step_count: reader.u16()?,
-            entry_count: reader.u16()?,
-            rules: (0..reader.u8()?).map(|_| reader.address()).collect::<Result<_, _>>()?,
+            version: reader.u8("version")?,
+            data_availability: reader.u8("data availability")?,
+            chain_id: reader.u64("chain id")?,
+            clock: reader.u64("clock (L1 block)")?,
+            clock_hash: reader.b256("hash of that block")?,
+            ceiling: reader.u32("proof ceiling (gas)")?,
+            slot: reader.u16("word slot")?,
+            step_count: reader.u16("step count")?,
+            entry_count: reader.u16("entry count")?,
+            rules: (0..reader.u8("rule count")?)
+                .map(|_| reader.address("rule"))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -233,9 +235,9 @@ impl Withdrawal {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         Ok(Self {
-            recipient: reader.address()?,
-            token: reader.address()?,
-            amount: reader.u128()?,
+            recipient: reader.address("recipient")?,
+            token: reader.token("token")?,
+            amount: reader.amount("amount")?,
         })
     }
 }
@@ -309,38 +311,46 @@ impl Step {
 
     /// Reads a step and judges its own shape; `index` is only for the error.
     pub(crate) fn read(reader: &mut Reader<'_>, index: u16) -> Result<Self, BatchError> {
-        let length = reader.u16()?;
+        let length = reader.u16("body length")?;
         if usize::from(length) > MAX_BODY {
             return Err(BatchError::BodyTooLong { step: index, length });
         }
-        let counts = [reader.u8()?, reader.u8()?];
+        let counts = [
+            reader.u8("fresh ‖ opened touches")?,
+            reader.u8("repeated touches ‖ withdrawals")?,
+        ];
         let [fresh, opened, again, withdrawals] = [counts[0] >> 4, counts[0] & 0x0f, counts[1] >> 4, counts[1] & 0x0f];
         let touches = usize::from(fresh) + usize::from(opened) + usize::from(again);
         if touches == 0 || touches > MAX_TOUCHES {
             return Err(BatchError::Touches { step: index, touches });
         }
 
-        let root = |reader: &mut Reader<'_>| Ok::<_, Truncated>(Root(reader.array::<27>()?.into()));
         let fresh = (0..fresh).map(|_| {
-            Ok::<_, Truncated>(FreshTouch {
-                anchor: AnchorId::from_bytes(reader.array()?),
-                root: root(reader)?,
-                parent: BatchId::from_bytes(reader.array()?),
+            reader.section("fresh touch", |reader| {
+                Ok::<_, Truncated>(FreshTouch {
+                    anchor: reader.anchor("anchor")?,
+                    root: reader.root("root after the step")?,
+                    parent: reader.batch("parent")?,
+                })
             })
         });
         let fresh = fresh.collect::<Result<_, _>>()?;
-        let opened = (0..opened).map(|_| root(reader)).collect::<Result<_, _>>()?;
+        let opened = (0..opened)
+            .map(|_| reader.root("opened anchor: root after the step"))
+            .collect::<Result<_, _>>()?;
         let again = (0..again).map(|_| {
-            Ok::<_, Truncated>(RepeatedTouch {
-                entry: reader.u16()?,
-                root: root(reader)?,
+            reader.section("repeated touch", |reader| {
+                Ok::<_, Truncated>(RepeatedTouch {
+                    entry: reader.u16("entry")?,
+                    root: reader.root("root after the step")?,
+                })
             })
         });
         let again: Vec<RepeatedTouch> = again.collect::<Result<_, _>>()?;
         let withdrawals = (0..withdrawals)
-            .map(|_| Withdrawal::read(reader))
+            .map(|_| reader.section("withdrawal", Withdrawal::read))
             .collect::<Result<_, _>>()?;
-        let body = Bytes::copy_from_slice(reader.take(length.into())?);
+        let body = Bytes::copy_from_slice(reader.take("body", length.into())?);
 
         for pair in again.windows(2) {
             if pair[0].entry >= pair[1].entry {
@@ -414,14 +424,17 @@ impl Batch {
     ///
     /// If the bytes break a limit of section 1 or a shape of sections 4.1 to 4.3.
     pub fn parse(bytes: &[u8]) -> Result<Self, BatchError> {
-        let mut reader = Reader::new(bytes);
-        let header = BatchHeader::read(&mut reader)?;
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, BatchError> {
+        let header = reader.section("header", BatchHeader::read)?;
         header.check()?;
 
         let mut steps = Vec::new();
         let mut entries = 0;
         for index in 0..header.step_count {
-            let step = Step::read(&mut reader, index)?;
+            let step = reader.numbered("step", index.into(), |reader| Step::read(reader, index))?;
             // The touches of a step are in order, so its last one is the greatest.
             if let Some(touch) = step.again.last().filter(|touch| usize::from(touch.entry) >= entries) {
                 return Err(BatchError::UnknownEntry {

@@ -86,27 +86,29 @@ impl Authorisation {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        let position = reader.u8()?;
-        let valid_until = reader.u64()?;
-        let count = reader.u8()?;
+        let position = reader.u8("position in the call")?;
+        let valid_until = reader.u64("valid until (L1 block)")?;
+        let count = reader.u8("outflows")?;
         if usize::from(count) > MAX_OUTFLOWS {
             return Err(BodyError::Outflows(count));
         }
         let outflow = |_| {
-            Ok::<_, Truncated>(Outflow {
-                asset: AssetId(reader.b256()?),
-                amount: reader.u128()?,
+            reader.section("outflow", |reader| {
+                Ok::<_, Truncated>(Outflow {
+                    asset: reader.asset("asset")?,
+                    amount: reader.amount("at most")?,
+                })
             })
         };
         let outflows = (0..count).map(outflow).collect::<Result<_, _>>()?;
-        let length = reader.u16()?;
-        let payload = Bytes::copy_from_slice(reader.take(length.into())?);
+        let length = reader.u16("payload length")?;
+        let payload = Bytes::copy_from_slice(reader.take("payload", length.into())?);
         Ok(Self {
             position,
             valid_until,
             outflows,
             payload,
-            signature: Signature::read(reader)?,
+            signature: reader.section("signature", Signature::read)?,
         })
     }
 }
@@ -144,26 +146,26 @@ impl Call {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        let rule = reader.u8()?;
-        let gas = reader.u32()?;
-        let max_effects = reader.u16()?;
+        let rule = reader.u8("rule (0: Account; i: table)")?;
+        let gas = reader.u32("gas of the rule")?;
+        let max_effects = reader.u16("most bytes of effects")?;
         if usize::from(max_effects) > MAX_EFFECT_BYTES {
             return Err(BodyError::EffectsLength(max_effects));
         }
-        let count = reader.u8()?;
+        let count = reader.u8("fragments")?;
         if count == 0 || usize::from(count) > MAX_CALL_FRAGMENTS {
             return Err(BodyError::Fragments(count));
         }
-        let fragments = reader.take(count.into())?.to_vec();
-        let signers = reader.u8()?;
+        let fragments = reader.take("fragment numbers", count.into())?.to_vec();
+        let signers = reader.u8("authorisations")?;
         if signers > count {
             return Err(BodyError::Authorisations(signers));
         }
         let authorisations = (0..signers)
-            .map(|_| Authorisation::read(reader))
+            .map(|number| reader.numbered("authorisation", number.into(), Authorisation::read))
             .collect::<Result<_, _>>()?;
-        let length = reader.u16()?;
-        let extra = Bytes::copy_from_slice(reader.take(length.into())?);
+        let length = reader.u16("extra length")?;
+        let extra = Bytes::copy_from_slice(reader.take("extra", length.into())?);
         Ok(Self {
             rule,
             gas,
@@ -211,13 +213,18 @@ impl Body {
     ///
     /// If it is not well formed.
     pub fn parse(bytes: &[u8], touched: usize, opened: usize) -> Result<Self, BodyError> {
-        let mut reader = Reader::new(bytes);
-        let leaves = LeafTable::read(&mut reader, touched, opened)?;
-        let count = reader.u8()?;
+        Self::read(&mut Reader::new(bytes), touched, opened)
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, touched: usize, opened: usize) -> Result<Self, BodyError> {
+        let leaves = LeafTable::read(reader, touched, opened)?;
+        let count = reader.u8("calls")?;
         if count == 0 || usize::from(count) > MAX_CALLS {
             return Err(BodyError::Calls(count));
         }
-        let calls = (0..count).map(|_| Call::read(&mut reader)).collect::<Result<_, _>>()?;
+        let calls = (0..count)
+            .map(|number| reader.numbered("call", number.into(), Call::read))
+            .collect::<Result<_, _>>()?;
         reader.finish()?;
         Ok(Self { leaves, calls })
     }

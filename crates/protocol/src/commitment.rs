@@ -41,14 +41,19 @@ impl PreEntry {
     ///
     /// If the bytes are not a whole number of entries.
     pub fn decode_list(bytes: &[u8]) -> Result<Vec<Self>, Truncated> {
-        let mut reader = Reader::new(bytes);
-        let mut entries = Vec::with_capacity(bytes.len() / Self::LENGTH);
+        Self::read_list(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read_list(reader: &mut Reader<'_>) -> Result<Vec<Self>, Truncated> {
+        let mut entries = Vec::with_capacity(reader.remaining() / Self::LENGTH);
         while reader.remaining() > 0 {
-            let anchor = AnchorId::from_bytes(reader.array()?);
-            entries.push(Self {
-                anchor,
-                head: Head::from_word(reader.b256()?),
-            });
+            let entry = reader.numbered("entry", entries.len(), |reader| {
+                Ok::<_, Truncated>(Self {
+                    anchor: reader.anchor("anchor")?,
+                    head: Head::from_word(reader.head("head before")?),
+                })
+            })?;
+            entries.push(entry);
         }
         Ok(entries)
     }
@@ -124,14 +129,14 @@ impl Preimage {
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         Ok(Self {
-            id: BatchId::from_bytes(reader.array()?),
-            proposer: reader.address()?,
-            withdrawal_count: reader.u8()?,
-            entries_written: reader.u16()?,
-            entries_hash: reader.b256()?,
-            step_root: reader.b256()?,
-            withdrawal_root: reader.b256()?,
-            header: BatchHeader::read(reader)?,
+            id: reader.batch("batch id")?,
+            proposer: reader.address("proposer")?,
+            withdrawal_count: reader.u8("withdrawals")?,
+            entries_written: reader.u16("entries written")?,
+            entries_hash: reader.b256("keccak of the entries")?,
+            step_root: reader.b256("step root")?,
+            withdrawal_root: reader.b256("withdrawal root")?,
+            header: reader.section("header", BatchHeader::read)?,
         })
     }
 
@@ -141,8 +146,11 @@ impl Preimage {
     ///
     /// If the bytes are shorter or longer than the preimage they begin.
     pub fn decode(bytes: &[u8]) -> Result<Self, PreimageError> {
-        let mut reader = Reader::new(bytes);
-        let preimage = Self::read(&mut reader)?;
+        Self::read_whole(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read_whole(reader: &mut Reader<'_>) -> Result<Self, PreimageError> {
+        let preimage = Self::read(reader)?;
         reader.finish()?;
         Ok(preimage)
     }

@@ -215,61 +215,61 @@ impl Effect {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, EffectError> {
-        Ok(match reader.u8()? {
+        Ok(match reader.u8("effect")? {
             1 => Self::Move {
-                from: reader.u8()?,
-                to: reader.u8()?,
-                asset: AssetId(reader.b256()?),
-                amount: reader.u128()?,
+                from: reader.u8("from")?,
+                to: reader.u8("to")?,
+                asset: reader.asset("asset")?,
+                amount: reader.amount("amount")?,
             },
             2 => Self::Mint {
-                to: reader.u8()?,
-                tag: reader.b256()?,
-                amount: reader.u128()?,
+                to: reader.u8("to")?,
+                tag: reader.b256("tag")?,
+                amount: reader.amount("amount")?,
             },
             3 => Self::Burn {
-                from: reader.u8()?,
-                tag: reader.b256()?,
-                amount: reader.u128()?,
+                from: reader.u8("from")?,
+                tag: reader.b256("tag")?,
+                amount: reader.amount("amount")?,
             },
             4 => {
-                let fragment = reader.u8()?;
-                let length = reader.u16()?;
+                let fragment = reader.u8("fragment")?;
+                let length = reader.u16("length")?;
                 Self::Write {
                     fragment,
-                    data: Bytes::copy_from_slice(reader.take(length.into())?),
+                    data: Bytes::copy_from_slice(reader.take("data", length.into())?),
                 }
             }
             5 => Self::Open {
-                depth: reader.u8()?,
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                depth: reader.u8("depth")?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
             },
             6 => Self::Withdraw {
-                from: reader.u8()?,
-                recipient: reader.address()?,
-                token: reader.address()?,
-                amount: reader.u128()?,
+                from: reader.u8("from")?,
+                recipient: reader.address("recipient")?,
+                token: reader.token("token")?,
+                amount: reader.amount("amount")?,
             },
             7 => Self::SetController {
-                fragment: reader.u8()?,
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                fragment: reader.u8("fragment")?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
             },
             8 => Self::SetLease {
-                fragment: reader.u8()?,
-                holder: reader.address()?,
-                last_block: reader.u64()?,
+                fragment: reader.u8("fragment")?,
+                holder: reader.address("holder")?,
+                last_block: reader.u64("last block")?,
             },
             9 => Self::OpenLeaf {
-                header: reader.u8()?,
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                header: reader.u8("header")?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
             },
             10 => Self::Meaning {
-                authorisation: reader.u8()?,
-                type_hash: reader.b256()?,
-                struct_hash: reader.b256()?,
+                authorisation: reader.u8("authorisation")?,
+                type_hash: reader.b256("type hash")?,
+                struct_hash: reader.b256("struct hash")?,
             },
             code => return Err(EffectError::Code(code)),
         })

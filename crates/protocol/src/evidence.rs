@@ -174,35 +174,40 @@ impl Evidence {
     ///
     /// If the bytes have not the layout of section 7.
     pub fn decode(bytes: &[u8]) -> Result<Self, EvidenceError> {
-        let mut reader = Reader::new(bytes);
-        let preimage = Preimage::read(&mut reader)?;
-        let index = reader.u16()?;
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, EvidenceError> {
+        let preimage = reader.section("commitment preimage", Preimage::read)?;
+        let index = reader.u16("step index")?;
         let count = preimage.header.step_count;
         let siblings =
             tree::sibling_count(count.into(), index.into()).ok_or(EvidenceError::StepIndex { index, count })?;
-        let siblings = (0..siblings).map(|_| reader.b256()).collect::<Result<_, _>>()?;
+        let siblings = (0..siblings)
+            .map(|_| reader.b256("sibling in the step tree"))
+            .collect::<Result<_, _>>()?;
 
-        let step = Step::read(&mut reader, index)?;
+        let step = reader.numbered("step", index.into(), |reader| Step::read(reader, index))?;
         let opened = step
             .opened
             .iter()
-            .map(|_| reader.array().map(AnchorId::from_bytes))
+            .map(|_| reader.anchor("opened anchor"))
             .collect::<Result<_, _>>()?;
         let again = step
             .again
             .iter()
-            .map(|_| reader.array().map(AnchorId::from_bytes))
+            .map(|_| reader.anchor("repeated anchor"))
             .collect::<Result<_, _>>()?;
         let table = LeafTable::of(&step);
         let mut proofs = Vec::new();
         for place in 0..step.fresh.len() + step.again.len() {
-            let depth = reader.u8()?;
+            let depth = reader.u8("depth")?;
             if depth > MAX_DEPTH {
                 return Err(EvidenceError::Depth(depth));
             }
             let state = |_| {
-                let length = reader.u16()?;
-                let state = reader.take(length.into())?;
+                let length = reader.u16("state length")?;
+                let state = reader.take("pre-state", length.into())?;
                 match state.first() {
                     None | Some(&LEAF_DOMAIN) => Ok(state.to_vec()),
                     Some(first) => Err(EvidenceError::NotAPreState(*first)),
@@ -217,7 +222,8 @@ impl Evidence {
         }
         for (place, proof) in proofs.iter_mut().enumerate() {
             let leaves = AnchorProof::leaves(proof.depth, table.further(place));
-            let siblings = (0..cohort::sibling_count(proof.depth, leaves)).map(|_| reader.b256());
+            let siblings =
+                (0..cohort::sibling_count(proof.depth, leaves)).map(|_| reader.b256("sibling in the anchor's tree"));
             proof.siblings = siblings.collect::<Result<_, _>>()?;
         }
         reader.finish()?;

@@ -139,34 +139,37 @@ impl Fragment {
     ///
     /// If the bytes break any line of the table in section 3, they are not a state.
     pub fn decode(bytes: &[u8]) -> Result<Self, FragmentError> {
-        let mut reader = Reader::new(bytes);
-        let domain = reader.u8()?;
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, FragmentError> {
+        let domain = reader.u8("domain")?;
         if domain != LEAF_DOMAIN {
             return Err(FragmentError::Domain(domain));
         }
-        let byte = reader.u8()?;
+        let byte = reader.u8("kind (plus 0x80: leased)")?;
         let kind = Kind::from_u8(byte & !LEASED).ok_or(FragmentError::Kind(byte))?;
-        let controller = reader.address()?;
-        let nonce = reader.u64()?;
+        let controller = reader.address("controller")?;
+        let nonce = reader.u64("nonce")?;
         let lease = if byte & LEASED == 0 {
             None
         } else {
-            let (holder, last_block) = (reader.address()?, reader.u64()?);
+            let (holder, last_block) = (reader.address("lease holder")?, reader.u64("last block of the lease")?);
             if holder.is_zero() || last_block == 0 {
                 return Err(FragmentError::Lease(holder, last_block));
             }
             Some(Lease { holder, last_block })
         };
 
-        let count = reader.u8()?;
+        let count = reader.u8("assets")?;
         if usize::from(count) > MAX_ASSETS {
             return Err(FragmentError::TooManyAssets(count));
         }
         let mut assets = Assets::new();
         let mut last = None;
         for _ in 0..count {
-            let asset = AssetId(reader.b256()?);
-            let amount = reader.u128()?;
+            let asset = reader.asset("asset")?;
+            let amount = reader.amount("amount")?;
             if last.replace(asset).is_some_and(|last| last >= asset) {
                 return Err(FragmentError::AssetOrder(asset));
             }
@@ -176,11 +179,11 @@ impl Fragment {
             assets.insert(asset, amount);
         }
 
-        let length = reader.u16()?;
+        let length = reader.u16("data length")?;
         if usize::from(length) > MAX_DATA {
             return Err(FragmentError::DataTooLong(length));
         }
-        let data = Bytes::copy_from_slice(reader.take(length.into())?);
+        let data = Bytes::copy_from_slice(reader.take("data", length.into())?);
         reader.finish()?;
         Ok(Self {
             kind,

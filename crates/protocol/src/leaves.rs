@@ -56,7 +56,7 @@ impl LeafTable {
 
     /// Reads a form, and the table if one follows.
     pub(crate) fn read(reader: &mut Reader<'_>, touched: usize, opened: usize) -> Result<Option<Self>, BodyError> {
-        match reader.u8()? {
+        match reader.u8("form")? {
             FORM_PLAIN => return Ok(None),
             FORM_LEAVES => {}
             form => return Err(BodyError::Form(form)),
@@ -65,8 +65,8 @@ impl LeafTable {
         for _ in 0..touched {
             let mut leaves = Vec::new();
             let mut last = 0;
-            for _ in 0..reader.u8()? {
-                let [a, b, c] = reader.array()?;
+            for _ in 0..reader.u8("further leaves")? {
+                let [a, b, c] = reader.array("leaf")?;
                 let leaf = u32::from_be_bytes([0, a, b, c]);
                 if leaf <= last {
                     return Err(BodyError::LeafOrder(leaf));

@@ -23,6 +23,7 @@ pub mod rules;
 pub mod signature;
 pub mod signing;
 pub mod storage;
+pub mod trace;
 pub mod tree;
 pub mod word;
 

@@ -110,15 +110,15 @@ impl Signature {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, BodyError> {
-        Ok(match reader.u8()? {
-            1 => Self::Secp256k1(reader.array()?.into()),
+        Ok(match reader.u8("scheme")? {
+            1 => Self::Secp256k1(reader.array("r ‖ yParity << 255 | s")?.into()),
             2 => Self::P256(P256Signature::read(reader)?),
             3 => {
                 let signature = P256Signature::read(reader)?;
-                let length = reader.u8()?;
-                let authenticator_data = Bytes::copy_from_slice(reader.take(length.into())?);
-                let length = reader.u16()?;
-                let client_data_rest = Bytes::copy_from_slice(reader.take(length.into())?);
+                let length = reader.u8("authenticator data length")?;
+                let authenticator_data = Bytes::copy_from_slice(reader.take("authenticator data", length.into())?);
+                let length = reader.u16("rest of client data length")?;
+                let client_data_rest = Bytes::copy_from_slice(reader.take("rest of client data", length.into())?);
                 let assertion = Assertion {
                     authenticator_data,
                     client_data_rest,
@@ -139,10 +139,10 @@ impl P256Signature {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         Ok(Self {
-            r: reader.b256()?,
-            s: reader.b256()?,
-            x: reader.b256()?,
-            y: reader.b256()?,
+            r: reader.b256("r")?,
+            s: reader.b256("s")?,
+            x: reader.b256("x")?,
+            y: reader.b256("y")?,
         })
     }
 }

@@ -2,11 +2,11 @@
 
 use alloy_primitives::B256;
 use nthroot_protocol::{
-    AnchorProof, BatchId, Body, Cohort, Evidence, Fragment, LeafTable, PlacedStep, Preimage, ProofSizes, Root, Step,
-    Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
+    AnchorProof, BatchId, Body, Cohort, Evidence, Fragment, LeafTable, PlacedStep, Preimage, ProofSizes, Root,
+    SignedMessage, Step, Withdrawal, cohort, limits::MAX_DEPTH, proof_gas::PROOF_GAS, tree,
 };
 
-use super::{Env, Failure, Outcome, Signatures, Terms, Touch, Undecided, Verdict, execute_with};
+use super::{Env, Failure, Outcome, Signatures, Terms, Touch, Undecided, Verdict, execute_with, messages_as_far};
 use crate::{
     anchor::{self, AnchorState},
     behind::Behind,
@@ -41,6 +41,32 @@ pub fn evaluate(
         Ok(outcome) => Verdict::Valid(outcome),
         Err(Failure::Invalid(invalid)) => Verdict::Invalid(invalid),
         Err(Failure::UnknownRule(rule)) => return Err(Undecided::UnknownRule(rule)),
+    })
+}
+
+/// What the authorisations of a step have to be signatures of, call by call, as far as it is valid but for its signatures and its
+/// cost; and why it goes no further, if so. The arguments are those of [`evaluate`].
+///
+/// # Errors
+///
+/// If the arguments are not those of one step.
+pub fn messages_of(
+    env: &Env,
+    preimage: &Preimage,
+    placed: &PlacedStep,
+    proofs: &[AnchorProof],
+) -> Result<(Vec<Vec<SignedMessage>>, Option<Failure>), Undecided> {
+    let step = &placed.step;
+    let table = LeafTable::of(step);
+    check_counts(placed, &table, proofs)?;
+    let read = || {
+        let body = Body::of(step).map_err(Invalid::Body)?;
+        check_leaves(step, &table, proofs)?;
+        Ok((body, touches(preimage.id, placed, &table, proofs)?))
+    };
+    Ok(match read() {
+        Ok((body, touches)) => messages_as_far(env, &Terms::of(preimage), &body, touches),
+        Err(invalid) => (Vec::new(), Some(Failure::Invalid(invalid))),
     })
 }
 

@@ -15,6 +15,12 @@ pub struct Options {
     pub trust_final_signatures: bool,
     /// How long a checkpoint may be behind what is final.
     pub checkpoint_every: Duration,
+    /// The block to derive up to, and no further: it is taken for final, so that all is read by ranges. For whoever looks at one
+    /// moment. None: whatever is the latest.
+    pub up_to: Option<u64>,
+    /// Whether the bridge's state is compared with what was derived, and what differs is an error. Whoever does not want that
+    /// compares it themselves, as an audit does that is to say what differs.
+    pub compare_state: bool,
     /// How long L1 may stand still before another node is asked.
     pub stall: Duration,
 }
@@ -24,6 +30,8 @@ impl Default for Options {
         Self {
             trust_final_signatures: true,
             checkpoint_every: Duration::from_secs(5),
+            up_to: None,
+            compare_state: true,
             // Two slots and a half.
             stall: Duration::from_secs(30),
         }

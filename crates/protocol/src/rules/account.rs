@@ -126,34 +126,34 @@ impl AccountOp {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, AccountOpError> {
-        Ok(match reader.u8()? {
+        Ok(match reader.u8("operation")? {
             1 => Self::Pay {
-                to: FragmentId::from_bytes(reader.array()?),
-                asset: AssetId(reader.b256()?),
-                amount: reader.u128()?,
+                to: reader.fragment("to")?,
+                asset: reader.asset("asset")?,
+                amount: reader.amount("amount")?,
             },
             2 => Self::Open {
-                depth: reader.u8()?,
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                depth: reader.u8("depth")?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
                 assets: read_assets(reader)?,
             },
             3 => Self::Withdraw {
-                recipient: reader.address()?,
-                token: reader.address()?,
-                amount: reader.u128()?,
+                recipient: reader.address("recipient")?,
+                token: reader.token("token")?,
+                amount: reader.amount("amount")?,
             },
             4 => Self::SetController {
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
             },
             5 => Self::SetLease {
-                holder: reader.address()?,
-                last_block: reader.u64()?,
+                holder: reader.address("holder")?,
+                last_block: reader.u64("last block")?,
             },
             6 => Self::OpenLeaf {
-                kind: reader.u8()?,
-                controller: reader.address()?,
+                kind: reader.u8("kind")?,
+                controller: reader.address("controller")?,
                 assets: read_assets(reader)?,
             },
             code => return Err(AccountOpError::Code(code)),
@@ -175,10 +175,13 @@ impl AccountOp {
     ///
     /// If the payload is anything but whole operations.
     pub fn decode_payload(bytes: &[u8]) -> Result<Vec<Self>, AccountOpError> {
-        let mut reader = Reader::new(bytes);
+        Self::read_list(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read_list(reader: &mut Reader<'_>) -> Result<Vec<Self>, AccountOpError> {
         let mut ops = Vec::new();
         while reader.remaining() > 0 {
-            ops.push(Self::read(&mut reader)?);
+            ops.push(reader.numbered("operation", ops.len(), Self::read)?);
         }
         Ok(ops)
     }
@@ -193,8 +196,8 @@ fn write_assets(assets: &[(AssetId, u128)], out: &mut Vec<u8>) {
 }
 
 fn read_assets(reader: &mut Reader<'_>) -> Result<Vec<(AssetId, u128)>, Truncated> {
-    let count = reader.u8()?;
+    let count = reader.u8("assets")?;
     (0..count)
-        .map(|_| Ok((AssetId(reader.b256()?), reader.u128()?)))
+        .map(|_| Ok((reader.asset("asset")?, reader.amount("amount")?)))
         .collect()
 }

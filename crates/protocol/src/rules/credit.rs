@@ -120,19 +120,19 @@ impl Terms {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
         Ok(Self {
-            depth: reader.u8()?,
-            collateral: AssetId(reader.b256()?),
-            asset: AssetId(reader.b256()?),
-            ratio: reader.u128()?,
-            rate: reader.u64()?,
-            minimum: reader.u128()?,
+            depth: reader.u8("depth")?,
+            collateral: reader.asset("collateral")?,
+            asset: reader.asset("asset")?,
+            ratio: reader.amount("ratio")?,
+            rate: reader.u64("rate")?,
+            minimum: reader.amount("minimum")?,
             call_fee: {
-                let [a, b, c] = reader.array()?;
+                let [a, b, c] = reader.array("call fee (millionths)")?;
                 u32::from_be_bytes([0, a, b, c])
             },
-            grace: reader.u32()?,
-            rise: reader.u32()?,
-            fall: reader.u32()?,
+            grace: reader.u32("grace")?,
+            rise: reader.u32("rise")?,
+            fall: reader.u32("fall")?,
         })
     }
 }
@@ -209,18 +209,21 @@ impl Market {
     ///
     /// If it is not the data of a market. Bounds of terms are not judged: no market is opened with others.
     pub fn decode(data: &[u8]) -> Result<Self, CreditError> {
-        let mut reader = Reader::new(data);
-        let first = reader.u8()?;
+        Self::read(&mut Reader::new(data))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CreditError> {
+        let first = reader.u8("kind of data")?;
         if first != MARKET {
             return Err(CreditError::NotMarket(first));
         }
         let market = Self {
-            terms: Terms::read(&mut reader)?,
-            serial: reader.u64()?,
-            shares: reader.u128()?,
-            principal: reader.u128()?,
-            moment: U192::from_be_bytes(reader.array::<24>()?),
-            called: reader.u128()?,
+            terms: Terms::read(reader)?,
+            serial: reader.u64("serial")?,
+            shares: reader.amount("shares")?,
+            principal: reader.amount("principal")?,
+            moment: U192::from_be_bytes(reader.array::<24>("moment")?),
+            called: reader.amount("called")?,
         };
         reader.finish()?;
         Ok(market)
@@ -272,18 +275,21 @@ impl Position {
     ///
     /// If it is not the data of a position.
     pub fn decode(data: &[u8]) -> Result<Self, CreditError> {
-        let mut reader = Reader::new(data);
-        let first = reader.u8()?;
+        Self::read(&mut Reader::new(data))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CreditError> {
+        let first = reader.u8("kind of data")?;
         if first != POSITION {
             return Err(CreditError::NotPosition(first));
         }
         let position = Self {
-            market: FragmentId::from_bytes(reader.array()?),
-            serial: reader.u64()?,
-            collateral: AssetId(reader.b256()?),
-            principal: reader.u128()?,
-            since: reader.u64()?,
-            called: reader.u64()?,
+            market: reader.fragment("market")?,
+            serial: reader.u64("serial")?,
+            collateral: reader.asset("collateral")?,
+            principal: reader.amount("principal")?,
+            since: reader.u64("since")?,
+            called: reader.u64("called")?,
         };
         reader.finish()?;
         Ok(position)

@@ -183,30 +183,39 @@ impl PoolOp {
     ///
     /// If it encodes none.
     pub fn decode(bytes: &[u8]) -> Result<Self, PoolCodecError> {
-        let mut reader = Reader::new(bytes);
-        let op = match reader.u8()? {
-            1 => Self::Create(Pair::read(&mut reader)?),
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, PoolCodecError> {
+        let op = match reader.u8("operation")? {
+            1 => Self::Create(Pair::read(reader)?),
             2 => Self::Add {
-                pool: read_id(&mut reader)?,
-                at_most: [reader.u128()?, reader.u128()?],
-                shares_at_least: reader.u128()?,
+                pool: reader.fragment("pool")?,
+                at_most: [
+                    reader.amount("at most of asset 0")?,
+                    reader.amount("at most of asset 1")?,
+                ],
+                shares_at_least: reader.amount("shares at least")?,
             },
             3 => Self::Remove {
-                pool: read_id(&mut reader)?,
-                shares: reader.u128()?,
-                at_least: [reader.u128()?, reader.u128()?],
+                pool: reader.fragment("pool")?,
+                shares: reader.amount("shares")?,
+                at_least: [
+                    reader.amount("at least of asset 0")?,
+                    reader.amount("at least of asset 1")?,
+                ],
             },
             4 => Self::Sell {
-                pool: read_id(&mut reader)?,
-                side: read_side(&mut reader)?,
-                amount: reader.u128()?,
-                at_least: reader.u128()?,
+                pool: reader.fragment("pool")?,
+                side: read_side(reader)?,
+                amount: reader.amount("amount")?,
+                at_least: reader.amount("at least")?,
             },
             5 => Self::Buy {
-                pool: read_id(&mut reader)?,
-                side: read_side(&mut reader)?,
-                amount: reader.u128()?,
-                at_most: reader.u128()?,
+                pool: reader.fragment("pool")?,
+                side: read_side(reader)?,
+                amount: reader.amount("amount")?,
+                at_most: reader.amount("at most")?,
             },
             code => return Err(PoolCodecError::Code(code)),
         };
@@ -305,8 +314,8 @@ impl Pair {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, PoolCodecError> {
-        let assets = [AssetId(reader.b256()?), AssetId(reader.b256()?)];
-        let [a, b, c] = reader.array()?;
+        let assets = [reader.asset("asset 0")?, reader.asset("asset 1")?];
+        let [a, b, c] = reader.array("fee (millionths)")?;
         let fee = u32::from_be_bytes([0, a, b, c]);
         if assets[0] >= assets[1] {
             return Err(PoolCodecError::AssetOrder);
@@ -318,12 +327,8 @@ impl Pair {
     }
 }
 
-fn read_id(reader: &mut Reader<'_>) -> Result<FragmentId, Truncated> {
-    Ok(FragmentId::from_bytes(reader.array()?))
-}
-
 fn read_side(reader: &mut Reader<'_>) -> Result<Side, PoolCodecError> {
-    match reader.u8()? {
+    match reader.u8("side")? {
         0 => Ok(Side::Zero),
         1 => Ok(Side::One),
         side => Err(PoolCodecError::Side(side)),
@@ -357,9 +362,12 @@ impl PoolState {
     ///
     /// If they encode none.
     pub fn decode(bytes: &[u8]) -> Result<Self, PoolCodecError> {
-        let mut reader = Reader::new(bytes);
-        let pair = Pair::read(&mut reader)?;
-        let shares = reader.u128()?;
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, PoolCodecError> {
+        let pair = Pair::read(reader)?;
+        let shares = reader.amount("shares")?;
         reader.finish()?;
         Ok(Self { pair, shares })
     }

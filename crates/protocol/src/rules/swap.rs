@@ -153,32 +153,38 @@ impl SwapIntent {
     ///
     /// If one does not.
     pub fn decode(bytes: &[u8]) -> Result<Self, SwapError> {
-        let mut reader = Reader::new(bytes);
-        let form = reader.u8()?;
+        Self::read(&mut Reader::new(bytes))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, SwapError> {
+        let form = reader.u8("form")?;
         if form & !(CURVE | PARTIAL) != 0 {
             return Err(SwapError::Form(form));
         }
         let has_curve = form & CURVE != 0;
-        let gives = read_legs(&mut reader, has_curve)?;
-        let gets = read_legs(&mut reader, has_curve)?;
-        let count = reader.u8()?;
+        let gives = reader.section("gives", |reader| read_legs(reader, has_curve))?;
+        let gets = reader.section("gets", |reader| read_legs(reader, has_curve))?;
+        let count = reader.u8("rewards")?;
         let reward = |_| {
             Ok::<_, Truncated>(Outflow {
-                asset: AssetId(reader.b256()?),
-                amount: reader.u128()?,
+                asset: reader.asset("asset")?,
+                amount: reader.amount("amount")?,
             })
         };
         let rewards = (0..count).map(reward).collect::<Result<Vec<_>, _>>()?;
-        let count = reader.u8()?;
-        let counterparty = |_| Ok::<_, Truncated>(FragmentId::from_bytes(reader.array()?));
+        let count = reader.u8("counterparties")?;
+        let counterparty = |_| reader.fragment("counterparty");
         let counterparties = (0..count).map(counterparty).collect::<Result<Vec<_>, _>>()?;
         let curve = if has_curve {
-            let (first, last) = (reader.u64()?, reader.u64()?);
+            let (first, last) = (
+                reader.u64("curve begins (L1 block)")?,
+                reader.u64("curve ends (L1 block)")?,
+            );
             Some(Curve { first, last })
         } else {
             None
         };
-        let least_fill = (form & PARTIAL != 0).then(|| reader.u128()).transpose()?;
+        let least_fill = (form & PARTIAL != 0).then(|| reader.amount("least fill")).transpose()?;
         reader.finish()?;
 
         let intent = Self {
@@ -277,10 +283,14 @@ impl Leg {
 }
 
 fn read_legs(reader: &mut Reader<'_>, has_curve: bool) -> Result<Vec<Leg>, Truncated> {
-    let count = reader.u8()?;
+    let count = reader.u8("legs")?;
     let leg = |_| {
-        let (asset, start) = (AssetId(reader.b256()?), reader.u128()?);
-        let end = if has_curve { reader.u128()? } else { start };
+        let (asset, start) = (reader.asset("asset")?, reader.amount("amount")?);
+        let end = if has_curve {
+            reader.amount("amount at the end")?
+        } else {
+            start
+        };
         Ok(Leg { asset, start, end })
     };
     (0..count).map(leg).collect()

@@ -154,59 +154,62 @@ impl CreditOp {
     ///
     /// If it is none.
     pub fn decode(payload: &[u8]) -> Result<Self, CreditError> {
-        let mut reader = Reader::new(payload);
-        let code = reader.u8()?;
+        Self::read(&mut Reader::new(payload))
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, CreditError> {
+        let code = reader.u8("operation")?;
         if code == 1 {
-            let terms = Terms::read(&mut reader)?;
+            let terms = Terms::read(reader)?;
             reader.finish()?;
             return Ok(Self::Create(terms));
         }
         if !(2..=9).contains(&code) {
             return Err(CreditError::Code(code));
         }
-        let market = FragmentId::from_bytes(reader.array()?);
+        let market = reader.fragment("market")?;
         let op = match code {
             2 => Self::Lend {
                 market,
-                amount: reader.u128()?,
-                shares_at_least: reader.u128()?,
+                amount: reader.amount("amount")?,
+                shares_at_least: reader.amount("shares at least")?,
             },
             3 => Self::Redeem {
                 market,
-                shares: reader.u128()?,
-                at_least: reader.u128()?,
+                shares: reader.amount("shares")?,
+                at_least: reader.amount("at least")?,
             },
             4 => Self::Borrow {
                 market,
-                serial: reader.u64()?,
-                added: reader.u128()?,
-                amount: reader.u128()?,
+                serial: reader.u64("serial")?,
+                added: reader.amount("added")?,
+                amount: reader.amount("amount")?,
             },
             5 => Self::Repay {
                 market,
-                serial: reader.u64()?,
-                at_most: reader.u128()?,
-                taken: reader.u128()?,
+                serial: reader.u64("serial")?,
+                at_most: reader.amount("at most")?,
+                taken: reader.amount("taken")?,
             },
             6 => Self::Call {
                 market,
-                serial: reader.u64()?,
-                fee_at_most: reader.u128()?,
+                serial: reader.u64("serial")?,
+                fee_at_most: reader.amount("fee at most")?,
             },
             7 => Self::Bid {
                 market,
-                serial: reader.u64()?,
-                at_most: reader.u128()?,
-                at_least: reader.u128()?,
+                serial: reader.u64("serial")?,
+                at_most: reader.amount("at most")?,
+                at_least: reader.amount("at least")?,
             },
             8 => Self::Add {
                 market,
-                serial: reader.u64()?,
-                amount: reader.u128()?,
+                serial: reader.u64("serial")?,
+                amount: reader.amount("amount")?,
             },
             _ => Self::Close {
                 market,
-                serial: reader.u64()?,
+                serial: reader.u64("serial")?,
             },
         };
         reader.finish()?;

@@ -111,16 +111,21 @@ impl Fill {
     ///
     /// If it encodes none.
     pub fn decode(bytes: &[u8], partial: usize) -> Result<Self, FillError> {
-        let mut reader = Reader::new(bytes);
-        let count = reader.u8()?;
-        let asset = |_| Ok::<_, Truncated>(AssetId(reader.b256()?));
+        Self::read(&mut Reader::new(bytes), partial)
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, partial: usize) -> Result<Self, FillError> {
+        let count = reader.u8("assets")?;
+        let asset = |_| reader.asset("asset");
         let assets = (0..count).map(asset).collect::<Result<Vec<_>, _>>()?;
         check_order(assets.iter().copied()).map_err(FillError::AssetOrder)?;
-        let filled = (0..partial).map(|_| reader.u128()).collect::<Result<_, _>>()?;
+        let filled = (0..partial)
+            .map(|_| reader.amount("filled"))
+            .collect::<Result<_, _>>()?;
         let mut moves = Vec::new();
         while reader.remaining() > 0 {
-            let (from, to, number) = (reader.u8()?, reader.u8()?, reader.u8()?);
-            let amount = reader.u128()?;
+            let (from, to, number) = (reader.u8("from")?, reader.u8("to")?, reader.u8("number of the asset")?);
+            let amount = reader.amount("amount")?;
             if number >= count {
                 let count = count.into();
                 return Err(FillError::Asset { number, count });
