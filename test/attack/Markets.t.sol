@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {console} from "forge-std/console.sol";
 
+import {CreditBench} from "../harness/CreditBench.sol";
 import {Pools} from "../harness/Pools.sol";
 
 /// @notice An outsider who orders a batch earns from those who trade with a pool, within what they signed (docs/audit/attacks.md).
@@ -71,5 +72,35 @@ contract MarketsAttacks is Pools {
             assertLt(later - before, allowed);
             assertGt(later - before, allowed / 2);
         }
+    }
+}
+
+/// @notice An outsider has the money of whoever lends to a market that was opened just now (docs/audit/attacks.md).
+contract LoansAttacks is CreditBench {
+    uint128 private constant LENT = 1e6;
+
+    /// A known limit. A market is named by its id, and what lenders sign says nothing of its terms: after a reorganisation that gives the id
+    /// to another market the same signature lends on any terms. So whoever lends names a market of a final block.
+    function test_ALoanToAYoungMarketCanBeOnOtherTerms() public {
+        uint256 fork = vm.snapshotState();
+        market = newMarket(terms());
+        uint80 id = idOf(market);
+        bytes memory payload = lend(LENT, 0);
+        bytes memory signed = answer(places(market, ann), 1, payload);
+
+        vm.revertToState(fork);
+        Terms memory t = terms();
+        (t.ratio, t.minimum) = (type(uint128).max, 1);
+        this.run(rule, places(cat), one(0, create(t)), abi.encodePacked(rule));
+        market = opened[0];
+        nextBatch();
+        assertEq(idOf(market), id, "the same id on the other branch");
+        bytes memory again = answer(places(market, ann), 1, payload);
+        for (uint256 i = 0; i < 66; i++) {
+            assertEq(again[i], signed[i], "means the same");
+        }
+        this.run(rule, places(market, ann), one(1, payload), "");
+        doOpen(cat, 1, LENT);
+        assertEq(holding(cat, ASSET), PURSE + LENT, "for one unit of collateral");
     }
 }
