@@ -123,10 +123,6 @@ pub struct Node {
     pub age: u64,
 }
 
-/// Which block an audit is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct At(pub BlockNumberOrTag);
-
 /// An audit that has chosen its block, and not read more.
 pub struct Audit {
     l1: L1,
@@ -143,7 +139,7 @@ impl Audit {
     /// # Errors
     ///
     /// If the L1 node does not answer, or has no such block; or if the deployment is younger than the block.
-    pub async fn pin(l1: L1, deployment: Deployment, At(block): At) -> Result<Self> {
+    pub async fn pin(l1: L1, deployment: Deployment, block: BlockNumberOrTag) -> Result<Self> {
         let began = Instant::now();
         let header = l1.header(block).await?;
         let mut findings = Findings::default();

@@ -9,7 +9,7 @@ use alloy::eips::BlockNumberOrTag;
 use eyre::{Result, WrapErr};
 use nthroot_node::{
     Action, Error,
-    audit::{At, Audit, Batch, Level, Report},
+    audit::{Audit, Batch, Level, Report},
     rules,
 };
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     deployment: PathBuf,
 
     /// The block that is looked at: finalized, safe, latest, or its number
-    #[arg(long, value_name = "BLOCK", default_value = "finalized")]
+    #[arg(long, value_name = "BLOCK", default_value = "finalized", value_parser = block)]
     block: BlockNumberOrTag,
 
     /// List the batches from this block on. Everything is audited all the same
@@ -83,6 +83,14 @@ pub(crate) struct Args {
     /// Print JSON; amounts in it are base units
     #[arg(long)]
     json: bool,
+}
+
+/// A block by its number or its tag.
+fn block(text: &str) -> Result<BlockNumberOrTag, String> {
+    let number = text.parse::<u64>().map(BlockNumberOrTag::Number);
+    number
+        .or_else(|_| text.parse())
+        .map_err(|_| "a number, finalized, safe or latest".to_owned())
 }
 
 /// Audits, and says by the exit status what came of it.
@@ -141,12 +149,12 @@ async fn audit(args: &Args) -> Result<u8> {
         }
         .into());
     }
-    let audit = Audit::pin(l1, manifest.deployment, At(args.block)).await?;
+    let audit = Audit::pin(l1, manifest.deployment, args.block).await?;
     let mut follower = audit.follower().await?;
     let sync = async |follower: &mut nthroot_node::Follower| cache::sync(follower).await.map(drop);
     let report = audit.run(&mut follower, sync).await?;
 
-    let is_clean = report.is_clean() && !(args.strict && !report.findings.is_empty());
+    let is_clean = report.is_clean() && (!args.strict || report.findings.is_empty());
     let verdict = verdict(&report, is_clean);
     let listed = |batch: &&Batch| (args.from..=args.to).contains(&batch.block);
     let batches: Vec<&Batch> = report.batches.iter().filter(listed).collect();
@@ -179,7 +187,7 @@ fn verdict(report: &Report, is_clean: bool) -> String {
             "which L1 has not finalised"
         }
     );
-    let found = format!("{wrong} things are wrong, {notices} are notices");
+    let found = format!("{wrong} wrong, {notices} notices");
     let looked = format!("{} batches with {steps} steps judged again", report.batches.len());
     let word = if is_clean { "CLEAN" } else { "WRONG" };
     format!("{word}: {found}. {looked}, at {at}")

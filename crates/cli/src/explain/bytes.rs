@@ -51,7 +51,7 @@ pub(super) fn batch_at(out: &mut Out, known: &Known, told: &[Told], bytes: &[u8]
                     }
                 }
                 (_, name @ ("fresh ‖ opened touches" | "repeated touches ‖ withdrawals")) => {
-                    nibbles(out, name, field.bytes(bytes))
+                    nibbles(out, name, field.bytes(bytes));
                 }
                 (_, "body") => {
                     if let Some(step) = steps.get(index) {
@@ -105,7 +105,7 @@ fn body(out: &mut Out, known: &Known, rules: &[Address], step: &Step, base: usiz
                 match (language, address) {
                     (Some(language), _) => out.say("rule", format!("{language:?}")),
                     (None, Some(Some(address))) => {
-                        out.say("rule", format!("{address}, which does not come with the bridge"))
+                        out.say("rule", format!("{address}, which does not come with the bridge"));
                     }
                     (None, _) => out.warn("rule", "the rule table has no such rule: section 6.1"),
                 }
@@ -206,7 +206,7 @@ pub(super) fn evidence_at(out: &mut Out, known: &Known, bytes: &[u8], base: usiz
                     body(out, known, rules, step, base + field.at, told.as_ref());
                 }
                 (_, name @ ("fresh ‖ opened touches" | "repeated touches ‖ withdrawals")) => {
-                    nibbles(out, name, field.bytes(bytes))
+                    nibbles(out, name, field.bytes(bytes));
                 }
                 (_, "pre-state") if field.length > 0 => fragment(out, known, field.bytes(bytes), base + field.at),
                 _ => {}
@@ -295,7 +295,7 @@ pub(super) fn fragment(out: &mut Out, known: &Known, bytes: &[u8], base: usize) 
         let (data, at) = (field.bytes(bytes), base + field.at);
         match (field.name, data_of) {
             ("data", Some(Language::Pool)) if field.kind == FieldKind::Bytes => {
-                show(out, data, at, &trace::pool_state(data))
+                show(out, data, at, &trace::pool_state(data));
             }
             ("data", Some(Language::Credit)) if data.first() == Some(&1) => show(out, data, at, &trace::market(data)),
             ("data", Some(Language::Credit)) => show(out, data, at, &trace::position(data)),

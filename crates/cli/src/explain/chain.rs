@@ -91,7 +91,8 @@ impl Look<'_> {
         out.heading(format!("transaction {hash}"));
         let Some(receipt) = receipt else {
             out.say("block", "none yet: it waits");
-            return self.call(out, Known::of(Some(self.manifest)), &transaction, None);
+            self.call(out, &Known::of(Some(self.manifest)), &transaction, None);
+            return Ok(());
         };
         self.circumstances(out, &transaction, &receipt).await?;
         let mut known = Known::of(Some(self.manifest));
@@ -113,7 +114,7 @@ impl Look<'_> {
         } else {
             known = self.with_rules(known, &transaction).await?;
         }
-        self.call(out, known, &transaction, deed.as_ref())?;
+        self.call(out, &known, &transaction, deed.as_ref());
         self.events(out, &receipt);
         if !receipt.status() {
             self.failure(out, &transaction, &receipt).await?;
@@ -184,11 +185,11 @@ impl Look<'_> {
     }
 
     /// The call, if it is one of the bridge or its registry.
-    fn call(&self, out: &mut Out, known: Known, transaction: &Transaction, deed: Option<&Deed>) -> Result<()> {
+    fn call(&self, out: &mut Out, known: &Known, transaction: &Transaction, deed: Option<&Deed>) {
         let deployment = &self.manifest.deployment;
         match transaction.to() {
             Some(to) if [deployment.bridge, deployment.registry].contains(&to) => {
-                call::explain(out, &known, deed, transaction.input());
+                call::explain(out, known, deed, transaction.input());
             }
             Some(_) => {
                 out.fact("kind", "other");
@@ -199,7 +200,6 @@ impl Look<'_> {
                 out.say("call", "none: it creates a contract");
             }
         }
-        Ok(())
     }
 
     /// The batch that a transaction posted.

@@ -70,11 +70,13 @@ impl Out {
         self.say(name, "");
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "what is said is made for it")]
     pub(super) fn say(&mut self, name: impl Into<String>, value: impl ToString) {
         self.push(name.into(), None, None, value.to_string(), false);
     }
 
     /// Something that is not as it should be.
+    #[allow(clippy::needless_pass_by_value, reason = "what is said is made for it")]
     pub(super) fn warn(&mut self, name: impl Into<String>, value: impl ToString) {
         self.push(name.into(), None, None, value.to_string(), true);
     }

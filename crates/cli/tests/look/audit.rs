@@ -122,7 +122,7 @@ async fn a_busy_deployment_is_clean() {
     );
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.starts_with("WRONG: 1 things are wrong"), "{text}");
+    assert!(text.starts_with("WRONG: 1 wrong, 0 notices"), "{text}");
     for said in [
         "can be convicted until block",
         "runs",
@@ -133,7 +133,7 @@ async fn a_busy_deployment_is_clean() {
         assert_eq!(text.contains(said), said != "ready", "{said}: {text}");
     }
     let page = std::fs::read_to_string(page).unwrap();
-    assert!(page.contains("<h1 class=\"wrong\">WRONG: 1 things") && page.ends_with("</html>\n"));
+    assert!(page.contains("<h1 class=\"wrong\">WRONG: 1 wrong") && page.ends_with("</html>\n"));
 }
 
 #[tokio::test]

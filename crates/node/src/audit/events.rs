@@ -155,3 +155,70 @@ const fn kind(what: &What) -> &'static str {
         What::Registered { .. } => "RuleRegistered",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use alloy::primitives::U256;
+
+    use super::*;
+    use crate::deploy::Parameters;
+
+    fn deployment() -> Deployment {
+        let address = Address::repeat_byte;
+        Deployment {
+            chain_id: 1,
+            deployment_block: 100,
+            bridge: address(1),
+            verifier: address(2),
+            registry: address(3),
+            account: address(4),
+            parameters: Parameters {
+                window: 20,
+                insured_gas_price: 1,
+                min_lock: 1,
+                caps: BTreeMap::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn an_event_is_caused_by_its_call_or_by_a_contract() {
+        let deployment = deployment();
+        let (bridge, registry, other) = (deployment.bridge, deployment.registry, Address::repeat_byte(9));
+        let funded = What::BondFunded {
+            proposer: other,
+            amount: U256::ONE,
+        };
+        let posted = What::Submitted {
+            proposer: other,
+            id: nthroot_protocol::BatchId::default(),
+            word: U256::ZERO,
+            skipped: Default::default(),
+            batch: Default::default(),
+        };
+        let registered = What::Registered { rule: other };
+        let (fund, submit) = (Bridge::fundBondCall::SELECTOR, Bridge::submitCall::SELECTOR);
+        let register = RuleRegistry::registerCall::SELECTOR;
+        for (what, to, selector, expected) in [
+            (&funded, bridge, fund, Cause::Call),
+            (&funded, bridge, Bridge::challengeCall::SELECTOR, Cause::Call),
+            (&funded, bridge, Bridge::claimCall::SELECTOR, Cause::Contract),
+            (&funded, bridge, submit, Cause::None),
+            (&funded, other, fund, Cause::Contract),
+            (&posted, bridge, submit, Cause::Call),
+            (&posted, bridge, fund, Cause::None),
+            (&posted, bridge, Bridge::claimCall::SELECTOR, Cause::None),
+            (&posted, other, submit, Cause::None),
+            (&registered, registry, register, Cause::Call),
+            (&registered, bridge, register, Cause::Contract),
+        ] {
+            let found = cause(&deployment, what, Some(to), Some(selector));
+            assert_eq!(found, expected, "{what:?} by {selector:?} of {to}");
+        }
+        // A contract's creation may do anything, but post a batch.
+        assert_eq!(cause(&deployment, &funded, None, None), Cause::Contract);
+        assert_eq!(cause(&deployment, &posted, None, None), Cause::None);
+    }
+}

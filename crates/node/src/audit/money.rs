@@ -108,22 +108,15 @@ pub struct Unpaid {
 pub(super) fn without_lies(ledger: &Ledger) -> Ledger {
     let mut ledger = ledger.clone();
     loop {
-        for rollback in std::iter::from_fn(|| {
-            ledger
-                .rollbacks()
-                .into_iter()
-                .next()
-                .map(|next| apply(&mut ledger, next))
-        }) {
-            if !rollback {
-                return ledger;
-            }
-        }
-        let Some(lie) = ledger.lies().into_iter().next() else {
-            return ledger;
+        let done = if let Some(rollback) = ledger.rollbacks().into_iter().next() {
+            apply(&mut ledger, rollback)
+        } else if let Some(lie) = ledger.lies().into_iter().next() {
+            let evidence = ledger.evidence(lie.batch, lie.step).unwrap_or_default();
+            ledger.convict(&evidence, &[]).is_ok()
+        } else {
+            false
         };
-        let evidence = ledger.evidence(lie.batch, lie.step).unwrap_or_default();
-        if ledger.convict(&evidence, &[]).is_err() {
+        if !done {
             return ledger;
         }
     }

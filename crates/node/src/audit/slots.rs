@@ -93,7 +93,6 @@ pub(super) async fn account(
         balance: proof.balance,
         storage_root: proof.storage_hash,
         code_hash: proof.code_hash,
-        ..TrieAccount::default()
     };
     let key = Nibbles::unpack(keccak256(bridge));
     let proved = verify_proof(block.state_root, key, Some(rlp::encode(account)), &proof.account_proof);
