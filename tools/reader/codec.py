@@ -95,7 +95,7 @@ class Fragment:
         assets = [(c.num(32), c.num(16)) for _ in range(c.bounded(1, 0, MAX_ASSETS))]
         data = c.take(c.bounded(2, 0, MAX_DATA))
         c.end()
-        whole = kind in (1, 2, 3) and any(controller) and (lease is None or (any(lease[0]) and lease[1]))
+        whole = kind in (1, 2, 3) and (lease is None or (any(lease[0]) and lease[1]))
         if not (whole and increasing([asset for asset, _ in assets]) and all(amount for _, amount in assets)):
             raise Unreadable("not a state")
         return Fragment(kind, controller, nonce, lease, dict(assets), data)

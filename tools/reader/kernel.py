@@ -143,6 +143,7 @@ class Evaluation:
         self.states: list[Fragment | None] = []
         self.depths = list(e.depths)
         self.withdrawals: list[bytes] = []
+        self.digests: list[bytes] = []  # signed
         self.domain = keccak(
             keccak(DOMAIN_TYPE) + keccak(b"nthroot") + keccak(b"1") + u(e.header.chain_id, 32) + bytes(12) + bridge
         )
@@ -263,6 +264,7 @@ class Evaluation:
         outflows = [keccak(keccak(OUTFLOW) + u(asset, 32) + u(amount, 32)) for asset, amount in a.outflows]
         fields = u(id_, 32) + u(nonce, 32) + u(a.valid_until, 32) + keccak(b"".join(outflows))
         digest = keccak(b"\x19\x01" + self.domain + keccak(words[0] + words[1] + bytes(12) + rule + fields))
+        self.digests.append(digest)
         r, s = a.signature[:32], int.from_bytes(a.signature[32:64], "big")
         if a.scheme == 1:
             parity, s = s >> 255, s & ((1 << 255) - 1)

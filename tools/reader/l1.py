@@ -10,6 +10,7 @@ from eth_hash.auto import keccak
 import credit
 import rules
 from codec import u
+from kernel import returned
 
 ABI = Path(__file__).parents[2] / "abi"
 # Calls the address in the second word with exactly the gas in the first, and with the calldata behind them.
@@ -121,7 +122,7 @@ class RuleRunner:
         output = self.on_l1(rule, gas, calldata)
         if rule in self.native:
             effects = rules.attempt(self.native[rule], arguments)
-            own = None if effects is None else u(32, 32) + u(len(effects), 32) + effects + bytes(-len(effects) % 32)
+            own = None if effects is None else returned(effects)
             # With the gas committed L1 may run out of it; with plenty of it, it may not.
             if output != own and (output is not None or self.on_l1(rule, PLENTY * 9 // 10, calldata) != own):
                 self.differences.append(f"rule 0x{rule.hex()}: {calldata.hex()}: {output and output.hex()}, not {own and own.hex()}")

@@ -92,11 +92,9 @@ class Bond:
     epoch: int = 0
 
     def move_to(self, epoch: int, frozen: bool) -> None:
-        if epoch == self.epoch:
-            return
         if frozen:
             self.current, self.previous = self.current + self.previous, 0
-        else:
+        elif epoch != self.epoch:
             self.previous, self.current = (self.current if epoch == self.epoch + 1 else 0), 0
         self.epoch = epoch
 
@@ -177,6 +175,31 @@ class Ledger:
         bond.current += self.lock(header)
         return batch
 
+    def evidence(self, batch: Batch, index: int) -> bytes | None:
+        """Section 7; none if a lie below has hidden a pre-state."""
+        step, anchors, heads = batch.steps[index], batch.anchors[index], batch.heads[index]
+        states, nodes = b"", b""
+        for touch, (leaves, anchor, head) in enumerate(zip(codec.table_or_empty(step), anchors, heads)):
+            if len(step.fresh) <= touch < len(step.fresh) + len(step.opened):
+                continue
+            cohort = self.states.get((anchor, head))
+            if cohort is None:
+                return None
+            given = [leaf for leaf in [0, *leaves] if leaf < 1 << cohort.depth]
+            encodings = [cohort.leaves.get(leaf, b"") for leaf in given]
+            states += u(cohort.depth, 1) + b"".join(u(len(e), 2) + e for e in encodings)
+            nodes += b"".join(codec.siblings(cohort.values(), cohort.depth, given))
+        opening = u(index, 2) + b"".join(codec.tree_siblings(batch.commitments, index))
+        return batch.preimage + opening + step.raw + b"".join(anchors[len(step.fresh) :]) + states + nodes
+
+    def keep(self, batch: Batch, index: int, evaluation) -> None:
+        """The states that a valid step led to."""
+        touches = zip(batch.anchors[index], batch.heads[index], batch.steps[index].roots())
+        for touch, (anchor, head, root) in enumerate(touches):
+            before = self.states.get((anchor, head))
+            leaves = (before.leaves if before else {}) | evaluation.after(touch)
+            self.states[anchor, root + u(batch.id, 5)] = Cohort(evaluation.depths[touch], leaves)
+
     def epoch(self, block: int) -> int:
         return (block - self.parameters.deployment) // (self.parameters.window + 1)
 
@@ -220,8 +243,8 @@ class Ledger:
             return True
         return batch.status == LIVE and block > batch.block + self.parameters.window and not (oldest and oldest < id_)
 
-    def balances(self, block: int | None = None) -> dict[str, dict[str, int]]:
-        """By key and asset, of the present heads, or as far as it is final at a block."""
+    def balances(self, block: int | None = None) -> dict[str, dict[str, str]]:
+        """By key and asset, in decimal text, of the present heads, or as far as it is final at a block."""
         sums: dict[str, dict[str, int]] = {}
         for anchor, heads in self.history.items():
             for head in reversed(heads):
@@ -235,4 +258,4 @@ class Ledger:
                 own = sums.setdefault((u(f.kind, 1) + f.controller).hex(), {})
                 for asset, amount in f.assets.items():
                     own[u(asset, 32).hex()] = own.get(u(asset, 32).hex(), 0) + amount
-        return sums
+        return {key: {asset: str(amount) for asset, amount in own.items()} for key, own in sums.items()}

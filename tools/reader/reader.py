@@ -9,9 +9,8 @@ import sys
 
 from eth_hash.auto import keccak
 
-import codec
 import ledger
-from codec import Cohort, Invalid, u
+from codec import Invalid, u
 from kernel import Evaluation, Evidence, Rules
 from l1 import L1, Abi, Refused, RuleRunner, bare, text
 from ledger import Batch, Ledger, Parameters
@@ -72,7 +71,6 @@ class Reader:
             data = data[32 : 32 + int.from_bytes(data[:32], "big")]
             batch = state.submit(id_, bare(call["from"]), block, data)
             self.compare("batch word", batch.word(state.parameters), e["word"])
-            self.skipped = batch
             self.judge(batch)
         elif name == "StepsSkipped":
             bits = int.from_bytes(e["skipped"], "little")
@@ -104,7 +102,7 @@ class Reader:
             if heads is None:
                 self.steps["skipped"] += 1
                 continue
-            raw = self.evidence(batch, index)
+            raw = self.ledger.evidence(batch, index)
             if raw is None:
                 self.steps["on a lie"] += 1
                 continue
@@ -117,31 +115,9 @@ class Reader:
                 self.lies.append({"batch": batch.id, "step": index, "why": str(why), "evidence": raw})
             else:
                 self.steps["valid"] += 1
-                self.keep(batch, index, evaluation)
-            self.compare(f"verdict on step {index} of {batch.id:#x}", self.lies[-1:] and self.lies[-1]["evidence"] is raw or False, self.convicts(raw, batch.block))
-
-    def keep(self, batch: Batch, index: int, evaluation: Evaluation) -> None:
-        for touch, (anchor, head, root) in enumerate(zip(batch.anchors[index], batch.heads[index], batch.steps[index].roots())):
-            before = self.ledger.states.get((anchor, head))
-            leaves = (before.leaves if before else {}) | evaluation.after(touch)
-            self.ledger.states[anchor, root + u(batch.id, 5)] = Cohort(evaluation.depths[touch], leaves)
-
-    def evidence(self, batch: Batch, index: int) -> bytes | None:
-        """Section 7; none if a lie below has hidden a pre-state."""
-        step, anchors, heads = batch.steps[index], batch.anchors[index], batch.heads[index]
-        states, nodes = b"", b""
-        for touch, (leaves, anchor, head) in enumerate(zip(codec.table_or_empty(step), anchors, heads)):
-            if len(step.fresh) <= touch < len(step.fresh) + len(step.opened):
-                continue
-            cohort = self.ledger.states.get((anchor, head))
-            if cohort is None:
-                return None
-            given = [leaf for leaf in [0, *leaves] if leaf < 1 << cohort.depth]
-            encodings = [cohort.leaves.get(leaf, b"") for leaf in given]
-            states += u(cohort.depth, 1) + b"".join(u(len(e), 2) + e for e in encodings)
-            nodes += b"".join(codec.siblings(cohort.values(), cohort.depth, given))
-        opening = u(index, 2) + b"".join(codec.tree_siblings(batch.commitments, index))
-        return batch.preimage + opening + step.raw + b"".join(anchors[len(step.fresh) :]) + states + nodes
+                self.ledger.keep(batch, index, evaluation)
+            lied = any(lie["evidence"] is raw for lie in self.lies)
+            self.compare(f"verdict on step {index} of {batch.id:#x}", lied, self.convicts(raw, batch.block))
 
     def convicts(self, evidence: bytes, block: int) -> bool:
         """What the bridge says of it, just after the batch."""
@@ -171,7 +147,7 @@ class Reader:
 
     def compare_storage(self, block: int) -> None:
         """Every head, batch word and bond, and the faults, at the end of a block (4.8)."""
-        state, slots = self.ledger, [("global word", 0, state_word(self.ledger))]
+        state, slots = self.ledger, [("global word", 0, self.ledger.global_word())]
         for anchor in state.history:
             slot = keccak(b"nthroot.anchor")[:25] + anchor
             slots.append((f"head of {anchor.hex()}", int.from_bytes(slot, "big"), int.from_bytes(state.heads[anchor], "big")))
@@ -196,13 +172,10 @@ class Reader:
             "compared": self.compared,
             "lies": [lie | {"batch": f"0x{lie['batch']:010x}", "evidence": text(keccak(lie["evidence"]))} for lie in self.lies],
             "heads": {anchor.hex(): head.hex() for anchor, head in sorted(state.heads.items()) if any(head)},
-            "balances": {"pending": state.balances(), "final": state.balances(block)},
+            "digest": text(keccak(b"".join(anchor + head for anchor, head in sorted(state.heads.items()) if any(head)))),
+            "balances": {"latest": state.balances(), "final": state.balances(block)},
             "differences": self.differences,
         }
-
-
-def state_word(state: Ledger) -> int:
-    return state.global_word()
 
 
 def main() -> int:
