@@ -144,9 +144,7 @@ class Evaluation:
         self.depths = list(e.depths)
         self.withdrawals: list[bytes] = []
         self.digests: list[bytes] = []  # signed
-        self.domain = keccak(
-            keccak(DOMAIN_TYPE) + keccak(b"nthroot") + keccak(b"1") + u(e.header.chain_id, 32) + bytes(12) + bridge
-        )
+        self.domain = separator(e.header.chain_id, bridge)
 
     def evaluate(self) -> None:
         e, step = self.e, self.e.step
@@ -261,9 +259,7 @@ class Evaluation:
     # --- 5.1
 
     def signed(self, a: Authorisation, state: Fragment, rule: bytes, id_: int, nonce: int, words) -> None:
-        outflows = [keccak(keccak(OUTFLOW) + u(asset, 32) + u(amount, 32)) for asset, amount in a.outflows]
-        fields = u(id_, 32) + u(nonce, 32) + u(a.valid_until, 32) + keccak(b"".join(outflows))
-        digest = keccak(b"\x19\x01" + self.domain + keccak(words[0] + words[1] + bytes(12) + rule + fields))
+        digest = digest_of(self.domain, words, rule, id_, nonce, a.valid_until, a.outflows)
         self.digests.append(digest)
         r, s = a.signature[:32], int.from_bytes(a.signature[32:64], "big")
         if a.scheme == 1:
@@ -279,6 +275,17 @@ class Evaluation:
         key = a.signature[64:]
         require(state.kind == 2 and s <= R1_ORDER // 2 and keccak(key)[12:] == state.controller, "signer")
         require(p256(digest, int.from_bytes(r, "big"), s, key), "signature")
+
+
+def separator(chain_id: int, bridge: bytes) -> bytes:
+    return keccak(keccak(DOMAIN_TYPE) + keccak(b"nthroot") + keccak(b"1") + u(chain_id, 32) + bytes(12) + bridge)
+
+
+def digest_of(domain: bytes, words: tuple, rule: bytes, id_: int, nonce: int, valid_until: int, outflows: list) -> bytes:
+    """What is signed (5.1)."""
+    spent = b"".join(keccak(keccak(OUTFLOW) + u(asset, 32) + u(amount, 32)) for asset, amount in outflows)
+    fields = u(id_, 32) + u(nonce, 32) + u(valid_until, 32) + keccak(spent)
+    return keccak(b"\x19\x01" + domain + keccak(words[0] + words[1] + bytes(12) + rule + fields))
 
 
 def calldata(context: tuple, seen: list[Seen], authorisations: list, extra: bytes) -> bytes:

@@ -41,7 +41,8 @@ def kind(item: dict) -> str:
 class Abi:
     def __init__(self, name: str):
         artifact = json.loads((ABI / f"{name}.json").read_text())
-        self.runtime, self.items = bare(artifact["deployedBytecode"]), artifact["abi"]
+        self.creation, self.runtime = bare(artifact["bytecode"]), bare(artifact["deployedBytecode"])
+        self.items = artifact["abi"]
 
     def item(self, name: str) -> tuple[list[str], bytes, dict]:
         item = next(i for i in self.items if i.get("name") == name)

@@ -17,7 +17,7 @@ use nthroot_model::{
 };
 use nthroot_protocol::{
     AccountOp, AnchorId, AssetId, Authorisation, Batch, BatchId, Body, Call, Domain, Evidence, Fragment, FragmentId,
-    Head, Key, Outflow, PreEntry, ProofSizes, Root, Signature, proof_gas::PROOF_GAS,
+    Head, Key, Outflow, PreEntry, ProofSizes, Root, Signature, commitment, proof_gas::PROOF_GAS,
 };
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ impl Example {
         json!({
             "bytes": text(step.encode()),
             "preEntries": text(PreEntry::encode_list(&pre_entries)),
-            "commitment": nthroot_protocol::step_commitment(&pre_entries, &step.encode()),
+            "commitment": commitment::step_commitment(&pre_entries, &step.encode()),
             "digests": digests,
             "withdrawals": step.withdrawals.iter().map(|one| one.leaf()).collect::<Vec<_>>(),
             "evidence": text(&bytes),
