@@ -8,9 +8,8 @@ from eth_hash.auto import keccak
 
 import credit
 import rules
-from codec import Invalid, Unreadable, tree_levels, u
+from codec import Invalid, read_calls, tree_levels, u
 from kernel import Evaluation, Evidence, Rules, Seen, proof_gas, returned
-from codec import read_calls
 from l1 import bare, text
 from ledger import Ledger, Parameters
 
@@ -57,8 +56,8 @@ def worked_example() -> list[str]:
         if own != stated:
             wrong.append(f"{what}: {own}, not {stated}")
 
-    for name, hash_ in file["hashes"].items():
-        same(name, keccak(name.encode()), hash_)
+    for hashed in file["hashes"]:
+        same(hashed["text"], keccak(hashed["text"].encode()), hashed["hash"])
     for deposit in file["deposits"]:
         ledger.deposit(int(deposit["id"], 16), bare(deposit["key"]), bytes(20), int(deposit["amount"]))
         anchor = bare(deposit["anchor"])
