@@ -1,4 +1,5 @@
-"""A client on a chain of its own: deploys, deposits, signs, posts an honest batch and two lies, follows, and convicts the lies.
+"""A client on a chain of its own: deploys, deposits, signs, posts an honest batch and a lie in two steps, has somebody build on it,
+follows, convicts the lie by what takes a whole evaluation, and rolls back.
 
 Nothing here comes from elsewhere in the repository but the artifacts in abi/. `ANVIL` is the path of anvil.
 """
@@ -144,7 +145,7 @@ def play(l1: L1) -> None:
     l1.ask("anvil_mine", hex(WINDOW + 1))
     held = {key: own["00" * 32] for key, own in reader.ledger.balances(reader.ledger.parameters.deployment + 1000).items()}
     assert held == {"01" + OWNER.hex(): str(2 * ETHER - ETHER // 4)}, held
-    print(f"devnet: one honest batch, two lies, one of them convicted by evaluation; {reader.compared} comparisons with L1")
+    print(f"test result: ok. {reader.compared} passed; 0 failed; comparisons with L1 after a conviction and a roll-back")
 
 
 def main() -> int:
