@@ -301,7 +301,11 @@ fn the_worked_example_is_what_the_model_says() {
     batch.steps[0].fresh[0].root = Root::of(b"a lie");
     example.post(&batch, &digests);
 
-    let verdicts: Vec<_> = example.batches.iter().map(|batch| batch["steps"][0]["valid"].clone()).collect();
+    let verdicts: Vec<_> = example
+        .batches
+        .iter()
+        .map(|batch| batch["steps"][0]["valid"].clone())
+        .collect();
     assert_eq!(verdicts, [true, true, false]);
     let leaf = Fragment::new(nthroot_protocol::Kind::P256, PASSKEY);
     let state = example.ledger.state(cohort).unwrap().known().unwrap();
@@ -331,7 +335,10 @@ fn write(file: &Value) {
         return;
     }
     let committed = fs::read_to_string(&path).unwrap();
-    let different = committed.lines().zip(text.lines()).find(|(committed, said)| committed != said);
+    let different = committed
+        .lines()
+        .zip(text.lines())
+        .find(|(committed, said)| committed != said);
     assert!(
         committed == text,
         "{} is not what the model says, first in {different:?}; NTHROOT_VECTORS=1 writes it",

@@ -16,7 +16,9 @@ pub(super) fn run() -> Result<Outcome> {
     let mut tally = Tally::default();
     for check in ["check_vectors.py", "check_devnet.py"] {
         let mut command = Command::new(&python);
-        command.arg(root().join("tools/reader").join(check)).env("ANVIL", &anvil);
+        command
+            .arg(root().join("tools/reader").join(check))
+            .env("ANVIL", &anvil);
         tally += follow(&mut command)?;
     }
     // Proposers, lies, roll-backs and reorganisations of nodes that know nothing of it.

@@ -36,7 +36,11 @@ fn signature(item: &Value) -> String {
     let inputs = item["inputs"].as_array().map_or(&[][..], Vec::as_slice);
     let inputs = inputs.iter().map(|input| {
         let indexed = if input["indexed"] == true { "indexed " } else { "" };
-        format!("{} {indexed}{}", kind(input), input["name"].as_str().unwrap_or_default())
+        format!(
+            "{} {indexed}{}",
+            kind(input),
+            input["name"].as_str().unwrap_or_default()
+        )
     });
     format!("{name}({})", inputs.collect::<Vec<_>>().join(", "))
 }
@@ -80,7 +84,9 @@ fn the_worked_example_is_the_committed_one() {
             other => other.to_string(),
         });
         if value.as_ref() != Some(stated) {
-            wrong.push(format!("docs/spec.md: {pointer} is {stated}, test/vectors/wire.json has {value:?}"));
+            wrong.push(format!(
+                "docs/spec.md: {pointer} is {stated}, test/vectors/wire.json has {value:?}"
+            ));
         }
     }
     none(&wrong);

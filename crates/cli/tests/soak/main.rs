@@ -325,7 +325,10 @@ impl Soak {
         self.judge.check_money(&self.world, &bonds, &mut wrong).await;
         if let Some(python) = std::env::var_os("NTHROOT_READER") {
             let report = tokio::task::block_in_place(|| reader::read(&python, &self.world));
-            println!("a second reading of the specification: {} steps, {}", report["steps"], report["compared"]);
+            println!(
+                "a second reading of the specification: {} steps, {}",
+                report["steps"], report["compared"]
+            );
             reader::check(&report, &self.judge, &mut wrong);
         }
 

@@ -46,7 +46,11 @@ fn balances(ledger: &Ledger) -> Value {
     let mut sums: BTreeMap<String, BTreeMap<String, u128>> = BTreeMap::new();
     let states = ledger.anchors().filter_map(|(_, _, state)| state.known());
     for (_, fragment) in states.flat_map(AnchorState::fragments) {
-        let owner = format!("{:02x}{}", fragment.kind.to_u8(), alloy::hex::encode(fragment.controller));
+        let owner = format!(
+            "{:02x}{}",
+            fragment.kind.to_u8(),
+            alloy::hex::encode(fragment.controller)
+        );
         let own = sums.entry(owner).or_default();
         for (asset, amount) in fragment.assets.iter() {
             *own.entry(alloy::hex::encode(asset.0)).or_default() += amount;
