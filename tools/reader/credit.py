@@ -1,6 +1,6 @@
 """docs/rules/credit.md."""
 
-from codec import RULE_KIND, U128, Cursor, increasing, u
+from codec import RULE_KIND, Cursor, u
 from rules import MILLION, burn, meaning, mint, move, need, open_, open_leaf, up, write
 
 WAD, VIRTUAL = 10**18, 10**6

@@ -21,8 +21,8 @@ class Reader:
         self.l1, self.bridge, self.abi = l1, bridge, Abi("Bridge")
         window, insured, least, deployment = map(self.number, ("WINDOW", "INSURED_GAS_PRICE", "MIN_LOCK", "DEPLOYMENT_BLOCK"))
         self.ledger = Ledger(Parameters(deployment, window, insured, least))
-        verifier = Abi("FraudVerifier")
-        account = verifier.outputs("ACCOUNT", l1.call(self.address("VERIFIER"), verifier.call("ACCOUNT")))[0]
+        self.verifier, self.verifier_at = Abi("FraudVerifier"), self.address("VERIFIER")
+        account = self.verifier.outputs("ACCOUNT", l1.call(self.verifier_at, self.verifier.call("ACCOUNT")))[0]
         self.runner = RuleRunner(l1, self.address("REGISTRY"), bare(account))
         self.rules = Rules(bare(account), self.runner.run)
         self.lies: list[dict] = []
@@ -116,18 +116,16 @@ class Reader:
             else:
                 self.steps["valid"] += 1
                 self.ledger.keep(batch, index, evaluation)
-            lied = any(lie["evidence"] is raw for lie in self.lies)
-            self.compare(f"verdict on step {index} of {batch.id:#x}", lied, self.convicts(raw, batch.block))
+            valid = all(lie["evidence"] is not raw for lie in self.lies)
+            self.compare(f"verdict on step {index} of {batch.id:#x}", valid, self.is_valid(raw))
 
-    def convicts(self, evidence: bytes, block: int) -> bool:
-        """What the bridge says of it, just after the batch."""
+    def is_valid(self, evidence: bytes) -> bool | str:
+        """What the verifier on L1 says of it, whenever it was posted."""
+        call = self.verifier.call("verify", evidence, text(self.bridge))
         try:
-            self.l1.call(self.bridge, self.abi.call("challenge", evidence, b""), hex(block))
+            return self.verifier.outputs("verify", self.l1.call(self.verifier_at, call))[0]
         except Refused as refused:
-            if bare(str(refused))[:4] != self.abi.item("StepIsValid")[1][:4]:
-                self.differences.append(f"challenge: {refused}")
-            return False
-        return True
+            return str(refused)
 
     def convict(self, sender: str) -> list[str]:
         """Sends a proof of the first lie of each batch that can still be convicted, from an account that the L1 node unlocks."""

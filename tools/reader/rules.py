@@ -4,7 +4,7 @@ from math import isqrt
 
 from eth_hash.auto import keccak
 
-from codec import KEY_KINDS, MAX_ASSETS, RULE_KIND, U128, Cursor, Unreadable, increasing, u
+from codec import RULE_KIND, U128, Cursor, Unreadable, increasing, u
 
 MILLION = 10**6
 OUTFLOW = "Outflow(bytes32 asset,uint128 amount)"
