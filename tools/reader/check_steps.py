@@ -35,7 +35,7 @@ def main() -> int:
                 own, why = "Invalid", str(error)
             except Unreadable as error:
                 own, why = "BadEvidence", str(error)
-            answers[own, why if own == "Invalid" else ""] += 1
+            answers[own, why.split(":")[0] if own == "Invalid" else ""] += 1
             if own != stated:
                 wrong.append(f"step {number}: {own} ({why}), the contracts say {stated}")
     print("\n".join(wrong[:50]))

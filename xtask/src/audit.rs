@@ -49,7 +49,7 @@ enum Part {
     Deny,
     /// Static analysis; each finding is answered in docs/audit/slither.md
     Slither,
-    /// A client written from the specification alone, tools/reader: vectors, a chain of its own, and the chain that a soak leaves
+    /// A client written from the specification alone, tools/reader: vectors, random steps, chains
     Reader,
     /// Symbolic execution of test/symbolic: every input, not some
     Halmos,
