@@ -2,6 +2,7 @@
 
 mod halmos;
 mod python;
+mod reader;
 mod slither;
 
 use std::{process::Command, process::ExitCode, time::Instant};
@@ -48,6 +49,8 @@ enum Part {
     Deny,
     /// Static analysis; each finding is answered in docs/audit/slither.md
     Slither,
+    /// A client written from the specification alone, tools/reader: vectors, random steps, chains
+    Reader,
     /// Symbolic execution of test/symbolic: every input, not some
     Halmos,
     /// All forge tests, with the runs and depths of `FOUNDRY_PROFILE=audit`
@@ -128,6 +131,7 @@ fn run(part: Part, options: &Options) -> Result<Outcome> {
         Part::Artifacts => compare_artifacts(),
         Part::Deny => deny(),
         Part::Slither => slither::run(),
+        Part::Reader => reader::run(),
         Part::Halmos => halmos::run(options.solver_timeout),
         Part::Forge => deep_forge(options.effort),
         Part::Differential => differential(options.effort),

@@ -10,13 +10,13 @@ use clap::CommandFactory;
 
 use crate::{Args, docs, tools::root};
 
+mod audit;
 mod guide;
+mod properties;
+mod spec;
 
 /// Folders that are not ours.
 const SKIPPED: [&str; 5] = ["node_modules", "target", "out", "cache", "broadcast"];
-
-/// Crates and folders of which every file with a test in it stands in docs/properties.md.
-const TESTED: [&str; 3] = ["crates", "test", "xtask"];
 
 fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
@@ -187,46 +187,6 @@ fn commands_exist() {
     none(&wrong);
 }
 
-/// Documents whose claims have tests, and how many tests each names at least.
-const CLAIMS: [(&str, usize); 3] = [
-    ("docs/properties.md", 100),
-    ("docs/audit/attacks.md", 90),
-    ("docs/threat-model.md", 1),
-];
-
-#[test]
-fn tests_that_documents_name_exist() {
-    let mut wrong = Vec::new();
-    for (document, least) in CLAIMS {
-        let text = read(document);
-        let prose = fences(&text).0;
-        let mut named = 0;
-        for span in spans(&prose) {
-            let (path, test) = span.split_once("::").unwrap_or((span, ""));
-            if !TESTED.iter().any(|folder| path.starts_with(&format!("{folder}/"))) {
-                continue;
-            }
-            if test.is_empty() {
-                if !root().join(path).exists() {
-                    wrong.push(format!("{document}: there is no file {path}"));
-                }
-                continue;
-            }
-            named += 1;
-            let declared = fs::read_to_string(root().join(path)).is_ok_and(|source| {
-                ["fn", "function"]
-                    .iter()
-                    .any(|word| source.contains(&format!("{word} {test}(")))
-            });
-            if !declared {
-                wrong.push(format!("{document}: there is no test {span}"));
-            }
-        }
-        assert!(named >= least, "{document} was read: {named} tests");
-    }
-    none(&wrong);
-}
-
 #[test]
 fn each_attack_that_was_tried_is_in_the_list() {
     let text = read("docs/audit/attacks.md");
@@ -237,24 +197,6 @@ fn each_attack_that_was_tried_is_in_the_list() {
             let name = test.split('(').next().unwrap_or_default();
             if !text.contains(&format!("`{file}::test_{name}`")) {
                 wrong.push(format!("docs/audit/attacks.md: says nothing of {file}::test_{name}"));
-            }
-        }
-    }
-    none(&wrong);
-}
-
-#[test]
-fn each_file_with_tests_stands_among_the_properties() {
-    let text = read("docs/properties.md");
-    let mut wrong = Vec::new();
-    for folder in TESTED {
-        let rust = files(folder, ".rs").into_iter().filter(|file| {
-            let source = read(file);
-            source.contains("\n#[test]") || source.contains("    #[test]\n") || source.contains("#[tokio::test]")
-        });
-        for file in rust.chain(files(folder, ".t.sol")) {
-            if !text.contains(&format!("`{file}")) {
-                wrong.push(format!("docs/properties.md: does not say what {file} is for"));
             }
         }
     }

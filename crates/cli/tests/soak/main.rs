@@ -3,7 +3,7 @@
 //! honest proposer was slashed, the money is all there, and all nodes agree.
 //!
 //! `NTHROOT_SEED` decides what happens, as far as it is not a matter of time. `NTHROOT_SOAK_COMMAND` is another build of the command,
-//! such as an optimised one.
+//! such as an optimised one. `NTHROOT_READER` is a Python with what `tools/reader` needs: then it reads the chain that is left, too.
 #![allow(clippy::print_stdout, reason = "what happened")]
 
 mod dice;
@@ -11,6 +11,7 @@ mod liar;
 mod lies;
 mod nodes;
 mod proxy;
+mod reader;
 mod tally;
 mod users;
 mod verdict;
@@ -322,6 +323,14 @@ impl Soak {
         let founder = world::secret("founder").address();
         let bonds = [honest.as_slice(), &[liar.address, founder]].concat();
         self.judge.check_money(&self.world, &bonds, &mut wrong).await;
+        if let Some(python) = std::env::var_os("NTHROOT_READER") {
+            let report = tokio::task::block_in_place(|| reader::read(&python, &self.world));
+            println!(
+                "a second reading of the specification: {} steps, {}",
+                report["steps"], report["compared"]
+            );
+            reader::check(&report, &self.judge, &mut wrong);
+        }
 
         for seen in self.judge.batches.values() {
             let who = self.nodes.iter().find(|node| node.address == seen.proposer);

@@ -1,6 +1,7 @@
 //! The model and the contracts agree on every step, well-formed or not: the same verdict, hence the same roots and withdrawals.
 //!
-//! `NTHROOT_CASES` sets how many cases run. Steps in which a rule runs out of gas are left out: the bytecode decides those.
+//! `NTHROOT_CASES` sets how many cases run. `NTHROOT_STEPS` names a file into which they are written, each with the contracts' answer:
+//! for `tools/reader/check_steps.py`, which says the same without having seen either. Steps in which a rule runs out of gas are left out: the bytecode decides those.
 #![allow(clippy::print_stdout, reason = "what was measured")]
 
 mod calls;
@@ -14,7 +15,13 @@ mod rules;
 mod scene;
 mod users;
 
-use std::{cell::RefCell, sync::Arc, time::Instant};
+use std::{
+    cell::RefCell,
+    fs::File,
+    io::{BufWriter, Write as _},
+    sync::Arc,
+    time::Instant,
+};
 
 use alloy::{
     primitives::{Address, Bytes},
@@ -114,6 +121,13 @@ fn model_and_contracts_agree_on_every_step() {
     };
     let chain_id = world.chain.chain_id();
 
+    let steps = RefCell::new(std::env::var_os("NTHROOT_STEPS").map(|path| {
+        let mut file = BufWriter::new(File::create(path).expect("it can be written"));
+        let TestRules { puppet, raw, .. } = *rules;
+        let (account, bridge) = (world.account, world.bridge);
+        writeln!(file, "{account} {bridge} {puppet} {raw}").expect("there is room");
+        file
+    }));
     let world = RefCell::new(world);
     let tally: RefCell<Tally> = RefCell::default();
     let mut runner = TestRunner::new(Config {
@@ -133,6 +147,9 @@ fn model_and_contracts_agree_on_every_step() {
             Ok((_, Verdict::Invalid(_))) => Answer::Invalid,
         };
         let actual = contract(&mut world.borrow_mut(), &evidence);
+        if let Some(file) = steps.borrow_mut().as_mut() {
+            writeln!(file, "{actual:?} {}", Bytes::copy_from_slice(&evidence)).expect("there is room");
+        }
         let verdict = judged.as_ref().map(|(_, verdict)| verdict);
         prop_assert_eq!(
             actual,
