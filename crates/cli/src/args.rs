@@ -3,22 +3,13 @@
 use std::path::PathBuf;
 
 use eyre::{Result, WrapErr, bail};
-use nthroot_node::Deployment;
 use nthroot_protocol::{FragmentId, Key};
-use nthroot_wallet::RuleBook;
-use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::key::KeyArgs;
+pub(crate) use nthroot_node::Manifest;
 
 /// The L1 node, if none is named.
 const RPC_URL: &str = "http://127.0.0.1:8545";
-
-/// A deployment, and where its rules are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) deployment: Deployment,
-    pub(crate) rules: RuleBook,
-}
 
 /// Which bridge, and how to print.
 #[derive(clap::Args, Clone)]
