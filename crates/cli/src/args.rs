@@ -23,7 +23,7 @@ pub(crate) struct Chain {
     #[arg(long, value_name = "URL", env = "NTHROOT_NODE")]
     pub(crate) node: Option<String>,
 
-    /// The manifest of the deployment, as `nthroot devnet` writes it
+    /// The manifest of the deployment, as `nthroot deploy` and `nthroot devnet` write it
     #[arg(
         long,
         value_name = "FILE",
@@ -50,7 +50,7 @@ impl Chain {
         let path = self.deployment.display();
         let text = std::fs::read_to_string(&self.deployment).wrap_err_with(|| {
             format!(
-                "no manifest at {path}: name one with --deployment or NTHROOT_DEPLOYMENT; `nthroot devnet` writes one"
+                "no manifest at {path}: name one with --deployment or NTHROOT_DEPLOYMENT; `nthroot deploy` and `nthroot devnet` write one"
             )
         })?;
         serde_json::from_str(&text).wrap_err_with(|| format!("{path} is not the manifest of a deployment"))

@@ -94,7 +94,7 @@ impl Prospect {
                 thousands(parameters.window * self.chosen.preset.assumes.slot / 60),
                 self.chosen.preset.assumes.slot
             ),
-            format!("  insured gas price {}", wei(parameters.insured_gas_price.into())),
+            format!("  insured gas price {} gwei", gwei(parameters.insured_gas_price.into())),
             format!("  least lock {}", wei(parameters.min_lock)),
         ];
         if parameters.caps.is_empty() {
@@ -125,19 +125,18 @@ impl Prospect {
             ));
         }
         lines.push(String::new());
-        let price = |price: u128| format_units(price, "gwei").unwrap_or_default();
         lines.push(format!(
             "{}   {} gas: {} ether at the present {} gwei",
             style.title("To be paid"),
             thousands(self.funds.gas),
             ether(self.funds.cost),
-            trimmed(&price(self.funds.price))
+            gwei(self.funds.price)
         ));
         if let Some(fee) = base_fee {
             lines.push(format!(
                 "  {} ether at {} gwei",
                 ether(self.cost_at(fee)),
-                trimmed(&price(fee))
+                gwei(fee)
             ));
         }
         if let Some(who) = self.who {
@@ -147,11 +146,8 @@ impl Prospect {
     }
 }
 
-/// Without zeros at its end.
-fn trimmed(number: &str) -> &str {
-    if number.contains('.') {
-        number.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        number
-    }
+/// Wei as gwei, without zeros at the end.
+fn gwei(wei: u128) -> String {
+    let exact = format_units(wei, "gwei").unwrap_or_default();
+    exact.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

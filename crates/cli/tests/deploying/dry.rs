@@ -38,7 +38,7 @@ fn a_dry_run_says_what_will_be_where_and_what_it_costs() {
     assert!(dry["contracts"].as_array().unwrap().iter().all(|one| one["isThere"] == true));
     // Another salt is another bridge, of the same verifier, registry and rules.
     let salt = format!("0x{}", "11".repeat(32));
-    let other = chain.ask(&[&args[..], &["--dry-run", "--salt", &salt]].concat());
+    let other = chain.ask(&[&args[..], &["--dry-run", "--out", "other.json", "--salt", &salt]].concat());
     let there = other["contracts"].as_array().unwrap().iter().filter(|one| one["isThere"] == true);
     assert_eq!(there.count(), 6);
 }
@@ -55,7 +55,7 @@ fn the_manual_says_what_deploying_costs() {
     let dry = chain.ask(&["deploy", "--preset", "prudent", "--dry-run"]);
     let manual = fs::read_to_string(root().join("docs/deploying.md")).unwrap();
     let mut sums = [0, 0];
-    let mut row = |name: &str, now: u64, soon: u64| {
+    let row = |name: &str, now: u64, soon: u64| {
         let row = format!("| {name} | {} | {} |", thousands(now), thousands(soon));
         assert!(manual.contains(&row), "docs/deploying.md lacks the row {row}");
     };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cut,
-    stranger::{DEPLOYER, SHORT, Stranger},
+    stranger::{DEPLOYER, SHORT, Stranger, number},
 };
 
 /// Contracts of a deployment, each made by one transaction.
@@ -16,12 +16,14 @@ fn trial(out: &str) -> Vec<&str> {
     [&TRIAL[..], &[out]].concat()
 }
 
-/// The manifest without what depends on when it was: blocks, and with them the bridge's code.
+/// The manifest without what depends on when it was: blocks, with them the bridge's code, and with fees the transactions' hashes.
 fn lasting(manifest: &Value) -> Value {
     let mut manifest = manifest.clone();
     manifest["deployment"]["deployment_block"] = Value::Null;
     for contract in manifest["record"]["contracts"].as_array_mut().unwrap() {
-        contract["block"] = Value::Null;
+        for field in ["block", "transaction"] {
+            contract[field] = Value::Null;
+        }
         if contract["kind"] == "bridge" {
             contract["code_hash"] = Value::Null;
         }
@@ -37,11 +39,11 @@ fn a_lost_connection_is_taken_up_after_each_of_the_transactions() {
     // Undisturbed.
     chain.ask(&trial("whole.json"));
     let whole = chain.manifest("whole.json");
-    let paid = chain.rpc("eth_getBalance", &json!([DEPLOYER, "latest"]));
     let mut snapshot = clean;
     for transactions in 1..=CONTRACTS {
         assert_eq!(chain.rpc("evm_revert", &json!([snapshot])), true);
         snapshot = chain.rpc("evm_snapshot", &json!([]));
+        let before = chain.wei(DEPLOYER);
         let out = format!("cut-{transactions}.json");
         let cut = cut::after(transactions.try_into().unwrap(), chain.url());
         let interrupted = chain.command(&trial(&out)).env("NTHROOT_RPC_URL", cut).output().unwrap();
@@ -55,8 +57,14 @@ fn a_lost_connection_is_taken_up_after_each_of_the_transactions() {
         let contracts = manifest["record"]["contracts"].as_array().unwrap();
         let known = |field: &str| contracts.iter().all(|contract| !contract[field].is_null());
         assert!(known("block") && known("transaction"), "{manifest:#}");
-        let now = chain.rpc("eth_getBalance", &json!([DEPLOYER, "latest"]));
-        assert_eq!(now, paid, "it cost something else");
+        // Nothing was paid for but what the manifest names.
+        let fee = |contract: &Value| {
+            let receipt = chain.rpc("eth_getTransactionReceipt", &json!([contract["transaction"]]));
+            assert_eq!(receipt["status"], "0x1");
+            u128::from(number(&receipt["gasUsed"])) * u128::from(number(&receipt["effectiveGasPrice"]))
+        };
+        let fees: u128 = contracts.iter().map(fee).sum();
+        assert_eq!(before - chain.wei(DEPLOYER), fees);
         // And once more: nothing is left to do.
         assert_eq!(chain.ask(&trial(&out)), manifest);
         assert_eq!(chain.nonce(DEPLOYER), CONTRACTS);

@@ -90,6 +90,12 @@ impl Stranger {
         number(&self.rpc("eth_getTransactionCount", &json!([account, "latest"])))
     }
 
+    /// Wei of an account.
+    pub(crate) fn wei(&self, account: &str) -> u128 {
+        let wei = self.rpc("eth_getBalance", &json!([account, "latest"]));
+        u128::from_str_radix(wei.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    }
+
     /// The code at an address.
     pub(crate) fn code(&self, address: &Value) -> String {
         let code = self.rpc("eth_getCode", &json!([address, "latest"]));
