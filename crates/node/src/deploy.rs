@@ -31,7 +31,7 @@ pub use self::{
     manifest::{Made, Manifest, Record},
     plan::{Kind, Piece, Plan},
     refuse::{Funds, Refusal, Surroundings},
-    run::{Outcome, Step, deploy, run},
+    run::{Outcome, Step, deploy, deploy_apart, run},
     verify::{Finding, verify},
 };
 

@@ -388,9 +388,24 @@ pub(crate) async fn gas_used(l1: &L1, from: Address, call: &Call) -> Result<u64>
 /// As [`simulate`].
 pub(crate) async fn estimate(l1: &L1, from: Address, call: &Call) -> Result<u64> {
     let estimate = l1.provider().estimate_gas(call.request(from)).await.map_err(refusal)?;
-    Ok(estimate
+    Ok(with_margin(estimate))
+}
+
+/// The same for a call that must come after the latest block and nothing else: what the node has pending may be an earlier version of
+/// it, beside which it would fail.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub(crate) async fn estimate_at_latest(l1: &L1, from: Address, call: &Call) -> Result<u64> {
+    let estimate = l1.provider().estimate_gas(call.request(from)).block(BlockId::latest());
+    Ok(with_margin(estimate.await.map_err(refusal)?))
+}
+
+fn with_margin(estimate: u64) -> u64 {
+    estimate
         .saturating_add(estimate / 100 * ESTIMATE_MARGIN)
-        .min(MAX_TX_GAS))
+        .min(MAX_TX_GAS)
 }
 
 /// Why an included transaction failed: what the same call answers on the block before, or if it is not refused there, because

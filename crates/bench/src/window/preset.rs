@@ -112,7 +112,9 @@ pub enum BadPreset {
     #[error("no window follows from what the preset assumes: {0}")]
     Unanswerable(#[from] super::Unanswerable),
     /// A short window where money is.
-    #[error("a short window is for trials, and chain 1 is Ethereum itself: leave --allow-short-window out, and take a longer one")]
+    #[error(
+        "a short window is for trials, and chain 1 is Ethereum itself: leave --allow-short-window out, and take a longer one"
+    )]
     ShortOnMainnet,
 }
 
@@ -250,7 +252,9 @@ macro_rules! as_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(de::Error::custom)
             }
         }
     };
@@ -285,16 +289,25 @@ mod tests {
         let needed = super::super::answer(&swift.assumes).unwrap().window;
         assert_eq!(refused(|preset| preset.window = needed), None);
         for (change, says) in [
-            ((|preset: &mut Preset| preset.window = 96) as fn(&mut Preset), "BelowFinality { window: 96 }"),
+            (
+                (|preset: &mut Preset| preset.window = 96) as fn(&mut Preset),
+                "BelowFinality { window: 96 }",
+            ),
             (|preset| preset.window = 97, "ShortWindow { window: 97"),
             (|preset| preset.assumes.finality = 8, "Finality(8)"),
             (|preset| preset.min_lock.0 = 2 * preset.assumes.budget.0 - 1, "Budget"),
             (|preset| preset.assumes.target = 0.0, "Unanswerable"),
             (|preset| preset.insured_gas_price.0 = 1 << 64, "Price"),
-            (|preset| drop(preset.caps.insert(Capped(Address::ZERO), Cap(U256::ZERO))), "ZeroCap"),
+            (
+                |preset| drop(preset.caps.insert(Capped(Address::ZERO), Cap(U256::ZERO))),
+                "ZeroCap",
+            ),
         ] {
             let refused = refused(change);
-            assert!(refused.as_ref().is_some_and(|error| error.contains(says)), "{says}: {refused:?}");
+            assert!(
+                refused.as_ref().is_some_and(|error| error.contains(says)),
+                "{says}: {refused:?}"
+            );
         }
     }
 
@@ -303,7 +316,10 @@ mod tests {
         let (_, mut preset) = Preset::all().unwrap().remove(0);
         preset.window = 20;
         assert!(preset.check(31_337, true).is_ok());
-        assert!(matches!(preset.check(31_337, false), Err(BadPreset::BelowFinality { window: 20 })));
+        assert!(matches!(
+            preset.check(31_337, false),
+            Err(BadPreset::BelowFinality { window: 20 })
+        ));
         assert!(matches!(preset.check(1, true), Err(BadPreset::ShortOnMainnet)));
     }
 
@@ -330,6 +346,9 @@ mod tests {
         ] {
             assert!(matches!(with(wrong), Err(BadPreset::Unreadable(_))), "{wrong}");
         }
-        assert!(matches!(Preset::parse(&format!("owner = 1\n{text}")), Err(BadPreset::Unreadable(_))));
+        assert!(matches!(
+            Preset::parse(&format!("owner = 1\n{text}")),
+            Err(BadPreset::Unreadable(_))
+        ));
     }
 }

@@ -1,9 +1,6 @@
 //! A little ether through a new bridge and out again, by the ways that everybody's takes.
 
-use alloy::{
-    primitives::U256,
-    sol_types::SolCall,
-};
+use alloy::{primitives::U256, sol_types::SolCall};
 use eyre::{Result, bail};
 use nthroot_bindings::Bridge;
 use nthroot_node::{Call, Sender};
@@ -39,7 +36,10 @@ pub(super) async fn run(args: &Args, amount: u128) -> Result<()> {
             AnchorId::new(id, 0).fragment()
         }
         [fragment] => fragment,
-        _ => bail!("the key has {} fragments in this bridge: the canary is for a key without any", own.len()),
+        _ => bail!(
+            "the key has {} fragments in this bridge: the canary is for a key without any",
+            own.len()
+        ),
     };
     let window = client.ledger().params().window;
     eprintln!(

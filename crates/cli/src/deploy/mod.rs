@@ -44,7 +44,12 @@ pub(crate) struct Args {
     preset: String,
 
     /// The L1 node
-    #[arg(long, value_name = "URL", env = "NTHROOT_RPC_URL", default_value = "http://127.0.0.1:8545")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "NTHROOT_RPC_URL",
+        default_value = "http://127.0.0.1:8545"
+    )]
     rpc_url: String,
 
     /// The chain that is meant; another one is refused
@@ -123,9 +128,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let chosen = Chosen::read(&args.preset)?;
     let parameters = chosen.parameters()?;
     parameters.check()?;
-    let l1 = L1::connect(&args.rpc_url, POLL)
-        .await
-        .wrap_err_with(|| format!("no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL", args.rpc_url))?;
+    let l1 = L1::connect(&args.rpc_url, POLL).await.wrap_err_with(|| {
+        format!(
+            "no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL",
+            args.rpc_url
+        )
+    })?;
     chosen
         .check(&l1, args.chain_id, args.allow_short_window)
         .await
@@ -161,14 +169,23 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
     prospect.check_tokens_and_funds(&l1).await?;
     if !prospect.todo.is_empty() {
-        confirm(args.yes, "Deploy this? Nothing of it can be changed afterwards.", "nothing was sent")?;
+        confirm(
+            args.yes,
+            "Deploy this? Nothing of it can be changed afterwards.",
+            "nothing was sent",
+        )?;
     }
 
     let sender = Sender::with_wallet(l1.clone(), wallet);
     let tell = |piece: &nthroot_node::deploy::Piece, step: &Step| {
         let line = match step {
             Step::There => "there already".to_owned(),
-            Step::Made(mined) => format!("block {}, {} gas, {}", mined.block(), thousands(mined.gas()), mined.hash()),
+            Step::Made(mined) => format!(
+                "block {}, {} gas, {}",
+                mined.block(),
+                thousands(mined.gas()),
+                mined.hash()
+            ),
         };
         eprintln!("  {:<13} {}   {line}", piece.kind.says(), piece.address);
     };

@@ -133,11 +133,7 @@ impl Prospect {
             gwei(self.funds.price)
         ));
         if let Some(fee) = base_fee {
-            lines.push(format!(
-                "  {} ether at {} gwei",
-                ether(self.cost_at(fee)),
-                gwei(fee)
-            ));
+            lines.push(format!("  {} ether at {} gwei", ether(self.cost_at(fee)), gwei(fee)));
         }
         if let Some(who) = self.who {
             lines.push(format!("  {who} has {} ether", ether(self.funds.balance)));

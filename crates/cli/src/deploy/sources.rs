@@ -115,7 +115,10 @@ impl Checkout {
         let output = compile(&self.root, &self.standard_json()?)?;
         let code = |kind: Kind, which: &str| {
             let contract = &output["contracts"][kind.source()][kind.contract()]["evm"][which]["object"];
-            let code = contract.as_str().and_then(|code| hex::decode(code).ok()).map(Bytes::from);
+            let code = contract
+                .as_str()
+                .and_then(|code| hex::decode(code).ok())
+                .map(Bytes::from);
             code.ok_or_else(|| eyre::eyre!("the sources have no {} in {}", kind.contract(), kind.source()))
         };
         let kinds = [
@@ -153,7 +156,10 @@ impl Checkout {
 
     /// A file as the compiler names it: by its path in the checkout.
     fn name(&self, path: &Path) -> Result<String> {
-        let path = path.strip_prefix(&self.root)?.to_str().ok_or_eyre("a path that is not UTF-8")?;
+        let path = path
+            .strip_prefix(&self.root)?
+            .to_str()
+            .ok_or_eyre("a path that is not UTF-8")?;
         Ok(path.replace('\\', "/"))
     }
 
@@ -200,11 +206,18 @@ fn compile(root: &Path, input: &Value) -> Result<Value> {
     drop(stdin);
     let output = child.wait_with_output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{NO_NODE}: {}", said.lines().next().unwrap_or_default());
+    ensure!(
+        output.status.success(),
+        "{NO_NODE}: {}",
+        said.lines().next().unwrap_or_default()
+    );
     let answer: Value = serde_json::from_slice(&output.stdout).wrap_err(NO_NODE)?;
     let errors = answer["errors"].as_array().into_iter().flatten();
     if let Some(error) = errors.into_iter().find(|error| error["severity"] == "error") {
-        bail!("the sources do not compile: {}", error["formattedMessage"].as_str().unwrap_or_default());
+        bail!(
+            "the sources do not compile: {}",
+            error["formattedMessage"].as_str().unwrap_or_default()
+        );
     }
     Ok(answer)
 }

@@ -95,7 +95,11 @@ pub(crate) fn ensure_good(findings: &[Finding]) -> Result<()> {
         .filter(|finding| !finding.is_good())
         .map(|finding| format!("{} {}: {}", finding.kind.says(), finding.address, says(finding)))
         .collect();
-    ensure!(bad.is_empty(), "the deployment is not as it should be: {}", bad.join("; "));
+    ensure!(
+        bad.is_empty(),
+        "the deployment is not as it should be: {}",
+        bad.join("; ")
+    );
     Ok(())
 }
 
@@ -151,7 +155,10 @@ fn show(findings: &[Finding]) {
     let rows: Vec<[String; 4]> = rows.collect();
     println!("{}", table(style, ["contract", "address", "bytes", "code"], &rows));
     for finding in findings.iter().filter(|finding| !finding.immutables.is_empty()) {
-        println!("\n{}", style.title(format!("Immutables of the {}", finding.kind.says())));
+        println!(
+            "\n{}",
+            style.title(format!("Immutables of the {}", finding.kind.says()))
+        );
         for (name, found) in &finding.immutables {
             println!("  {name:<18} {}", value(name, *found));
         }

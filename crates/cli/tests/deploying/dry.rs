@@ -28,18 +28,32 @@ fn a_dry_run_says_what_will_be_where_and_what_it_costs() {
         assert_eq!(made["address"], planned["address"]);
         assert_eq!(planned["isThere"], false);
         let receipt = chain.rpc("eth_getTransactionReceipt", &json!([made["transaction"]]));
-        assert_eq!(number(&receipt["gasUsed"]), planned["gas"]["osaka"].as_u64().unwrap(), "{planned}");
+        assert_eq!(
+            number(&receipt["gasUsed"]),
+            planned["gas"]["osaka"].as_u64().unwrap(),
+            "{planned}"
+        );
         sum += u128::from(number(&receipt["gasUsed"]));
     }
     assert_eq!(sum, gas);
     // Afterwards there is nothing left to be paid.
     let dry = chain.ask(&[&args[..], &["--dry-run"]].concat());
     assert_eq!(dry["gas"], 0);
-    assert!(dry["contracts"].as_array().unwrap().iter().all(|one| one["isThere"] == true));
+    assert!(
+        dry["contracts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["isThere"] == true)
+    );
     // Another salt is another bridge, of the same verifier, registry and rules.
     let salt = format!("0x{}", "11".repeat(32));
     let other = chain.ask(&[&args[..], &["--dry-run", "--out", "other.json", "--salt", &salt]].concat());
-    let there = other["contracts"].as_array().unwrap().iter().filter(|one| one["isThere"] == true);
+    let there = other["contracts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["isThere"] == true);
     assert_eq!(there.count(), 6);
 }
 
@@ -69,6 +83,11 @@ fn the_manual_says_what_deploying_costs() {
 
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    let groups: Vec<_> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(String::from_utf8_lossy)
+        .collect();
     groups.join(",")
 }

@@ -92,11 +92,17 @@ impl Reader {
     fn send_ether(&self, name: &str) {
         let shown = self.command(&["key", "show", name, "--json"]).output().unwrap();
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-        self.chain.rpc("anvil_setBalance", &json!([shown["key"], "0x56bc75e2d63100000"]));
+        self.chain
+            .rpc("anvil_setBalance", &json!([shown["key"], "0x56bc75e2d63100000"]));
     }
 
     fn check_canary(&self, said: &str) {
-        for part in ["Posting the step", "Claiming the withdrawal", "Taking out the bond", "Done"] {
+        for part in [
+            "Posting the step",
+            "Claiming the withdrawal",
+            "Taking out the bond",
+            "Done",
+        ] {
             assert!(said.contains(part), "no `{part}` in {said}");
         }
         let bridge = self.chain.manifest("deployment.json")["deployment"]["bridge"].clone();

@@ -35,8 +35,18 @@ fn nonsense_costs_nothing() {
     let caps = format!("[caps]\n\"{token}\" = \"1000000\"");
     check(&good(200), &caps, &trial, "has a cap, and no code on this chain");
     check(&format!("owner = 1\n{SHORT}"), "", &trial, "owner");
-    check(&format!("chain-id = 1\n{SHORT}"), "", &trial, "the L1 node is of chain 4242, and chain 1");
-    check(SHORT, "", &["--allow-short-window", "--chain-id", "5"], "the L1 node is of chain 4242, and chain 5");
+    check(
+        &format!("chain-id = 1\n{SHORT}"),
+        "",
+        &trial,
+        "the L1 node is of chain 4242, and chain 1",
+    );
+    check(
+        SHORT,
+        "",
+        &["--allow-short-window", "--chain-id", "5"],
+        "the L1 node is of chain 4242, and chain 5",
+    );
     let optimist = ASSUMES.replace("finality = 96", "finality = 1");
     chain.write("optimist.toml", &format!("{SHORT}\n{optimist}"));
     deploy("optimist.toml", &[], "`finality` is 1 slots");
@@ -49,10 +59,21 @@ fn nonsense_costs_nothing() {
 
     // Ether that does not suffice.
     chain.rpc("anvil_setBalance", &json!([DEPLOYER, "0x2386f26fc10000"]));
-    deploy("my.toml", &["--allow-short-window", "--out", "poor.json"], "has 0.010000000000000000 ether");
+    deploy(
+        "my.toml",
+        &["--allow-short-window", "--out", "poor.json"],
+        "has 0.010000000000000000 ether",
+    );
     // Nobody consents.
     chain.rpc("anvil_setBalance", &json!([DEPLOYER, "0x56bc75e2d63100000"]));
-    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--out", "new.json"];
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--out",
+        "new.json",
+    ];
     chain.refuse(&args, "nothing was sent");
 }
 
@@ -61,7 +82,10 @@ fn a_chain_that_cannot_bear_a_bridge_gets_none() {
     // A window counts blocks: faster ones make it shorter.
     let fast = Stranger::start("deploy-fast", &[]);
     fast.rpc("anvil_mine", &json!(["0x10", "0x2"]));
-    fast.refuse(&["deploy", "--preset", "swift", "--yes"], "a block of this chain takes 2 s on average");
+    fast.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "a block of this chain takes 2 s on average",
+    );
 
     // Ethereum itself is no place for trials.
     let mainnet = Stranger::start("deploy-mainnet", &["--chain-id", "1"]);
@@ -71,21 +95,34 @@ fn a_chain_that_cannot_bear_a_bridge_gets_none() {
 
     // The dearest proof must fit a block.
     let small = Stranger::start("deploy-small", &["--gas-limit", "10000000"]);
-    small.refuse(&["deploy", "--preset", "swift", "--yes"], "a block of this chain has 10000000 gas");
+    small.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "a block of this chain has 10000000 gas",
+    );
 
     // Something else is where a contract would be.
     let squatted = Stranger::start("deploy-squatted", &[]);
     let dry = squatted.ask(&["deploy", "--preset", "swift", "--dry-run"]);
     let verifier = &dry["contracts"][2]["address"];
     squatted.rpc("anvil_setCode", &json!([verifier, "0x00"]));
-    squatted.refuse(&["deploy", "--preset", "swift", "--yes"], "where the verifier would be, is other code");
+    squatted.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "where the verifier would be, is other code",
+    );
 }
 
 #[test]
 fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     let chain = Stranger::start("deploy-used", &[]);
     chain.preset("my.toml", SHORT, "");
-    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--yes", "--out"];
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--yes",
+        "--out",
+    ];
     // Somebody was faster, which is all the same.
     let first = chain.ask(&[&args[..], &["theirs.json"]].concat());
     let second = chain.ask(&[&args[..], &["mine.json"]].concat());

@@ -20,7 +20,16 @@ fn the_standard_json_makes_the_bytecode() {
     let chain = Stranger::start("deploy-standard", &[]);
     let root = root();
     let sources = root.to_str().unwrap();
-    let args = ["deploy", "--preset", "swift", "--dry-run", "--standard-json", "explorer", "--sources", sources];
+    let args = [
+        "deploy",
+        "--preset",
+        "swift",
+        "--dry-run",
+        "--standard-json",
+        "explorer",
+        "--sources",
+        sources,
+    ];
     let dry = chain.ask(&args);
     let output = Command::new("node")
         .arg(root.join("tools/solc.mjs"))
@@ -65,7 +74,10 @@ fn other_sources_are_told() {
     let changed = text.replace("REWARD_GAS = 30_000", "REWARD_GAS = 30_001");
     assert_ne!(changed, text);
     fs::write(file, changed).unwrap();
-    chain.refuse(&["verify", "--sources", "other"], "these sources make other bytecode of Bridge:");
+    chain.refuse(
+        &["verify", "--sources", "other"],
+        "these sources make other bytecode of Bridge:",
+    );
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -18,7 +18,10 @@ pub(crate) const DEPLOYER: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A program of Foundry's, out of its package of npm: the script in `node_modules/.bin` would leave it running when it is killed.
@@ -50,8 +53,14 @@ impl Stranger {
         // What an earlier run left.
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
+        let fork: &[&str] = if options.contains(&"--hardfork") {
+            &[]
+        } else {
+            &["--hardfork", "osaka"]
+        };
         let mut child = Command::new(foundry("anvil"))
-            .args(["--port", "0", "--hardfork", "osaka", "--enable-tx-gas-limit"])
+            .args(["--port", "0", "--enable-tx-gas-limit"])
+            .args(fork)
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -190,7 +199,10 @@ pub(crate) fn post(host: &str, body: &str) -> std::io::Result<Vec<u8>> {
     )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_default();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap_or_default();
     Ok(answer.split_off(end + 4))
 }
 

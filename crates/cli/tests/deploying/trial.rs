@@ -13,7 +13,10 @@ fn deployed(name: &str, options: &[&str]) -> Stranger {
 
 #[test]
 fn a_chain_without_the_factory_gets_it() {
-    let chain = Stranger::start("deploy-factory", &["--chain-id", "777", "--disable-default-create2-deployer"]);
+    let chain = Stranger::start(
+        "deploy-factory",
+        &["--chain-id", "777", "--disable-default-create2-deployer"],
+    );
     chain.preset("my.toml", SHORT, "");
     let args = ["deploy", "--preset", "my.toml", "--allow-short-window"];
     let dry = chain.ask(&[&args[..], &["--dry-run"]].concat());
@@ -39,8 +42,14 @@ fn what_differs_is_told_by_its_name() {
     let manifest = chain.manifest("deployment.json");
     let contracts = good["contracts"].as_array().unwrap();
     assert_eq!(contracts.len(), 7);
-    for (found, made) in contracts.iter().zip(manifest["record"]["contracts"].as_array().unwrap()) {
-        assert_eq!((&found["address"], &found["codeHash"]), (&made["address"], &made["code_hash"]));
+    for (found, made) in contracts
+        .iter()
+        .zip(manifest["record"]["contracts"].as_array().unwrap())
+    {
+        assert_eq!(
+            (&found["address"], &found["codeHash"]),
+            (&made["address"], &made["code_hash"])
+        );
         assert_eq!(found["isDerived"], true);
     }
     let bridge = &contracts[6];
@@ -54,7 +63,12 @@ fn what_differs_is_told_by_its_name() {
     let verifier = &contracts[2]["address"];
     let code = chain.code(verifier);
     let at = code.len() - 40;
-    let other = format!("{}{}{}", &code[..at], if &code[at..=at] == "0" { "1" } else { "0" }, &code[at + 1..]);
+    let other = format!(
+        "{}{}{}",
+        &code[..at],
+        if &code[at..=at] == "0" { "1" } else { "0" },
+        &code[at + 1..]
+    );
     chain.rpc("anvil_setCode", &json!([verifier, other]));
     chain.refuse(&verify, "other code from byte");
     chain.rpc("anvil_setCode", &json!([verifier, code]));
@@ -66,9 +80,15 @@ fn what_differs_is_told_by_its_name() {
         chain.write("wrong.json", &manifest.to_string());
         chain.refuse(&["verify", "--built-in", "--deployment", "wrong.json"], says);
     };
-    wrong(&|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(), "is not that of the manifest");
+    wrong(
+        &|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(),
+        "is not that of the manifest",
+    );
     let salt = format!("0x{}", "22".repeat(32));
-    wrong(&|manifest| manifest["record"]["salt"] = salt.as_str().into(), "does not follow from its creation code");
+    wrong(
+        &|manifest| manifest["record"]["salt"] = salt.as_str().into(),
+        "does not follow from its creation code",
+    );
 }
 
 #[test]

@@ -259,11 +259,17 @@ mod tests {
         let mut found = expected.to_vec();
         found[1_000] ^= 1;
         let differences = compare(Kind::Bridge, &expected, &found).unwrap();
-        assert!(matches!(differences[..], [Difference::Code { at: 1_000, .. }]), "{differences:?}");
+        assert!(
+            matches!(differences[..], [Difference::Code { at: 1_000, .. }]),
+            "{differences:?}"
+        );
         found = expected.to_vec();
         found.push(0);
         let differences = compare(Kind::Bridge, &expected, &found).unwrap();
-        assert!(matches!(differences[..], [Difference::Code { at, .. }] if at == expected.len()), "{differences:?}");
+        assert!(
+            matches!(differences[..], [Difference::Code { at, .. }] if at == expected.len()),
+            "{differences:?}"
+        );
         assert_eq!(compare(Kind::Bridge, &expected, &[]).unwrap(), [Difference::Nothing]);
         assert!(compare(Kind::Bridge, &expected, &expected).unwrap().is_empty());
     }

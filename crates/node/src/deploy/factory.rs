@@ -140,7 +140,11 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use alloy::{consensus::{TxEnvelope, transaction::SignerRecoverable as _}, eips::Decodable2718 as _, primitives::keccak256};
+    use alloy::{
+        consensus::{TxEnvelope, transaction::SignerRecoverable as _},
+        eips::Decodable2718 as _,
+        primitives::keccak256,
+    };
 
     use super::*;
 

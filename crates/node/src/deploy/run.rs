@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     l1::L1,
     rules,
-    sender::{Mined, Sender},
+    sender::{Mined, Sender, estimate_at_latest},
 };
 
 /// Blocks in which what was sent beside the sender must be included.
@@ -49,7 +49,20 @@ pub struct Outcome {
 ///
 /// As [`run`].
 pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployment, Vec<(&'static str, Mined)>)> {
-    let plan = Plan::new(&parameters, B256::ZERO).without_rules();
+    deploy_apart(sender, parameters, B256::ZERO).await
+}
+
+/// The same under this salt, for chains where there may be a bridge of the same parameters.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn deploy_apart(
+    sender: &Sender,
+    parameters: Parameters,
+    salt: B256,
+) -> Result<(Deployment, Vec<(&'static str, Mined)>)> {
+    let plan = Plan::new(&parameters, salt).without_rules();
     let outcome = run(sender, &plan, false, |_, _| {}).await?;
     let made = outcome.steps.into_iter().filter_map(|(kind, step)| match step {
         Step::Made(mined) => Some((kind.says(), mined)),
@@ -89,12 +102,7 @@ impl Plan {
 ///
 /// A [`Refusal`] or [`Error::Parameters`], before anything is sent. If a transaction fails, or the L1 node does.
 /// [`Error::WrongDeployment`] if in the end something is not as it should be.
-pub async fn run(
-    sender: &Sender,
-    plan: &Plan,
-    adopt: bool,
-    mut tell: impl FnMut(&Piece, &Step),
-) -> Result<Outcome> {
+pub async fn run(sender: &Sender, plan: &Plan, adopt: bool, mut tell: impl FnMut(&Piece, &Step)) -> Result<Outcome> {
     let l1 = sender.l1();
     let (todo, needs_factory) = plan.todo(l1).await?;
     plan.check_tokens(l1).await?;
@@ -141,7 +149,11 @@ async fn make(sender: &Sender, plan: &Plan, piece: &Piece) -> Result<Step> {
     if is_there(l1, plan, piece).await? {
         return Ok(Step::There);
     }
-    match sender.send(piece.call.clone()).await {
+    let sent = match estimate_at_latest(l1, sender.address(), &piece.call).await {
+        Ok(gas) => sender.send(piece.call.clone().gas(gas)).await,
+        Err(error) => Err(error),
+    };
+    match sent {
         Ok(mined) if is_there(l1, plan, piece).await? => Ok(Step::Made(mined)),
         Ok(_) => Err(Error::missing(format!("code of the {}", piece.kind.says()))),
         // Somebody was faster, maybe an earlier run of ours: then it fails, since nothing is created twice.
@@ -161,7 +173,10 @@ async fn is_there(l1: &L1, plan: &Plan, piece: &Piece) -> Result<bool> {
         _ => 1,
     };
     let rehearsed = rehearse(plan, SpecId::OSAKA, block)?;
-    if rehearsed.iter().any(|made| made.kind == piece.kind && made.code == code) {
+    if rehearsed
+        .iter()
+        .any(|made| made.kind == piece.kind && made.code == code)
+    {
         return Ok(true);
     }
     Err(Refusal::OtherCode {
@@ -216,13 +231,17 @@ async fn origin(l1: &L1, deployment: &Deployment, piece: &Piece) -> Result<(Opti
         Kind::Bridge => Some(deployment.deployment_block),
         kind if kind.is_rule() => {
             let registry = RuleRegistry::new(deployment.registry, l1.provider());
-            Some(word(registry.registeredAt(piece.address).call().await.map_err(contract)?))
+            Some(word(
+                registry.registeredAt(piece.address).call().await.map_err(contract)?,
+            ))
         }
         _ => first_block(l1, piece.address).await?,
     };
     let Some(number) = block else { return Ok((None, None)) };
     let block = l1.provider().get_block_by_number(number.into()).full().await?;
-    let transactions = block.into_iter().flat_map(|block| block.transactions.into_transactions());
+    let transactions = block
+        .into_iter()
+        .flat_map(|block| block.transactions.into_transactions());
     let made = transactions.into_iter().find(|transaction| {
         use alloy::consensus::Transaction as _;
         transaction.kind() == piece.call.to && *transaction.input() == piece.call.input
