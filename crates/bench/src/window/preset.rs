@@ -288,21 +288,19 @@ mod tests {
         let (_, swift) = Preset::all().unwrap().remove(0);
         let needed = super::super::answer(&swift.assumes).unwrap().window;
         assert_eq!(refused(|preset| preset.window = needed), None);
-        for (change, says) in [
-            (
-                (|preset: &mut Preset| preset.window = 96) as fn(&mut Preset),
-                "BelowFinality { window: 96 }",
-            ),
+        let cases: [(fn(&mut Preset), &str); 7] = [
+            (|preset| preset.window = 96, "BelowFinality { window: 96 }"),
             (|preset| preset.window = 97, "ShortWindow { window: 97"),
             (|preset| preset.assumes.finality = 8, "Finality(8)"),
             (|preset| preset.min_lock.0 = 2 * preset.assumes.budget.0 - 1, "Budget"),
             (|preset| preset.assumes.target = 0.0, "Unanswerable"),
             (|preset| preset.insured_gas_price.0 = 1 << 64, "Price"),
             (
-                |preset| drop(preset.caps.insert(Capped(Address::ZERO), Cap(U256::ZERO))),
+                |preset| preset.caps = [(Capped(Address::ZERO), Cap(U256::ZERO))].into(),
                 "ZeroCap",
             ),
-        ] {
+        ];
+        for (change, says) in cases {
             let refused = refused(change);
             assert!(
                 refused.as_ref().is_some_and(|error| error.contains(says)),

@@ -140,6 +140,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .wrap_err("not deployed")?;
     let plan = Plan::new(&parameters, args.salt);
     let known = known(&args.out, &plan)?;
+    if !known && !args.adopt {
+        plan.check_unused(&l1).await?;
+    }
 
     let (wallet, who) = signer(&args, l1.chain_id()).await?;
     let (todo, factory) = plan.todo(&l1).await?;

@@ -37,10 +37,9 @@ impl Chosen {
 
     /// Whether this chain is the one that is meant, and as the preset assumes.
     pub(super) async fn check(&self, l1: &L1, chain_id: Option<u64>, allow_short_window: bool) -> Result<()> {
-        for meant in [chain_id, self.preset.chain_id] {
-            let slot = Some(self.preset.assumes.slot).filter(|_| !allow_short_window);
-            let meant = Surroundings { chain_id: meant, slot };
-            meant.check(l1).await?;
+        let slot = Some(self.preset.assumes.slot).filter(|_| !allow_short_window);
+        for (chain_id, slot) in [(chain_id, None), (self.preset.chain_id, slot)] {
+            Surroundings { chain_id, slot }.check(l1).await?;
         }
         self.preset
             .check(l1.chain_id(), allow_short_window)

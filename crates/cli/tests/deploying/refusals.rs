@@ -131,6 +131,7 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     // But they may have posted a lie that nobody saw, and waited.
     chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
     chain.refuse(&[&args[..], &["late.json"]].concat(), "and in use");
+    chain.refuse(&[&args[..], &["late.json", "--dry-run"]].concat(), "and in use");
     let adopted = chain.ask(&[&args[..], &["late.json", "--adopt"]].concat());
     assert_eq!(adopted, first);
     // Whoever has its manifest knows it.

@@ -93,6 +93,22 @@ impl Plan {
         todo.retain(|made| !there.contains(&made.kind));
         Ok((todo, needs_factory))
     }
+
+    /// Whether nobody has used the bridge, if it is there. One that was there before and is in use may have a final lie in it: whoever
+    /// made it first could post one while nobody watched, and wait for the window.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InUse`]; or if the L1 node fails.
+    pub async fn check_unused(&self, l1: &L1) -> Result<()> {
+        let bridge = self.address(Kind::Bridge);
+        let word = l1.provider().get_storage_at(bridge, GLOBAL_SLOT.into()).await?;
+        if word.is_zero() {
+            return Ok(());
+        }
+        let since = deployment_block(l1, bridge).await?;
+        Err(Refusal::InUse { bridge, since }.into())
+    }
 }
 
 /// Makes what is not there yet, and checks it all. Whoever is interrupted runs it again: nothing is paid for twice. `tell` hears
@@ -106,8 +122,8 @@ pub async fn run(sender: &Sender, plan: &Plan, adopt: bool, mut tell: impl FnMut
     let l1 = sender.l1();
     let (todo, needs_factory) = plan.todo(l1).await?;
     plan.check_tokens(l1).await?;
-    if !adopt && !todo.iter().any(|made| made.kind == Kind::Bridge) {
-        check_unused(l1, plan.address(Kind::Bridge)).await?;
+    if !adopt {
+        plan.check_unused(l1).await?;
     }
     let who = sender.address();
     let funds = Funds::of(l1, who, &todo.iter().collect::<Vec<_>>(), needs_factory).await?;
@@ -189,17 +205,6 @@ async fn is_there(l1: &L1, plan: &Plan, piece: &Piece) -> Result<bool> {
 async fn deployment_block(l1: &L1, bridge: Address) -> Result<u64> {
     let bridge = Bridge::new(bridge, l1.provider());
     Ok(word(bridge.DEPLOYMENT_BLOCK().call().await.map_err(contract)?))
-}
-
-/// A bridge that was there before and is in use may have a final lie in it: whoever made it first could post one while nobody
-/// watched, and wait for the window. So only one that nothing has happened to is taken without a word.
-async fn check_unused(l1: &L1, bridge: Address) -> Result<()> {
-    let word = l1.provider().get_storage_at(bridge, GLOBAL_SLOT.into()).await?;
-    if word.is_zero() {
-        return Ok(());
-    }
-    let since = deployment_block(l1, bridge).await?;
-    Err(Refusal::InUse { bridge, since }.into())
 }
 
 /// What there is, with the transactions that made it.
