@@ -3,22 +3,13 @@
 use std::path::PathBuf;
 
 use eyre::{Result, WrapErr, bail};
-use nthroot_node::Deployment;
 use nthroot_protocol::{FragmentId, Key};
-use nthroot_wallet::RuleBook;
-use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::key::KeyArgs;
+pub(crate) use nthroot_node::Manifest;
 
 /// The L1 node, if none is named.
 const RPC_URL: &str = "http://127.0.0.1:8545";
-
-/// A deployment, and where its rules are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    pub(crate) deployment: Deployment,
-    pub(crate) rules: RuleBook,
-}
 
 /// Which bridge, and how to print.
 #[derive(clap::Args, Clone)]
@@ -32,7 +23,7 @@ pub(crate) struct Chain {
     #[arg(long, value_name = "URL", env = "NTHROOT_NODE")]
     pub(crate) node: Option<String>,
 
-    /// The manifest of the deployment, as `nthroot devnet` writes it
+    /// The manifest of the deployment, as `nthroot deploy` and `nthroot devnet` write it
     #[arg(
         long,
         value_name = "FILE",
@@ -59,7 +50,7 @@ impl Chain {
         let path = self.deployment.display();
         let text = std::fs::read_to_string(&self.deployment).wrap_err_with(|| {
             format!(
-                "no manifest at {path}: name one with --deployment or NTHROOT_DEPLOYMENT; `nthroot devnet` writes one"
+                "no manifest at {path}: name one with --deployment or NTHROOT_DEPLOYMENT; `nthroot deploy` and `nthroot devnet` write one"
             )
         })?;
         serde_json::from_str(&text).wrap_err_with(|| format!("{path} is not the manifest of a deployment"))

@@ -76,6 +76,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let manifest = Manifest {
         rules: rules::book(&deployment),
         deployment,
+        record: None,
     };
     std::fs::write(&args.out, serde_json::to_string_pretty(&manifest)?)
         .wrap_err_with(|| format!("cannot write {}", args.out.display()))?;

@@ -12,6 +12,7 @@ mod claim;
 mod client;
 mod credit;
 mod demo;
+mod deploy;
 mod devnet;
 mod explain;
 mod funds;
@@ -64,6 +65,8 @@ struct Args {
 enum Command {
     Demo(Box<demo::Args>),
     Devnet(devnet::Args),
+    Deploy(Box<deploy::Args>),
+    Verify(deploy::verify::Args),
     #[command(subcommand)]
     Key(key::command::Command),
     Deposit(funds::DepositArgs),
@@ -141,6 +144,8 @@ async fn run(command: Command) -> eyre::Result<()> {
     match command {
         Command::Demo(args) => demo::run(*args).await,
         Command::Devnet(args) => devnet::run(args).await,
+        Command::Deploy(args) => deploy::run(*args).await,
+        Command::Verify(args) => deploy::verify::run(args).await,
         Command::Key(command) => key::command::run(command),
         Command::Deposit(args) => funds::deposit(args).await,
         Command::Balance(args) => holdings::balance(args).await,

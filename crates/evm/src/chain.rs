@@ -115,6 +115,13 @@ impl Chain {
         self.state.insert_account_info(account, info);
     }
 
+    /// Code of an account.
+    pub fn code(&mut self, account: Address) -> Bytes {
+        let hash = self.state.load_account(account).expect("in memory").info.code_hash;
+        let code = self.state.cache.contracts.get(&hash);
+        code.map(Bytecode::original_bytes).unwrap_or_default()
+    }
+
     /// Balance of an account, wei.
     pub fn balance(&mut self, account: Address) -> U256 {
         self.state

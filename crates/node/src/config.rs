@@ -7,11 +7,8 @@ mod sections;
 
 use std::path::{Path, PathBuf};
 
-use nthroot_wallet::RuleBook;
-use serde::Deserialize;
-
 use crate::{
-    deploy::Deployment,
+    deploy::{Deployment, Manifest},
     proposer::{MOST_CALLDATA, MOST_GAS},
     rules,
 };
@@ -41,13 +38,6 @@ pub struct ConfigError {
     pub key: String,
     /// What is wrong, and what is allowed.
     pub what: String,
-}
-
-/// What a manifest says.
-#[derive(Deserialize)]
-struct Manifest {
-    deployment: Deployment,
-    rules: RuleBook,
 }
 
 impl Config {

@@ -1,22 +1,48 @@
 //! Deploying the contracts, and knowing a deployment again.
+//!
+//! Each contract's address follows from its creation code and arguments ([`plan`]): who sends the transaction, and when, changes
+//! nothing of it. So deploying can be repeated ([`run`]), and an address proves what constructor ran ([`verify()`]).
+
+mod code;
+pub mod factory;
+mod manifest;
+mod plan;
+mod refuse;
+mod run;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use alloy::{
     primitives::{Address, U256},
     providers::Provider,
-    sol_types::SolCall,
 };
-use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry, bridge::IBridge};
+use nthroot_bindings::{Account, Bridge, FraudVerifier};
 use nthroot_model::params::Params;
 use serde::{Deserialize, Serialize};
-use tracing::info;
 
 use crate::{
     error::{Error, Result},
     l1::L1,
-    sender::{Call, Mined, Sender},
 };
+
+pub use self::{
+    code::{Difference, Rehearsed, rehearse},
+    manifest::{Made, Manifest, Record},
+    plan::{Kind, Piece, Plan},
+    refuse::{Funds, Refusal, Surroundings},
+    run::{Outcome, Step, deploy, deploy_apart, run},
+    verify::{Finding, verify},
+};
+
+/// Blocks. The longest window that a bridge takes: 365 days.
+const LONGEST_WINDOW: u64 = 2_628_000;
+
+/// Wei per gas. The highest insured price that a bridge takes.
+const HIGHEST_PRICE: u64 = 1_000_000_000_000_000;
+
+/// Wei. The highest least lock that a bridge takes.
+const HIGHEST_LOCK: u128 = 1_000_000_000_000_000_000_000_000;
 
 /// What the deployer chooses. It can never be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +72,34 @@ impl Parameters {
         }
     }
 
-    /// Whether a bridge can be deployed with them.
-    fn check(&self, chain_id: u64) -> Result<()> {
-        let checked = self.params(chain_id, 0).check();
-        checked.map_err(|error| Error::Parameters(error.to_string()))?;
+    /// Whether a bridge can be deployed with them (section 8 of the specification).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameters`], with what a bridge could have.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |what: String| Err(Error::Parameters(what));
+        if !(1..=LONGEST_WINDOW).contains(&self.window) {
+            return refuse(format!(
+                "a window of {} blocks: it has 1 to {LONGEST_WINDOW}",
+                self.window
+            ));
+        }
+        if !(1..=HIGHEST_PRICE).contains(&self.insured_gas_price) {
+            return refuse(format!(
+                "an insured gas price of {} wei: it is 1 to {HIGHEST_PRICE}",
+                self.insured_gas_price
+            ));
+        }
+        if self.min_lock > HIGHEST_LOCK {
+            return refuse(format!(
+                "a least lock of {} wei: it is at most {HIGHEST_LOCK}",
+                self.min_lock
+            ));
+        }
+        self.params(0, 0)
+            .check()
+            .map_err(|error| Error::Parameters(error.to_string()))?;
         match self.caps.iter().find(|(_, cap)| cap.is_zero()) {
             Some((token, _)) => Err(Error::Parameters(format!("the cap of {token} is zero"))),
             None => Ok(()),
@@ -74,71 +124,6 @@ pub struct Deployment {
     pub account: Address,
     /// What the deployer chose.
     pub parameters: Parameters,
-}
-
-/// Deploys registry, Account rule, verifier and bridge.
-///
-/// # Errors
-///
-/// [`Error::Parameters`], before anything is sent, if no bridge can have them. If a transaction fails, or the L1 node does.
-pub async fn deploy(sender: &Sender, parameters: Parameters) -> Result<(Deployment, Vec<(&'static str, Mined)>)> {
-    let l1 = sender.l1();
-    parameters.check(l1.chain_id())?;
-    let registry = sender.send(Call::create(RuleRegistry::BYTECODE.clone())).await?;
-    let registry_address = created(&registry)?;
-
-    let runtime = Account::DEPLOYED_BYTECODE.clone();
-    let register = RuleRegistry::registerCall {
-        runtime: runtime.clone(),
-    }
-    .abi_encode();
-    let account = sender.send(Call::new(registry_address, register)).await?;
-    let account_address = RuleRegistry::new(registry_address, l1.provider())
-        .addressOf(runtime)
-        .call()
-        .await
-        .map_err(contract)?;
-
-    let verifier = FraudVerifier::deploy_builder(l1.provider(), account_address)
-        .calldata()
-        .clone();
-    let verifier = sender.send(Call::create(verifier)).await?;
-    let verifier_address = created(&verifier)?;
-
-    let caps = parameters.caps.iter();
-    let caps = caps.map(|(token, cap)| IBridge::AssetCap {
-        token: *token,
-        cap: *cap,
-    });
-    let caps = caps.collect();
-    let bridge = Bridge::deploy_builder(
-        l1.provider(),
-        U256::from(parameters.window),
-        U256::from(parameters.insured_gas_price),
-        U256::from(parameters.min_lock),
-        verifier_address,
-        registry_address,
-        caps,
-    );
-    let bridge = sender.send(Call::create(bridge.calldata().clone())).await?;
-    let deployment = Deployment {
-        chain_id: l1.chain_id(),
-        deployment_block: bridge.block(),
-        bridge: created(&bridge)?,
-        verifier: verifier_address,
-        registry: registry_address,
-        account: account_address,
-        parameters,
-    };
-    deployment.check(l1).await?;
-    info!(bridge = %deployment.bridge, block = deployment.deployment_block, "deployed");
-    let steps = vec![
-        ("registry", registry),
-        ("Account rule", account),
-        ("verifier", verifier),
-        ("bridge", bridge),
-    ];
-    Ok((deployment, steps))
 }
 
 impl Deployment {
@@ -207,13 +192,6 @@ impl Deployment {
 
 fn word(value: U256) -> u64 {
     value.saturating_to()
-}
-
-fn created(mined: &Mined) -> Result<Address> {
-    mined
-        .receipt
-        .contract_address
-        .ok_or_else(|| Error::missing("address of the contract created"))
 }
 
 /// Sorts the failure of a view call.

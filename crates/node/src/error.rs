@@ -9,7 +9,7 @@ use alloy::{
 use nthroot_model::builder::StepError;
 use nthroot_protocol::BatchId;
 
-use crate::revert::Revert;
+use crate::{deploy::Refusal, revert::Revert};
 
 /// What the caller of a failed operation should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,9 @@ pub enum Error {
     /// No bridge can be deployed with these parameters.
     #[error("no bridge can have these parameters: {0}")]
     Parameters(String),
+    /// Nothing is deployed, or no further.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A contract is not the one that the manifest names.
     #[error("the deployment at {address} is not that of the manifest: {what}")]
     WrongDeployment {
@@ -237,6 +240,7 @@ impl Error {
             | Self::FinalityBroken { .. }
             | Self::WrongChain { .. }
             | Self::Parameters(_)
+            | Self::Refused(_)
             | Self::Diverged { .. }
             | Self::Unreadable { .. }
             | Self::VerdictDiffers { .. }

@@ -31,7 +31,7 @@ pub mod watcher;
 
 mod derive;
 
-pub use deploy::{Deployment, Parameters, deploy};
+pub use deploy::{Deployment, Manifest, Parameters, deploy};
 pub use error::{Action, Error, Result};
 pub use follower::Follower;
 pub use l1::L1;

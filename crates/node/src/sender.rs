@@ -169,10 +169,15 @@ pub struct Sender {
 impl Sender {
     /// Sends to this L1 with this key.
     pub fn new(l1: L1, signer: PrivateKeySigner) -> Self {
+        Self::with_wallet(l1, signer.into())
+    }
+
+    /// Sends to this L1 with the key of a wallet, which may be a device.
+    pub fn with_wallet(l1: L1, wallet: EthereumWallet) -> Self {
         Self {
             l1,
-            address: signer.address(),
-            wallet: signer.into(),
+            address: wallet.default_signer().address(),
+            wallet,
         }
     }
 
@@ -296,9 +301,12 @@ impl Sender {
         let hash = *signed.tx_hash();
         let raw = signed.encoded_2718();
         debug!(%hash, bytes = raw.len(), "sending");
-        // Its receipt is awaited in `finish`, together with those of the other versions.
-        let _ = self.l1.provider().send_raw_transaction(&raw).await?;
-        pending.hashes.push(hash);
+        // Its receipt is awaited in `finish`, together with those of the other versions. That of an earlier run, whose connection was
+        // lost, is the same to the byte if fees are.
+        match self.l1.provider().send_raw_transaction(&raw).await {
+            Err(error) if !is_known(&error) => return Err(error),
+            _ => pending.hashes.push(hash),
+        }
         Ok(())
     }
 
@@ -380,9 +388,24 @@ pub(crate) async fn gas_used(l1: &L1, from: Address, call: &Call) -> Result<u64>
 /// As [`simulate`].
 pub(crate) async fn estimate(l1: &L1, from: Address, call: &Call) -> Result<u64> {
     let estimate = l1.provider().estimate_gas(call.request(from)).await.map_err(refusal)?;
-    Ok(estimate
+    Ok(with_margin(estimate))
+}
+
+/// The same for a call that must come after the latest block and nothing else: what the node has pending may be an earlier version of
+/// it, beside which it would fail.
+///
+/// # Errors
+///
+/// As [`simulate`].
+pub(crate) async fn estimate_at_latest(l1: &L1, from: Address, call: &Call) -> Result<u64> {
+    let estimate = l1.provider().estimate_gas(call.request(from)).block(BlockId::latest());
+    Ok(with_margin(estimate.await.map_err(refusal)?))
+}
+
+fn with_margin(estimate: u64) -> u64 {
+    estimate
         .saturating_add(estimate / 100 * ESTIMATE_MARGIN)
-        .min(MAX_TX_GAS))
+        .min(MAX_TX_GAS)
 }
 
 /// Why an included transaction failed: what the same call answers on the block before, or if it is not refused there, because
@@ -409,6 +432,15 @@ pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
         }
     }
     Revert(Bytes::new())
+}
+
+/// Whether the node has the very transaction already, in the words of the usual clients.
+fn is_known(error: &TransportError) -> bool {
+    let says = |words: &str| {
+        let response = error.as_error_resp();
+        response.is_some_and(|error| error.message.to_ascii_lowercase().contains(words))
+    };
+    says("already known") || says("already imported") || says("alreadyknown")
 }
 
 /// A node that refuses a call or an estimate says why.

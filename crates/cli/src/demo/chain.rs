@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use eyre::{Result, WrapErr};
 use nthroot_node::{L1, devnet::Devnet};
 
@@ -30,6 +31,14 @@ impl Chain {
             Self::Local(devnet) => devnet.l1(),
             Self::Remote(l1) => l1,
         }
+    }
+
+    /// What sets the bridge of this run apart from those of others, on a chain that may have them.
+    pub(crate) async fn salt(&self) -> Result<B256> {
+        Ok(match self {
+            Self::Local(_) => B256::ZERO,
+            Self::Remote(l1) => l1.latest().await?.1,
+        })
     }
 
     /// Makes or waits for blocks until `block` is there.

@@ -15,7 +15,9 @@ use nthroot_model::{
     builder::StepPlan,
     ledger::{Ledger, State},
 };
-use nthroot_node::{Call, Deployment, Follower, Mined, Parameters, Proposer, deploy, proposer::Posted, rules};
+use nthroot_node::{
+    Call, Deployment, Follower, Mined, Parameters, Proposer, deploy::deploy_apart, proposer::Posted, rules,
+};
 use nthroot_protocol::{AccountOp, AnchorId, AssetId, Batch, BatchId, Domain, Fragment, FragmentId, Head, Key};
 use nthroot_wallet::account::{self, Party, Terms};
 
@@ -91,7 +93,8 @@ impl Stage {
             min_lock: MIN_LOCK,
             caps: BTreeMap::new(),
         };
-        let (deployment, transactions) = deploy(&cast[0].sender, parameters).await?;
+        let salt = chain.salt().await?;
+        let (deployment, transactions) = deploy_apart(&cast[0].sender, parameters, salt).await?;
         for (what, mined) in &transactions {
             narrator.transaction(Role::Deployer.name(), format!("deploys: {what}"), mined);
         }

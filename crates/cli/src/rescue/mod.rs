@@ -73,6 +73,21 @@ pub(crate) struct Args {
     key: KeyArgs,
 }
 
+impl Args {
+    /// Everything out of a fragment and the bond back, without asking.
+    pub(crate) fn everything(fragment: FragmentId, to: Address, chain: Chain, key: KeyArgs) -> Self {
+        Self {
+            fragment,
+            to,
+            keep_bond: false,
+            dry_run: false,
+            yes: true,
+            chain,
+            key,
+        }
+    }
+}
+
 /// A rescue under way.
 struct Rescue {
     args: Args,

@@ -1,0 +1,139 @@
+//! Nonsense is refused before anything is sent, with what would not be.
+
+use serde_json::json;
+
+use crate::stranger::{ASSUMES, DEPLOYER, SHORT, Stranger};
+
+#[test]
+fn nonsense_costs_nothing() {
+    let chain = Stranger::start("deploy-refusals", &["--chain-id", "4242"]);
+    let deploy = |preset: &str, options: &[&str], says: &str| {
+        let args = [&["deploy", "--preset", preset, "--yes"], options].concat();
+        chain.refuse(&args, says);
+        // A dry run refuses the same.
+        chain.refuse(&[&args[..], &["--dry-run"]].concat(), says);
+    };
+    let trial = ["--allow-short-window"];
+    let mut files = 0;
+    let mut check = |head: &str, caps: &str, options: &[&str], says: &str| {
+        files += 1;
+        let file = format!("{files}.toml");
+        chain.preset(&file, head, caps);
+        deploy(&file, options, says);
+    };
+    let good = |window: u64| format!("window = {window}\ninsured-gas-price = \"1 gwei\"\nmin-lock = \"0.02 ether\"");
+    check(&good(20), "", &[], "a window of 20 blocks ends before L1 finalises");
+    check(&good(100), "", &[], "is less than the");
+    check(&good(0), "", &trial, "a window of 0 blocks");
+    check(&good(2_628_001), "", &[], "a window of 2628001 blocks");
+    let lock = "window = 200\ninsured-gas-price = \"2 gwei\"\nmin-lock = \"0.02 ether\"";
+    check(lock, "", &[], "at least 24400000000000000 is needed");
+    let price = "window = 200\ninsured-gas-price = \"0 wei\"\nmin-lock = \"0.02 ether\"";
+    check(price, "", &[], "an insured gas price of 0 wei");
+    check(&good(200), "[caps]\nETH = \"0 ether\"", &[], "the cap of ETH is zero");
+    let token = "0x00000000000000000000000000000000000000aa";
+    let caps = format!("[caps]\n\"{token}\" = \"1000000\"");
+    check(&good(200), &caps, &trial, "has a cap, and no code on this chain");
+    check(&format!("owner = 1\n{SHORT}"), "", &trial, "owner");
+    check(
+        &format!("chain-id = 1\n{SHORT}"),
+        "",
+        &trial,
+        "the L1 node is of chain 4242, and chain 1",
+    );
+    check(
+        SHORT,
+        "",
+        &["--allow-short-window", "--chain-id", "5"],
+        "the L1 node is of chain 4242, and chain 5",
+    );
+    let optimist = ASSUMES.replace("finality = 96", "finality = 1");
+    chain.write("optimist.toml", &format!("{SHORT}\n{optimist}"));
+    deploy("optimist.toml", &[], "`finality` is 1 slots");
+    deploy("nothing.toml", &[], "it is a file, or one of swift, prudent, social");
+
+    // A manifest of another deployment is not overwritten.
+    chain.preset("my.toml", SHORT, "");
+    chain.write("deployment.json", "{}");
+    deploy("my.toml", &trial, "is not the manifest of");
+
+    // Ether that does not suffice.
+    chain.rpc("anvil_setBalance", &json!([DEPLOYER, "0x2386f26fc10000"]));
+    deploy(
+        "my.toml",
+        &["--allow-short-window", "--out", "poor.json"],
+        "has 0.010000000000000000 ether",
+    );
+    // Nobody consents.
+    chain.rpc("anvil_setBalance", &json!([DEPLOYER, "0x56bc75e2d63100000"]));
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--out",
+        "new.json",
+    ];
+    chain.refuse(&args, "nothing was sent");
+}
+
+#[test]
+fn a_chain_that_cannot_bear_a_bridge_gets_none() {
+    // A window counts blocks: faster ones make it shorter.
+    let fast = Stranger::start("deploy-fast", &[]);
+    fast.rpc("anvil_mine", &json!(["0x10", "0x2"]));
+    fast.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "a block of this chain takes 2 s on average",
+    );
+
+    // Ethereum itself is no place for trials.
+    let mainnet = Stranger::start("deploy-mainnet", &["--chain-id", "1"]);
+    mainnet.preset("my.toml", SHORT, "");
+    let args = ["deploy", "--preset", "my.toml", "--yes", "--allow-short-window"];
+    mainnet.refuse(&args, "chain 1 is Ethereum itself");
+
+    // The dearest proof must fit a block.
+    let small = Stranger::start("deploy-small", &["--gas-limit", "10000000"]);
+    small.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "a block of this chain has 10000000 gas",
+    );
+
+    // Something else is where a contract would be.
+    let squatted = Stranger::start("deploy-squatted", &[]);
+    let dry = squatted.ask(&["deploy", "--preset", "swift", "--dry-run"]);
+    let verifier = &dry["contracts"][2]["address"];
+    squatted.rpc("anvil_setCode", &json!([verifier, "0x00"]));
+    squatted.refuse(
+        &["deploy", "--preset", "swift", "--yes"],
+        "where the verifier would be, is other code",
+    );
+}
+
+#[test]
+fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
+    let chain = Stranger::start("deploy-used", &[]);
+    chain.preset("my.toml", SHORT, "");
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--yes",
+        "--out",
+    ];
+    // Somebody was faster, which is all the same.
+    let first = chain.ask(&[&args[..], &["theirs.json"]].concat());
+    let second = chain.ask(&[&args[..], &["mine.json"]].concat());
+    assert_eq!(first, second);
+    assert_eq!(chain.nonce(DEPLOYER), 7);
+    // But they may have posted a lie that nobody saw, and waited.
+    chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
+    chain.refuse(&[&args[..], &["late.json"]].concat(), "and in use");
+    chain.refuse(&[&args[..], &["late.json", "--dry-run"]].concat(), "and in use");
+    let adopted = chain.ask(&[&args[..], &["late.json", "--adopt"]].concat());
+    assert_eq!(adopted, first);
+    // Whoever has its manifest knows it.
+    assert_eq!(chain.ask(&[&args[..], &["mine.json"]].concat()), first);
+}
