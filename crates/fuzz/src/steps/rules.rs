@@ -5,7 +5,7 @@ use nthroot_model::rule::{AuthorisationView, Context, FragmentView, RuleFailure,
 
 /// The test rules' addresses, in the order in which rule tables name them from 1.
 #[derive(Clone, Copy)]
-pub(crate) struct TestRules {
+pub struct TestRules {
     pub(crate) puppet: Address,
     pub(crate) raw: Address,
     pub(crate) reverter: Address,

@@ -1,14 +1,14 @@
 //! Bytes as a source of decisions: a generator that reads them is shrunk by shrinking the bytes.
 
 /// Reads choices from bytes; zeros when they are used up, which every generator takes for its simplest case.
-pub(crate) struct Choices<'a> {
+pub struct Choices<'a> {
     bytes: &'a [u8],
     careful: bool,
 }
 
 impl<'a> Choices<'a> {
     /// Every second case is made without mistakes, so that enough of them are valid.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         let mut choices = Self { bytes, careful: true };
         choices.careful = choices.below(2) == 0;
         choices
