@@ -5,7 +5,7 @@ use alloy::{
     sol_types::{SolCall, SolError},
 };
 use revm::{
-    Context, Database, ExecuteCommitEvm, ExecuteEvm, InspectEvm, MainBuilder, MainContext,
+    Context, Database, ExecuteCommitEvm, ExecuteEvm, InspectCommitEvm, InspectEvm, MainBuilder, MainContext,
     bytecode::Bytecode,
     context::{BlockEnv, CfgEnv, TxEnv, result::ExecutionResult},
     context_interface::block::BlobExcessGasAndPrice,
@@ -13,7 +13,10 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
-use crate::jumps::{Jump, Watch};
+use crate::{
+    coverage::{self, Recorder, Written},
+    jumps::{Jump, Watch},
+};
 
 /// Accounts and storage.
 type State = CacheDB<EmptyDB>;
@@ -61,6 +64,7 @@ pub struct Chain {
     spec: SpecId,
     number: u64,
     chain_id: u64,
+    _coverage: Written,
 }
 
 impl Chain {
@@ -71,6 +75,7 @@ impl Chain {
             spec,
             number: 1,
             chain_id: 1,
+            _coverage: Written,
         }
     }
 
@@ -235,7 +240,7 @@ impl Chain {
             .with_db(&mut self.state)
             .with_cfg(config)
             .with_block(block);
-        let mut evm = context.build_mainnet_with_inspector(Watch(seen));
+        let mut evm = context.build_mainnet_with_inspector(Watch::new(seen));
         match evm.inspect_tx(tx) {
             Ok(outcome) => Ok(receipt(outcome.result)),
             Err(error) => Err(Rejected(format!("{error:?}"))),
@@ -256,6 +261,15 @@ impl Chain {
             .with_db(&mut self.state)
             .with_cfg(config)
             .with_block(block);
+        if coverage::is_on() {
+            let mut evm = context.build_mainnet_with_inspector(Recorder::default());
+            let result = if commit {
+                evm.inspect_tx_commit(tx)
+            } else {
+                evm.inspect_tx(tx).map(|outcome| outcome.result)
+            };
+            return result.map(receipt).map_err(|error| Rejected(format!("{error:?}")));
+        }
         let mut evm = context.build_mainnet();
         let result = if commit {
             evm.transact_commit(tx)

@@ -11,6 +11,8 @@ use revm::{
     },
 };
 
+use crate::coverage::{self, Recorder};
+
 /// A jump that was taken, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jump {
@@ -22,11 +24,26 @@ pub struct Jump {
     pub to: usize,
 }
 
-/// Tells each jump of a transaction.
-pub(crate) struct Watch<'a>(pub(crate) &'a mut dyn FnMut(Jump));
+/// Tells each jump of a transaction, and records what ran if that is asked for.
+pub(crate) struct Watch<'a> {
+    tell: &'a mut dyn FnMut(Jump),
+    coverage: Option<Recorder>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(tell: &'a mut dyn FnMut(Jump)) -> Self {
+        Self {
+            tell,
+            coverage: coverage::is_on().then(Recorder::default),
+        }
+    }
+}
 
 impl<C> Inspector<C, EthInterpreter> for Watch<'_> {
     fn step(&mut self, frame: &mut Interpreter<EthInterpreter>, _: &mut C) {
+        if let Some(coverage) = &mut self.coverage {
+            coverage.see(frame);
+        }
         let from = frame.bytecode.pc();
         let operand = |place: usize| frame.stack.data().iter().rev().nth(place).copied().unwrap_or_default();
         let taken = match frame.bytecode.opcode() {
@@ -34,7 +51,7 @@ impl<C> Inspector<C, EthInterpreter> for Watch<'_> {
             JUMPI => !operand(1).is_zero(),
             _ => return,
         };
-        (self.0)(Jump {
+        (self.tell)(Jump {
             contract: frame.input.target_address(),
             from,
             // A target beyond the code halts.

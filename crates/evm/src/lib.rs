@@ -6,6 +6,7 @@
 
 mod chain;
 mod code;
+mod coverage;
 mod deployed;
 mod jumps;
 pub mod metered;

@@ -120,6 +120,7 @@ fn encodings(bytes: &[u8]) -> Vec<Vec<u8>> {
         add(codec::WITHDRAWAL, &withdrawal.encode());
     }
     add(codec::WORDS, evidence.preimage.hash().as_slice());
+    add(codec::WORDS, &[&[1], evidence.preimage.proposer.as_slice()].concat());
     let touched = step.fresh.len() + step.again.len();
     if let Ok(counts) = u8::try_from(touched | step.opened.len() << 2)
         && touched < 4
