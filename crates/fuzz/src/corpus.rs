@@ -200,7 +200,7 @@ fn account_calls(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// The committed calls of the rules, with the rule's number.
-fn vectors() -> Vec<(u8, Case)> {
+pub(crate) fn vectors() -> Vec<(u8, Case)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../test/vectors/rules");
     let files = [(1, "swap.json"), (2, "pool.json"), (3, "credit.json")];
     let mut found = Vec::new();

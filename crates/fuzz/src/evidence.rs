@@ -12,7 +12,7 @@ use nthroot_protocol::{
 
 use crate::{
     judges::{Judges, answer, describe, model},
-    steps::{Choices, sign},
+    steps::{Choices, NO_CODE, sign},
 };
 
 /// Bits of an input's first byte.
@@ -52,6 +52,12 @@ impl Mended {
 }
 
 fn mend(mode: u8, mut evidence: Evidence, env: &Env) -> Evidence {
+    // `submit` takes registered rules only. What lies at any other address is nobody's business: it becomes one without code.
+    for rule in &mut evidence.preimage.header.rules {
+        if *rule != env.account_rule && env.rules.get(*rule).is_none() {
+            *rule = NO_CODE;
+        }
+    }
     // Signatures are part of the step, and what it leads to does not depend on them.
     if mode & SIGNATURES != 0 {
         let _ = mend_signatures(&mut evidence, env);

@@ -4,34 +4,42 @@ use alloy::primitives::Address;
 use nthroot_evm::{SpecId, metered::Known, rule::Bytecode};
 use nthroot_model::rule::{AuthorisationView, Context, FragmentView, Rule};
 use nthroot_protocol::{
-    AssetId, FragmentId, Kind,
-    rules::{
-        credit::{Market, Position},
-        pool::PoolState,
-    },
+    AssetId, FragmentId, Kind, limits::MAX_DATA, rules::pool::PoolState,
 };
+
+use crate::corpus::vectors;
 
 /// Where the rule stands: the controller of the fragments under it.
 pub(crate) const RULE: Address = Address::repeat_byte(0x77);
 /// More gas than any of these calls takes.
 const AMPLE: u64 = 30_000_000;
 
-pub(crate) struct Calls([(Known, Bytecode, Box<dyn Rule>); 4]);
+pub(crate) struct Calls {
+    sides: [(Known, Bytecode, Box<dyn Rule>); 4],
+    /// What Credit has written, by cases: a market's sums and its positions belong together, and the code relies on that.
+    markets: Vec<Vec<Vec<u8>>>,
+}
 
 impl Default for Calls {
     fn default() -> Self {
-        Self(Known::ALL.map(|known| {
+        let sides = Known::ALL.map(|known| {
             let code = Bytecode::new(SpecId::OSAKA, known.runtime().clone());
             (known, code, Box::new(known.rule(SpecId::OSAKA)) as Box<dyn Rule>)
-        }))
+        });
+        let credit = vectors().into_iter().filter(|(rule, _)| matches!(Known::ALL[usize::from(*rule)], Known::Credit));
+        let written = |case: Case| case.fragments.into_iter().filter(|fragment| fragment.kind == Kind::Rule);
+        Self {
+            sides,
+            markets: credit.map(|(_, case)| written(case).map(|fragment| fragment.data).collect()).collect(),
+        }
     }
 }
 
 impl Calls {
     pub(crate) fn run(&self, input: &[u8]) -> &'static str {
         let (which, case) = Case::read(input);
-        let (known, code, twin) = &self.0[which];
-        let case = case.guaranteed(*known);
+        let (known, code, twin) = &self.sides[which];
+        let case = self.guaranteed(*known, case);
         let context = Context {
             clock: case.clock,
             proposer: RULE,
@@ -53,6 +61,36 @@ impl Calls {
     }
 }
 
+impl Calls {
+    /// Makes it a call that the kernel would make (section 6.1): fragments of kind 3 are under the rule, and what they say the rule
+    /// has written; assets and positions of authorisations increase.
+    fn guaranteed(&self, rule: Known, mut case: Case) -> Case {
+        for fragment in &mut case.fragments {
+            fragment.assets.retain(|(_, amount)| *amount != 0);
+            fragment.assets.sort_unstable();
+            fragment.assets.dedup_by_key(|(asset, _)| *asset);
+            fragment.data.truncate(MAX_DATA);
+        }
+        let own: Vec<_> = case.fragments.iter().filter(|fragment| fragment.kind == Kind::Rule).collect();
+        let written = match rule {
+            Known::Account | Known::Swap => true,
+            Known::Pool => own.iter().all(|fragment| PoolState::decode(&fragment.data).is_ok()),
+            Known::Credit => self.markets.iter().any(|data| own.iter().all(|fragment| data.contains(&fragment.data))),
+        };
+        for fragment in case.fragments.iter_mut().filter(|fragment| fragment.kind == Kind::Rule) {
+            fragment.controller = RULE;
+            if !written {
+                fragment.data.clear();
+            }
+        }
+        let count = case.fragments.len();
+        case.authorisations.retain(|signed| usize::from(signed.fragment) < count);
+        case.authorisations.sort_by_key(|signed| signed.fragment);
+        case.authorisations.dedup_by_key(|signed| signed.fragment);
+        case
+    }
+}
+
 /// A call of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Case {
@@ -70,7 +108,7 @@ impl Case {
         let clock = u64::from_be_bytes(input.array());
         let fragments = (0..1 + input.array::<1>()[0] % 16).map(|_| {
             let id = FragmentId::from_bytes(input.array());
-            let kind = Kind::from_u8(1 + (input.array::<1>()[0] + 2) % 3);
+            let kind = Kind::from_u8(1 + (input.array::<1>()[0] % 3 + 2) % 3);
             let controller = Address::from(input.array::<20>());
             let asset = |input: &mut Input<'_>| (AssetId(input.array().into()), u128::from_be_bytes(input.array()));
             let assets = (0..input.array::<1>()[0] % 33).map(|_| asset(&mut input)).collect();
@@ -124,34 +162,6 @@ impl Case {
         }
         out.extend(&self.extra);
         out
-    }
-
-    /// Makes it a call that the kernel would make (section 6.1): fragments of kind 3 are under the rule, and what they say the rule
-    /// can have written; assets and positions of authorisations increase.
-    fn guaranteed(mut self, rule: Known) -> Self {
-        for fragment in &mut self.fragments {
-            fragment.assets.retain(|(_, amount)| *amount != 0);
-            fragment.assets.sort_unstable();
-            fragment.assets.dedup_by_key(|(asset, _)| *asset);
-            fragment.data.truncate(nthroot_protocol::limits::MAX_DATA);
-            if fragment.kind == Kind::Rule {
-                fragment.controller = RULE;
-                let data = &fragment.data;
-                let written = match rule {
-                    Known::Account | Known::Swap => true,
-                    Known::Pool => PoolState::decode(data).is_ok(),
-                    Known::Credit => Market::decode(data).is_ok() || Position::decode(data).is_ok(),
-                };
-                if !written {
-                    fragment.data.clear();
-                }
-            }
-        }
-        let count = self.fragments.len();
-        self.authorisations.retain(|signed| usize::from(signed.fragment) < count);
-        self.authorisations.sort_by_key(|signed| signed.fragment);
-        self.authorisations.dedup_by_key(|signed| signed.fragment);
-        self
     }
 }
 

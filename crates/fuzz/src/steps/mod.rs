@@ -15,4 +15,5 @@ pub use rules::TestRules;
 pub use scene::{CLOCK, Scene};
 pub use users::{half_order, is_off_the_curve};
 
+pub(crate) use rules::NO_CODE;
 pub(crate) use users::sign;

@@ -3,6 +3,9 @@
 use alloy::primitives::Address;
 use nthroot_model::rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules};
 
+/// Where there is no code, although rule tables name it.
+pub(crate) const NO_CODE: Address = Address::repeat_byte(0xcc);
+
 /// The test rules' addresses, in the order in which rule tables name them from 1.
 #[derive(Clone, Copy)]
 pub struct TestRules {
@@ -21,7 +24,7 @@ impl TestRules {
             self.raw,
             self.reverter,
             self.looper,
-            Address::repeat_byte(0xcc),
+            NO_CODE,
         ]
     }
 
@@ -34,7 +37,7 @@ impl TestRules {
             .with(self.raw, |_: &_, _: &[_], _: &[_], extra: &[u8]| abi_bytes(extra))
             .with(self.reverter, fail)
             .with(self.looper, fail)
-            .with(Address::repeat_byte(0xcc), fail)
+            .with(NO_CODE, fail)
     }
 }
 
