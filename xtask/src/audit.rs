@@ -11,6 +11,7 @@ mod parts;
 mod python;
 mod report;
 mod slither;
+mod srcmap;
 mod toolbox;
 
 use std::{

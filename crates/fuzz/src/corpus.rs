@@ -15,6 +15,8 @@ use crate::{
     steps::{Choices, Scene},
 };
 
+/// Bytes of a target's corpus: it is committed.
+const ROOM: usize = 96 * 1024;
 /// How many steps the generator makes for seeds.
 const STEPS: u32 = 160;
 
@@ -60,20 +62,23 @@ pub fn kept(target: Target) -> io::Result<Vec<Vec<u8>>> {
     Ok(inputs)
 }
 
-/// Keeps these inputs. One that is longer than a length of two bytes can say is left out.
+/// Keeps these inputs, the shortest first, as far as there is room.
 ///
 /// # Errors
 ///
 /// If the file cannot be written.
 pub fn keep(target: Target, mut inputs: Vec<Vec<u8>>) -> io::Result<()> {
-    inputs.sort();
-    let packed = inputs.iter().filter_map(|input| {
-        let length = u16::try_from(input.len()).ok()?;
-        Some([&length.to_be_bytes(), input.as_slice()].concat())
-    });
-    let path = path(target);
-    fs::create_dir_all(path.parent().expect("it lies in a folder"))?;
-    fs::write(path, packed.collect::<Vec<_>>().concat())
+    inputs.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    let mut packed = Vec::new();
+    for input in inputs {
+        let length = u16::try_from(input.len()).map_err(io::Error::other)?;
+        if packed.len() + 2 + input.len() > ROOM {
+            break;
+        }
+        packed.extend(length.to_be_bytes());
+        packed.extend(input);
+    }
+    fs::write(path(target), packed)
 }
 
 /// Bytes without a pattern.

@@ -14,7 +14,7 @@ use eyre::{Context, OptionExt, Result};
 use nthroot_report::{Axis, Chart, Figure, Mark, Section, Table};
 
 use super::{
-    Outcome, folder, follow,
+    Outcome, folder,
     libfuzzer::{self, Run},
 };
 use crate::{

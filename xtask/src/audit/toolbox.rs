@@ -22,7 +22,7 @@ pub(super) const DENY: Tool = Tool {
 /// Coverage of crates. It reads LLVM's profiles itself, so that no other tool of LLVM is needed.
 pub(super) const TARPAULIN: Tool = Tool {
     name: "tarpaulin",
-    version: "0.32",
+    version: "0.37.5",
 };
 
 impl Tool {
