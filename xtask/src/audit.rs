@@ -17,7 +17,10 @@ mod toolbox;
 use std::{
     path::PathBuf,
     process::{Command, ExitCode},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,6 +28,7 @@ use clap::{Args, ValueEnum};
 use eyre::{Result, ensure};
 use nthroot_report::Section;
 use serde_json::Value;
+use signal_hook::{consts::SIGINT, flag};
 
 pub(crate) use fuzz::compile;
 
@@ -143,9 +147,6 @@ impl Line {
     }
 }
 
-/// Set when somebody has had enough. What runs gets the same signal and ends; no further part begins.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 /// What a shell calls a program that was interrupted.
 const INTERRUPTED_CODE: u8 = 130;
 
@@ -156,7 +157,9 @@ fn folder() -> PathBuf {
 
 pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
     setup()?;
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
+    // Set when somebody has had enough. What runs gets the same signal and ends; no further part begins.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    flag::register(SIGINT, Arc::clone(&interrupted))?;
     let chosen = |part: &&Part| {
         (options.only.is_empty() || options.only.contains(part)) && !options.without.contains(part)
     };
@@ -168,7 +171,7 @@ pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
         let start = Instant::now();
         let share = options.time.map(|time| budget::share(time, part.weight(), weights));
         let mut outcome = run(part, options, share);
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupted.load(Ordering::Relaxed) {
             outcome = Ok(Outcome::Skipped("interrupted".to_owned()));
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -178,7 +181,7 @@ pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
         lines.push(line);
         // After each part: what was done is there, whatever ends the rest.
         report::write(&lines, &parts, options)?;
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        if interrupted.load(Ordering::Relaxed) {
             break;
         }
     }
@@ -188,7 +191,7 @@ pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
         report::print(&lines, &parts);
     }
     eprintln!("the report: {}", folder().join("report.html").display());
-    Ok(if INTERRUPTED.load(Ordering::Relaxed) {
+    Ok(if interrupted.load(Ordering::Relaxed) {
         ExitCode::from(INTERRUPTED_CODE)
     } else if lines.iter().any(Line::failed) {
         ExitCode::FAILURE

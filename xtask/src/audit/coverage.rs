@@ -6,7 +6,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use eyre::{Result, ensure};
@@ -205,15 +204,14 @@ fn sum(files: &BTreeMap<String, Reached>) -> (usize, usize) {
 
 /// Lines of the crates that carry the protocol, by all their tests; or why not.
 fn crates(install: bool) -> Result<Result<Table, String>> {
-    let program = match toolbox::TARPAULIN.command(install)? {
-        Ok(command) => command,
-        Err(why) => return Ok(Err(why)),
-    };
+    if let Err(why) = toolbox::TARPAULIN.is_there(install)? {
+        return Ok(Err(why));
+    }
     let home = folder().join("coverage/crates");
     fs::create_dir_all(&home)?;
-    let mut tarpaulin = Command::new(program.get_program());
+    let mut tarpaulin = toolbox::TARPAULIN.command();
     tarpaulin
-        .args(["tarpaulin", "--engine", "llvm", "--skip-clean", "--out", "Lcov", "--timeout", "600"])
+        .args(["--engine", "llvm", "--skip-clean", "--out", "Lcov", "--timeout", "600"])
         .args(["--package", "nthroot-protocol", "--package", "nthroot-model", "--package", "nthroot-evm"])
         .args(["--exclude-files", "crates/*/tests/*"])
         .arg("--output-dir")

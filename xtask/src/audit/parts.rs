@@ -36,15 +36,10 @@ pub(super) fn gas() -> Result<Outcome> {
 
 /// Without the network there are no advisories, but the rest still says something.
 pub(super) fn deny(install: bool) -> Result<Outcome> {
-    let mut words = match toolbox::DENY.command(install)? {
-        Ok(command) => vec![command],
-        Err(why) => return Ok(Outcome::Skipped(why)),
-    };
-    let program = words.remove(0);
-    let deny = |words: &[&str]| {
-        let mut command = Command::new(program.get_program());
-        follow(command.args(["deny", "--color", "never"]).args(words))
-    };
+    if let Err(why) = toolbox::DENY.is_there(install)? {
+        return Ok(Outcome::Skipped(why));
+    }
+    let deny = |words: &[&str]| follow(toolbox::DENY.command().args(["--color", "never"]).args(words));
     let mut tally = deny(&["check", "bans", "licenses", "sources"])?;
     tally.check(tally.failed == 0);
     if deny(&["fetch", "db"])?.failed != 0 {

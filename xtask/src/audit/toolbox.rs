@@ -17,7 +17,7 @@ pub(super) struct Tool {
 /// Licences, sources, advisories.
 pub(super) const DENY: Tool = Tool {
     name: "deny",
-    version: "0.18",
+    version: "0.20.2",
 };
 /// Coverage of crates. It reads LLVM's profiles itself, so that no other tool of LLVM is needed.
 pub(super) const TARPAULIN: Tool = Tool {
@@ -26,23 +26,33 @@ pub(super) const TARPAULIN: Tool = Tool {
 };
 
 impl Tool {
-    /// The program, installed first if that is asked for; or why there is none.
-    pub(super) fn command(&self, install: bool) -> Result<Result<Command, String>> {
+    /// Whether it can be used, installed first if that is asked for; if not, what to do.
+    pub(super) fn is_there(&self, install: bool) -> Result<Result<(), String>> {
         let package = format!("cargo-{}", self.name);
-        let own = folder().join("tools");
-        let program = own.join("bin").join(format!("{package}{}", std::env::consts::EXE_SUFFIX));
-        if !program.exists() && install && !self.is_known() {
+        if !self.program().exists() && !self.is_known() {
+            if !install {
+                return Ok(Err(format!("`cargo install {package}` first, or --install")));
+            }
             eprintln!("Installing {package} into target/audit/tools …");
             let mut cargo = cargo(["install", "--locked", "--root"]);
-            run(cargo.arg(&own).args(["--version", self.version, &package]))?;
+            run(cargo
+                .arg(folder().join("tools"))
+                .args(["--version", self.version, &package]))?;
         }
-        Ok(if program.exists() {
-            Ok(Command::new(program))
-        } else if self.is_known() {
-            Ok(Command::new(PathBuf::from(package)))
-        } else {
-            Err(format!("`cargo install {package}` first, or --install"))
-        })
+        Ok(Ok(()))
+    }
+
+    /// A command of it: our own one if it is there, else the one that cargo finds.
+    pub(super) fn command(&self) -> Command {
+        let own = self.program();
+        let mut command = if own.exists() { Command::new(own) } else { cargo([]) };
+        command.arg(self.name);
+        command
+    }
+
+    fn program(&self) -> PathBuf {
+        let file = format!("cargo-{}{}", self.name, std::env::consts::EXE_SUFFIX);
+        folder().join("tools/bin").join(file)
     }
 
     /// Whether cargo finds it by itself.
