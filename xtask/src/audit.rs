@@ -160,9 +160,8 @@ pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
     // Set when somebody has had enough. What runs gets the same signal and ends; no further part begins.
     let interrupted = Arc::new(AtomicBool::new(false));
     flag::register(SIGINT, Arc::clone(&interrupted))?;
-    let chosen = |part: &&Part| {
-        (options.only.is_empty() || options.only.contains(part)) && !options.without.contains(part)
-    };
+    let chosen =
+        |part: &&Part| (options.only.is_empty() || options.only.contains(part)) && !options.without.contains(part);
     let parts: Vec<Part> = Part::value_variants().iter().filter(chosen).copied().collect();
     let weights: u64 = parts.iter().map(|part| part.weight()).sum();
     let mut lines = Vec::new();

@@ -115,12 +115,26 @@ impl Drop for Written {
             words.join(" ")
         };
         let lines = seen.codes.iter().map(|(bytes, code)| {
-            let Code { executed, taken, passed } = code;
-            format!("{}\n{}\n{}\n{}\n", hex::encode(bytes), list(executed), list(taken), list(passed))
+            let Code {
+                executed,
+                taken,
+                passed,
+            } = code;
+            format!(
+                "{}\n{}\n{}\n{}\n",
+                hex::encode(bytes),
+                list(executed),
+                list(taken),
+                list(passed)
+            )
         });
         let file = folder.join(process::id().to_string());
         let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, lines.collect::<String>()));
         // Coverage that is lost would pass for code that no test reaches.
-        assert!(written.is_ok() || std::thread::panicking(), "{}: {written:?}", file.display());
+        assert!(
+            written.is_ok() || std::thread::panicking(),
+            "{}: {written:?}",
+            file.display()
+        );
     }
 }

@@ -50,7 +50,12 @@ impl Default for Codec {
 }
 
 /// Nothing, or the same bytes again.
-fn canonical<T, E>(name: &'static str, bytes: &[u8], decoded: Result<T, E>, encode: impl Fn(&T) -> Vec<u8>) -> &'static str {
+fn canonical<T, E>(
+    name: &'static str,
+    bytes: &[u8],
+    decoded: Result<T, E>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) -> &'static str {
     decoded.map_or("refused", |value| {
         assert_eq!(encode(&value), bytes, "{name}: a second encoding of one value");
         name
@@ -85,9 +90,13 @@ impl Codec {
             }),
             SWAP => canonical("swap", bytes, SwapIntent::decode(bytes), SwapIntent::encode),
             POOL => canonical("pool", bytes, PoolOp::decode(bytes), PoolOp::encode),
-            POOL_STATE => canonical("pool state", bytes, PoolState::decode(bytes), |state| state.encode().into()),
+            POOL_STATE => canonical("pool state", bytes, PoolState::decode(bytes), |state| {
+                state.encode().into()
+            }),
             MARKET => canonical("market", bytes, Market::decode(bytes), |market| market.encode().into()),
-            POSITION => canonical("position", bytes, Position::decode(bytes), |position| position.encode().into()),
+            POSITION => canonical("position", bytes, Position::decode(bytes), |position| {
+                position.encode().into()
+            }),
             WITHDRAWAL => canonical("withdrawal", bytes, Withdrawal::decode(bytes), |withdrawal| {
                 withdrawal.encode().into()
             }),
@@ -97,7 +106,12 @@ impl Codec {
 
     /// As the verifier takes and hashes it.
     fn fragment(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Jump)) -> &'static str {
-        let hash = self.ask(&Decoders::stateCall { encoded: bytes.to_vec().into() }, seen);
+        let hash = self.ask(
+            &Decoders::stateCall {
+                encoded: bytes.to_vec().into(),
+            },
+            seen,
+        );
         let decoded = Fragment::decode(bytes);
         assert_eq!(hash, decoded.is_ok().then(|| keccak256(bytes)), "{decoded:?}");
         canonical("fragment", bytes, decoded, |state| {
@@ -108,7 +122,9 @@ impl Codec {
 
     /// Of a step with as many touches and opened anchors as the first byte says. Behind its leaf table as the verifier takes it.
     fn body(&mut self, bytes: &[u8], seen: &mut dyn FnMut(Jump)) -> &'static str {
-        let (counts, bytes) = bytes.split_first().map_or((0, bytes), |(counts, bytes)| (*counts, bytes));
+        let (counts, bytes) = bytes
+            .split_first()
+            .map_or((0, bytes), |(counts, bytes)| (*counts, bytes));
         let (touched, opened) = (usize::from(counts & 3), usize::from(counts >> 2 & 3));
         let parsed = Body::parse(bytes, touched, opened);
         let table = parsed.as_ref().ok().and_then(|body| body.leaves.as_ref());
@@ -161,7 +177,10 @@ fn words(bytes: &[u8]) -> &'static str {
         assert_eq!(claim.pack(), word);
     }
     assert_eq!(Head::to_word(Head::from_word(word)), word);
-    assert_eq!(GlobalWord::unpack(GlobalWord::unpack(number).pack()), GlobalWord::unpack(number));
+    assert_eq!(
+        GlobalWord::unpack(GlobalWord::unpack(number).pack()),
+        GlobalWord::unpack(number)
+    );
     let key: [u8; 21] = padded[..21].try_into().expect("21 bytes");
     Key::from_bytes(key).map_or("words", |key| {
         assert_eq!(key.to_bytes()[..], padded[..21]);

@@ -55,7 +55,9 @@ pub fn kept(target: Target) -> io::Result<Vec<Vec<u8>>> {
     while !rest.is_empty() {
         let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the corpus ends inside an input");
         let (length, behind) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
-        let (input, behind) = behind.split_at_checked(u16::from_be_bytes(*length).into()).ok_or_else(cut)?;
+        let (input, behind) = behind
+            .split_at_checked(u16::from_be_bytes(*length).into())
+            .ok_or_else(cut)?;
         inputs.push(input.to_vec());
         rest = behind;
     }
@@ -148,15 +150,25 @@ fn encodings(bytes: &[u8]) -> Vec<Vec<u8>> {
 fn payloads() -> Vec<Vec<u8>> {
     let of_case = |(rule, case): (u8, Case)| {
         let known = Known::ALL[usize::from(rule)];
-        let payload = if matches!(known, Known::Pool) { codec::POOL } else { codec::SWAP };
-        let payloads = case.authorisations.into_iter().map(move |signed| (payload, signed.payload));
+        let payload = if matches!(known, Known::Pool) {
+            codec::POOL
+        } else {
+            codec::SWAP
+        };
+        let payloads = case
+            .authorisations
+            .into_iter()
+            .map(move |signed| (payload, signed.payload));
         let data = case.fragments.into_iter().flat_map(move |fragment| {
             let kinds: &[u8] = match known {
                 Known::Pool => &[codec::POOL_STATE],
                 Known::Credit => &[codec::MARKET, codec::POSITION],
                 _ => &[],
             };
-            kinds.iter().map(move |kind| (*kind, fragment.data.clone())).collect::<Vec<_>>()
+            kinds
+                .iter()
+                .map(move |kind| (*kind, fragment.data.clone()))
+                .collect::<Vec<_>>()
         });
         payloads.chain(data).collect::<Vec<_>>()
     };
@@ -223,7 +235,12 @@ fn case(value: &Value) -> Option<Case> {
     let number = |value: &Value| value.as_str()?.parse::<u128>().ok();
     let bytes = |value: &Value| alloy::hex::decode(value.as_str()?).ok();
     let fragment = |value: &Value| {
-        let asset = |asset: &Value| Some((nthroot_protocol::AssetId(bytes(&asset["id"])?.as_slice().try_into().ok()?), number(&asset["amount"])?));
+        let asset = |asset: &Value| {
+            Some((
+                nthroot_protocol::AssetId(bytes(&asset["id"])?.as_slice().try_into().ok()?),
+                number(&asset["amount"])?,
+            ))
+        };
         Some(FragmentView {
             id: nthroot_protocol::FragmentId::from_bytes(number(&value["id"])?.to_be_bytes()[6..].try_into().ok()?),
             kind: Kind::from_u8(number(&value["kind"])?.try_into().ok()?)?,
@@ -240,10 +257,21 @@ fn case(value: &Value) -> Option<Case> {
     };
     let case = Case {
         clock: number(&value["context"]["blockNumber"])?.try_into().ok()?,
-        fragments: value["fragments"].as_array()?.iter().map(fragment).collect::<Option<_>>()?,
-        authorisations: value["authorisations"].as_array()?.iter().map(signed).collect::<Option<_>>()?,
+        fragments: value["fragments"]
+            .as_array()?
+            .iter()
+            .map(fragment)
+            .collect::<Option<_>>()?,
+        authorisations: value["authorisations"]
+            .as_array()?
+            .iter()
+            .map(signed)
+            .collect::<Option<_>>()?,
         extra: bytes(&value["extra"])?,
     };
-    let usual = case.fragments.iter().all(|fragment| fragment.kind != Kind::Rule || fragment.controller == RULE);
+    let usual = case
+        .fragments
+        .iter()
+        .all(|fragment| fragment.kind != Kind::Rule || fragment.controller == RULE);
     (usual && !case.fragments.is_empty()).then_some(case)
 }

@@ -105,7 +105,10 @@ fn touches(evidence: &Evidence, table: &LeafTable) -> Option<Vec<Touch>> {
             leaves: AnchorProof::leaves(proof.depth, further).zip(states).collect(),
         });
     }
-    if touches.iter().any(|touch| touch.leaves.first().is_none_or(|(_, state)| state.is_none())) {
+    if touches
+        .iter()
+        .any(|touch| touch.leaves.first().is_none_or(|(_, state)| state.is_none()))
+    {
         return None;
     }
     let fresh = step.fresh.len().min(touches.len());
@@ -167,7 +170,10 @@ fn mend_outcome(evidence: &mut Evidence, env: &Env) -> Option<()> {
     step.withdrawals = outcome.withdrawals;
     let stated = step.fresh.iter_mut().map(|touch| &mut touch.root);
     let stated = stated.chain(&mut step.opened);
-    for (stated, root) in stated.chain(step.again.iter_mut().map(|touch| &mut touch.root)).zip(roots) {
+    for (stated, root) in stated
+        .chain(step.again.iter_mut().map(|touch| &mut touch.root))
+        .zip(roots)
+    {
         *stated = root;
     }
     Some(())

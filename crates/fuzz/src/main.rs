@@ -7,7 +7,12 @@ use alloy::primitives::keccak256;
 use nthroot_fuzz::{Target, corpus};
 
 fn main() -> io::Result<()> {
-    let usage = || io::Error::new(io::ErrorKind::InvalidInput, "nthroot-fuzz seed|keep codec|evidence|verdict|rules FOLDER");
+    let usage = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "nthroot-fuzz seed|keep codec|evidence|verdict|rules FOLDER",
+        )
+    };
     let words: Vec<String> = env::args().skip(1).collect();
     let [verb, target, folder] = words.as_slice() else {
         return Err(usage());

@@ -3,9 +3,7 @@
 use alloy::primitives::Address;
 use nthroot_evm::{SpecId, metered::Known, rule::Bytecode};
 use nthroot_model::rule::{AuthorisationView, Context, FragmentView, Rule};
-use nthroot_protocol::{
-    AssetId, FragmentId, Kind, limits::MAX_DATA, rules::pool::PoolState,
-};
+use nthroot_protocol::{AssetId, FragmentId, Kind, limits::MAX_DATA, rules::pool::PoolState};
 
 use crate::corpus::vectors;
 
@@ -26,11 +24,19 @@ impl Default for Calls {
             let code = Bytecode::new(SpecId::OSAKA, known.runtime().clone());
             (known, code, Box::new(known.rule(SpecId::OSAKA)) as Box<dyn Rule>)
         });
-        let credit = vectors().into_iter().filter(|(rule, _)| matches!(Known::ALL[usize::from(*rule)], Known::Credit));
-        let written = |case: Case| case.fragments.into_iter().filter(|fragment| fragment.kind == Kind::Rule);
+        let credit = vectors()
+            .into_iter()
+            .filter(|(rule, _)| matches!(Known::ALL[usize::from(*rule)], Known::Credit));
+        let written = |case: Case| {
+            case.fragments
+                .into_iter()
+                .filter(|fragment| fragment.kind == Kind::Rule)
+        };
         Self {
             sides,
-            markets: credit.map(|(_, case)| written(case).map(|fragment| fragment.data).collect()).collect(),
+            markets: credit
+                .map(|(_, case)| written(case).map(|fragment| fragment.data).collect())
+                .collect(),
         }
     }
 }
@@ -71,11 +77,18 @@ impl Calls {
             fragment.assets.dedup_by_key(|(asset, _)| *asset);
             fragment.data.truncate(MAX_DATA);
         }
-        let own: Vec<_> = case.fragments.iter().filter(|fragment| fragment.kind == Kind::Rule).collect();
+        let own: Vec<_> = case
+            .fragments
+            .iter()
+            .filter(|fragment| fragment.kind == Kind::Rule)
+            .collect();
         let written = match rule {
             Known::Account | Known::Swap => true,
             Known::Pool => own.iter().all(|fragment| PoolState::decode(&fragment.data).is_ok()),
-            Known::Credit => self.markets.iter().any(|data| own.iter().all(|fragment| data.contains(&fragment.data))),
+            Known::Credit => self
+                .markets
+                .iter()
+                .any(|data| own.iter().all(|fragment| data.contains(&fragment.data))),
         };
         for fragment in case.fragments.iter_mut().filter(|fragment| fragment.kind == Kind::Rule) {
             fragment.controller = RULE;
@@ -84,7 +97,8 @@ impl Calls {
             }
         }
         let count = case.fragments.len();
-        case.authorisations.retain(|signed| usize::from(signed.fragment) < count);
+        case.authorisations
+            .retain(|signed| usize::from(signed.fragment) < count);
         case.authorisations.sort_by_key(|signed| signed.fragment);
         case.authorisations.dedup_by_key(|signed| signed.fragment);
         case

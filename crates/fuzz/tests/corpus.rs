@@ -19,14 +19,33 @@ fn agree(target: Target, expected: &[&str], jumps: usize) {
     println!("{}: {reached:?}, {} different jumps", target.name(), seen.len());
     let missing: Vec<_> = expected.iter().filter(|what| !reached.contains_key(**what)).collect();
     assert!(missing.is_empty(), "these never occurred: {missing:?}");
-    assert!(seen.len() >= jumps, "only {} different jumps, {jumps} were known", seen.len());
+    assert!(
+        seen.len() >= jumps,
+        "only {} different jumps, {jumps} were known",
+        seen.len()
+    );
 }
 
 #[test]
 fn encodings_are_canonical_and_those_of_the_contracts() {
     let all = [
-        "refused", "fragment", "body", "batch", "evidence", "preimage", "effects", "operations", "entries", "swap", "pool",
-        "pool state", "market", "position", "withdrawal", "words", "key",
+        "refused",
+        "fragment",
+        "body",
+        "batch",
+        "evidence",
+        "preimage",
+        "effects",
+        "operations",
+        "entries",
+        "swap",
+        "pool",
+        "pool state",
+        "market",
+        "position",
+        "withdrawal",
+        "words",
+        "key",
     ];
     agree(Target::Codec, &all, 0);
 }

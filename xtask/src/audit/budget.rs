@@ -53,7 +53,10 @@ pub(super) fn paced<T>(effort: u64, time: Option<Duration>, run: impl Fn(u64) ->
     if effort <= TRIAL {
         return Ok((trial, TRIAL));
     }
-    eprintln!("{TRIAL} % took {:.0} s: going on with {effort} %", start.elapsed().as_secs_f64());
+    eprintln!(
+        "{TRIAL} % took {:.0} s: going on with {effort} %",
+        start.elapsed().as_secs_f64()
+    );
     Ok((run(effort)?, effort))
 }
 
@@ -73,7 +76,16 @@ mod tests {
         let seconds = |text: &str| duration(text).map(|time| time.as_secs());
         assert_eq!(seconds("90s"), Ok(90));
         assert_eq!(seconds("1h30m"), Ok(5_400));
-        for wrong in ["", "2", "h", "2d", "0s", "1h2", "99999999999999999h", "18446744073709551615h"] {
+        for wrong in [
+            "",
+            "2",
+            "h",
+            "2d",
+            "0s",
+            "1h2",
+            "99999999999999999h",
+            "18446744073709551615h",
+        ] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }

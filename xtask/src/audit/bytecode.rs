@@ -28,7 +28,11 @@ pub(super) fn run() -> Result<Outcome> {
     ensure!(tally != Tally::default(), "nothing was compiled");
     Ok(Outcome::Ran(
         tally,
-        format!("{} contracts of {} are the committed bytes", tally.passed, tally.passed + tally.failed),
+        format!(
+            "{} contracts of {} are the committed bytes",
+            tally.passed,
+            tally.passed + tally.failed
+        ),
     ))
 }
 

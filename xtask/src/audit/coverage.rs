@@ -25,7 +25,13 @@ use crate::{
 
 /// Declarations of which each has a body: an instruction that belongs to all of one belongs to no line.
 const WHOLES: [&str; 7] = [
-    "contract ", "library ", "abstract ", "function ", "modifier ", "constructor", "interface ",
+    "contract ",
+    "library ",
+    "abstract ",
+    "function ",
+    "modifier ",
+    "constructor",
+    "interface ",
 ];
 
 /// Of a file of Solidity.
@@ -69,7 +75,14 @@ fn contracts() -> Result<(Table, BTreeMap<String, Reached>)> {
     if records.exists() {
         fs::remove_dir_all(&records)?;
     }
-    let mut test = cargo(["test", "--quiet", "--package", "nthroot-evm", "--package", "nthroot-fuzz"]);
+    let mut test = cargo([
+        "test",
+        "--quiet",
+        "--package",
+        "nthroot-evm",
+        "--package",
+        "nthroot-fuzz",
+    ]);
     let tally = follow(test.env("NTHROOT_COVERAGE", &records).env("ANVIL", anvil()?))?;
     ensure!(tally.failed == 0, "tests fail, so what they reach says little");
     let out = folder().join("bytecode/out");
@@ -102,7 +115,12 @@ fn mapped(records: &Path, out: &Path) -> Result<(Table, BTreeMap<String, Reached
     let mut files: BTreeMap<String, Reached> = BTreeMap::new();
     let mut texts = BTreeMap::new();
     for (compiled, seen) in compiled.iter().zip(&seen) {
-        let jumps: Vec<usize> = compiled.sources.keys().copied().filter(|at| compiled.opcode(*at) == JUMPI).collect();
+        let jumps: Vec<usize> = compiled
+            .sources
+            .keys()
+            .copied()
+            .filter(|at| compiled.opcode(*at) == JUMPI)
+            .collect();
         table.row([
             compiled.name.as_str().into(),
             count(seen.executed.len()).into(),
@@ -112,7 +130,9 @@ fn mapped(records: &Path, out: &Path) -> Result<(Table, BTreeMap<String, Reached
         ]);
         for (at, range) in &compiled.sources {
             let Some((file, first, length)) = range else { continue };
-            let Some(line) = line_of(range, &mut texts)? else { continue };
+            let Some(line) = line_of(range, &mut texts)? else {
+                continue;
+            };
             let reached = files.entry(file.clone()).or_default();
             reached.lines.all.insert(line);
             if seen.executed.contains(at) {
@@ -151,7 +171,10 @@ fn line_of(range: &Option<Range>, texts: &mut BTreeMap<String, String>) -> Resul
 
 fn compiled(out: &Path) -> Result<Vec<Compiled>> {
     let mut files = BTreeMap::new();
-    for folder in fs::read_dir(out)?.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
+    for folder in fs::read_dir(out)?
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().is_dir())
+    {
         for file in fs::read_dir(folder.path())? {
             let artifact: serde_json::Value = serde_json::from_slice(&fs::read(file?.path())?)?;
             let targets = artifact["metadata"]["settings"]["compilationTarget"].as_object();
@@ -196,9 +219,8 @@ fn by_file(files: &BTreeMap<String, Reached>) -> Table {
 }
 
 fn sum(files: &BTreeMap<String, Reached>) -> (usize, usize) {
-    let add = |(hit, all): (usize, usize), reached: &Reached| {
-        (hit + reached.lines.hit.len(), all + reached.lines.all.len())
-    };
+    let add =
+        |(hit, all): (usize, usize), reached: &Reached| (hit + reached.lines.hit.len(), all + reached.lines.all.len());
     files.values().fold((0, 0), add)
 }
 
@@ -212,7 +234,14 @@ fn crates(install: bool) -> Result<Result<Table, String>> {
     let mut tarpaulin = toolbox::TARPAULIN.command();
     tarpaulin
         .args(["--engine", "llvm", "--skip-clean", "--out", "Lcov", "--timeout", "600"])
-        .args(["--package", "nthroot-protocol", "--package", "nthroot-model", "--package", "nthroot-evm"])
+        .args([
+            "--package",
+            "nthroot-protocol",
+            "--package",
+            "nthroot-model",
+            "--package",
+            "nthroot-evm",
+        ])
         .args(["--exclude-files", "crates/*/tests/*"])
         .arg("--output-dir")
         .arg(&home)
@@ -236,8 +265,12 @@ fn by_crate(files: &BTreeMap<String, Lines>) -> Table {
     );
     let mut crates: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (file, lines) in files {
-        let Some((_, path)) = file.split_once("crates/") else { continue };
-        let Some((name, rest)) = path.split_once('/') else { continue };
+        let Some((_, path)) = file.split_once("crates/") else {
+            continue;
+        };
+        let Some((name, rest)) = path.split_once('/') else {
+            continue;
+        };
         if rest.starts_with("src/") {
             let (hit, all) = crates.entry(name).or_default();
             *hit += lines.hit.len();
@@ -312,7 +345,8 @@ mod tests {
             "contracts/A.sol".to_owned(),
             "contract A {\n    function f() external {\n        g();\n    }\n}\n".to_owned(),
         )]);
-        let mut line = |first, length| line_of(&Some(("contracts/A.sol".to_owned(), first, length)), &mut texts).unwrap();
+        let mut line =
+            |first, length| line_of(&Some(("contracts/A.sol".to_owned(), first, length)), &mut texts).unwrap();
         assert_eq!(line(0, 60), None);
         assert_eq!(line(17, 20), None);
         assert_eq!(line(49, 3), Some(3));

@@ -68,12 +68,25 @@ pub(crate) fn compile() -> Option<Result<ExitCode>> {
 
 /// Builds the engine, and says where it is.
 fn engine() -> Result<PathBuf> {
-    let mut build = cargo(["build", "--quiet", "--workspace", "--features", "nthroot-libfuzzer/engine"]);
-    build.args(["--bin", "nthroot-libfuzzer", "--message-format", "json-render-diagnostics"]);
+    let mut build = cargo([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--features",
+        "nthroot-libfuzzer/engine",
+    ]);
+    build.args([
+        "--bin",
+        "nthroot-libfuzzer",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
     for name in STEERING {
         // Another profile is another artifact: those of ordinary builds stay as they are.
         let name = name.replace('_', "-");
-        build.arg("--config").arg(format!("profile.dev.package.{name}.opt-level=3"));
+        build
+            .arg("--config")
+            .arg(format!("profile.dev.package.{name}.opt-level=3"));
     }
     build
         .env(WRAPS, "1")
@@ -96,7 +109,9 @@ fn seconds(all: u64, weight: u64) -> u64 {
 
 pub(super) fn run(effort: u64, time: Option<Duration>, keep: bool) -> Result<Outcome> {
     if cfg!(not(target_os = "linux")) {
-        return Ok(Outcome::Skipped("libFuzzer's extra counters are for Linux only".to_owned()));
+        return Ok(Outcome::Skipped(
+            "libFuzzer's extra counters are for Linux only".to_owned(),
+        ));
     }
     let engine = engine()?;
     let all = time.map_or(SECONDS.saturating_mul(effort) / 100, |time| time.as_secs());
@@ -210,7 +225,10 @@ fn section(runs: &[(&str, u64, bool, Run)]) -> Section {
             run.corpus.into(),
         ]);
     }
-    let rates = runs.iter().enumerate().map(|(place, (.., run))| (place as f64, run.rate as f64));
+    let rates = runs
+        .iter()
+        .enumerate()
+        .map(|(place, (.., run))| (place as f64, run.rate as f64));
     chart.draw("inputs a second", Mark::Bars, rates);
     let mut section = Section::new("fuzz", "Do model and contracts agree where no generator looks?");
     section.text = vec![

@@ -22,7 +22,13 @@ pub(super) fn read<'l>(lines: impl Iterator<Item = &'l str>) -> Result<Run> {
     let mut run = Run::default();
     let mut counted = false;
     for line in lines {
-        let stat = |name: &str| line.strip_prefix(name)?.trim_start_matches(':').trim().parse::<u64>().ok();
+        let stat = |name: &str| {
+            line.strip_prefix(name)?
+                .trim_start_matches(':')
+                .trim()
+                .parse::<u64>()
+                .ok()
+        };
         if let Some(executed) = stat("stat::number_of_executed_units") {
             run.executed = executed;
             counted = true;
@@ -42,7 +48,9 @@ pub(super) fn read<'l>(lines: impl Iterator<Item = &'l str>) -> Result<Run> {
         run.features = behind("ft:").unwrap_or(run.features);
         run.corpus = behind("corp:").unwrap_or(run.corpus);
     }
-    counted.then_some(run).ok_or_eyre("libFuzzer ended without saying what it did")
+    counted
+        .then_some(run)
+        .ok_or_eyre("libFuzzer ended without saying what it did")
 }
 
 #[cfg(test)]

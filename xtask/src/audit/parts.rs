@@ -55,7 +55,10 @@ pub(super) fn deny(install: bool) -> Result<Outcome> {
 /// npm fails both if it finds something and if it reaches nobody: what it prints tells which.
 pub(super) fn npm() -> Result<Outcome> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    let printed = Command::new(npm).args(["audit", "--json"]).current_dir(root()).output()?;
+    let printed = Command::new(npm)
+        .args(["audit", "--json"])
+        .current_dir(root())
+        .output()?;
     let found: Value = serde_json::from_slice(&printed.stdout).unwrap_or_default();
     let Some(total) = found["metadata"]["vulnerabilities"]["total"].as_u64() else {
         return Ok(Outcome::Skipped("npm has no advisories within reach".to_owned()));
@@ -66,7 +69,10 @@ pub(super) fn npm() -> Result<Outcome> {
     let mut tally = Tally::default();
     tally.check(total == 0);
     let packages = found["metadata"]["dependencies"]["total"].as_u64().unwrap_or_default();
-    Ok(Outcome::Ran(tally, format!("{total} advisories about {packages} packages")))
+    Ok(Outcome::Ran(
+        tally,
+        format!("{total} advisories about {packages} packages"),
+    ))
 }
 
 pub(super) fn forge_tests(effort: u64, time: Option<Duration>) -> Result<Outcome> {
@@ -97,12 +103,22 @@ pub(super) fn forge_tests(effort: u64, time: Option<Duration>) -> Result<Outcome
 pub(super) fn differential(effort: u64, time: Option<Duration>) -> Result<Outcome> {
     let anvil = anvil()?;
     let test = |arguments: &[&str]| {
-        let mut test = cargo(["test", "--quiet", "--package", "nthroot-evm", "--package", "nthroot-model"]);
+        let mut test = cargo([
+            "test",
+            "--quiet",
+            "--package",
+            "nthroot-evm",
+            "--package",
+            "nthroot-model",
+        ]);
         test.args(arguments).env("ANVIL", &anvil);
         test
     };
     // Compiling is no test, and says nothing of the pace.
-    ensure!(follow(&mut test(&["--no-run"]))?.failed == 0, "the tests do not compile");
+    ensure!(
+        follow(&mut test(&["--no-run"]))?.failed == 0,
+        "the tests do not compile"
+    );
     let (tally, effort) = paced(effort, time, |effort| {
         let mut test = test(&["--no-fail-fast"]);
         for (name, full) in DEPTHS {

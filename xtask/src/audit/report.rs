@@ -67,7 +67,10 @@ fn about(lines: &[Line], parts: &[Part], options: &Options) -> Vec<String> {
         || format!("{} % of the full depth of what is random", options.effort),
         |time| format!("{} s for what is random", time.as_secs()),
     );
-    let verdict = match (lines.iter().filter(|line| line.failed()).count(), missing(lines, parts).count()) {
+    let verdict = match (
+        lines.iter().filter(|line| line.failed()).count(),
+        missing(lines, parts).count(),
+    ) {
         (0, 0) => "Nothing failed.".to_owned(),
         (0, left) => format!("Nothing failed so far; {left} parts have not run."),
         (failed, 0) => format!("{failed} parts failed."),
@@ -87,7 +90,12 @@ fn overview(lines: &[Line], parts: &[Part]) -> Section {
     );
     for line in lines {
         let (result, remark) = line.words();
-        table.row([line.part.name().into(), result.into(), rounded(line.seconds).into(), remark.into()]);
+        table.row([
+            line.part.name().into(),
+            result.into(),
+            rounded(line.seconds).into(),
+            remark.into(),
+        ]);
     }
     for part in missing(lines, parts) {
         table.row([part.name().into(), "not run".into(), None::<f64>.into(), "".into()]);
@@ -98,7 +106,10 @@ fn overview(lines: &[Line], parts: &[Part]) -> Section {
         Axis::named("Part", lines.iter().map(|line| line.part.name())),
         Axis::linear("Time (s)"),
     );
-    let bars = lines.iter().enumerate().map(|(place, line)| (place as f64, line.seconds));
+    let bars = lines
+        .iter()
+        .enumerate()
+        .map(|(place, line)| (place as f64, line.seconds));
     chart.draw("seconds", Mark::Bars, bars);
     let mut section = Section::new("parts", "What was checked, and how much");
     section.figures = vec![Figure::Table(table), Figure::Chart(chart)];

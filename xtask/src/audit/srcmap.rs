@@ -132,7 +132,10 @@ pub(super) fn recorded(text: &str) -> Result<Vec<(Vec<u8>, Seen)>> {
 }
 
 fn bytes(hex: &str) -> Result<Vec<u8>> {
-    ensure!(hex.is_ascii() && hex.len().is_multiple_of(2), "not bytes in hexadecimal");
+    ensure!(
+        hex.is_ascii() && hex.len().is_multiple_of(2),
+        "not bytes in hexadecimal"
+    );
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16);
     Ok((0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?)
 }

@@ -5,6 +5,7 @@ use std::{
     fmt::Debug,
 };
 
+use nthroot_fuzz::steps::{CLOCK, Missigned, half_order, is_off_the_curve};
 use nthroot_model::{
     invalid::{CallFault, EffectFault, Invalid},
     signing::BadSignature,
@@ -13,8 +14,6 @@ use nthroot_protocol::{
     AccountOp, Body, BodyError, Call, Effect, EffectError, Evidence, Fragment, Kind, LeafTable, Meaning, Signature,
     limits::{MAX_DEPTH, MAX_LEASE},
 };
-
-use nthroot_fuzz::steps::{CLOCK, Missigned, half_order, is_off_the_curve};
 
 use crate::expected::{FEATURES, REASONS};
 

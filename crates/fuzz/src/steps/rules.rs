@@ -19,13 +19,7 @@ impl TestRules {
     /// A rule table that names them.
     pub(crate) fn table(&self) -> Vec<Address> {
         // The last one has no code.
-        vec![
-            self.puppet,
-            self.raw,
-            self.reverter,
-            self.looper,
-            NO_CODE,
-        ]
+        vec![self.puppet, self.raw, self.reverter, self.looper, NO_CODE]
     }
 
     /// Their native twins.
