@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     Target, codec, evidence,
     judges::Judges,
+    limits,
     rules::{Case, RULE},
     steps::{Choices, Scene},
 };
@@ -29,7 +30,11 @@ pub fn seeds(target: Target) -> Vec<Vec<u8>> {
     match target {
         Target::Verdict => (0..STEPS).map(random).collect(),
         Target::Evidence => steps().map(|bytes| [vec![evidence::ALL], bytes].concat()).collect(),
-        Target::Codec => steps().flat_map(|bytes| encodings(&bytes)).chain(payloads()).collect(),
+        Target::Codec => steps()
+            .flat_map(|bytes| encodings(&bytes))
+            .chain(payloads())
+            .chain(limits::encodings())
+            .collect(),
         Target::Rules => steps()
             .flat_map(|bytes| account_calls(&bytes))
             .chain(vectors().into_iter().map(|(rule, case)| case.write(rule)))

@@ -10,6 +10,7 @@ pub mod steps;
 
 mod codec;
 mod evidence;
+mod limits;
 mod rules;
 mod verdict;
 
