@@ -160,6 +160,11 @@ fn committed_files() -> Result<BTreeMap<PathBuf, String>> {
 /// The artifacts of all that a folder of sources can deploy: contracts with code and an entry point, so neither
 /// interfaces nor internal libraries.
 fn compiled(sources: &str) -> Result<BTreeMap<String, Value>> {
+    compiled_in(sources, &root().join("out"))
+}
+
+/// The same, of what was compiled into another folder.
+pub(crate) fn compiled_in(sources: &str, out: &Path) -> Result<BTreeMap<String, Value>> {
     let mut artifacts = BTreeMap::new();
     for source in solidity_files(&root().join(sources))? {
         let file = source.file_name().expect("a file has a name");
@@ -168,7 +173,7 @@ fn compiled(sources: &str) -> Result<BTreeMap<String, Value>> {
             .to_str()
             .ok_or_eyre("a path that is not UTF-8")?
             .replace('\\', "/");
-        let dir = root().join("out").join(file);
+        let dir = out.join(file);
         if !dir.exists() {
             continue; // declares nothing that has an artifact
         }

@@ -1,40 +1,66 @@
-//! The long checks: symbolic execution, static analysis, and the random tests at full depth.
+//! The long checks: symbolic execution, static analysis, random tests at full depth, fuzzing, coverage; and one report of them all.
 
+mod budget;
+mod bytecode;
+mod coverage;
+mod fuzz;
 mod halmos;
+mod lcov;
+mod libfuzzer;
+mod parts;
 mod python;
 mod reader;
+mod report;
 mod slither;
+mod srcmap;
+mod toolbox;
 
-use std::{process::Command, process::ExitCode, time::Instant};
-
-use clap::{Args, ValueEnum};
-use eyre::{OptionExt, Result, ensure};
-use serde_json::{Value, json};
-
-use crate::{
-    artifacts,
-    tally::{Tally, counted},
-    tools::{anvil, cargo, forge, output, root, setup},
+use std::{
+    path::PathBuf,
+    process::{Command, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-/// Steps that the differential test compares, histories of bridge and ledger, histories of roll-back, and schedules of honest
-/// batches: some hundred times, and for schedules ten times, those of `cargo xtask test`.
-const CASES: u64 = 1_000_000;
-const HISTORIES: u64 = 35_000;
-const ROLLBACKS: u64 = 150_000;
-const SCHEDULES: u64 = 2_500;
+use clap::{Args, ValueEnum};
+use eyre::{Result, ensure};
+use nthroot_report::Section;
+use serde_json::Value;
+use signal_hook::{consts::SIGINT, flag};
+
+pub(crate) use fuzz::compile;
+
+use crate::{
+    tally::{Tally, counted},
+    tools::{root, setup},
+};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Run these parts only, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
     only: Vec<Part>,
+    /// Leave these parts out, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
+    without: Vec<Part>,
     /// Per cent of the full depth of everything random: runs, cases, histories
-    #[arg(long, default_value_t = 100, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 100, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "time")]
     effort: u64,
+    /// How long everything random may take together, such as 90m or 2h, instead of --effort. The other parts take what they take
+    #[arg(long, value_name = "TIME", value_parser = budget::duration)]
+    time: Option<Duration>,
     /// Seconds that the solver may take for one question; a question without an answer is a failure
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     solver_timeout: u64,
+    /// Install missing tools under target/audit/tools instead of skipping what needs them
+    #[arg(long)]
+    install: bool,
+    /// Make what the fuzzers found the committed corpus
+    #[arg(long)]
+    keep_corpus: bool,
     /// Print the results as JSON to stdout; progress goes to stderr, as always
     #[arg(long)]
     json: bool,
@@ -45,18 +71,30 @@ pub(crate) struct Options {
 enum Part {
     /// ABIs, storage layouts and code sizes are the committed ones
     Artifacts,
+    /// Gas is that of the committed snapshots
+    Gas,
     /// Licences, sources and advisories of the crates, if cargo-deny is installed
     Deny,
+    /// Advisories of the packages from npm, if it is within reach
+    Npm,
     /// Static analysis; each finding is answered in docs/audit/slither.md
     Slither,
     /// A client written from the specification alone, tools/reader: vectors, random steps, chains
     Reader,
+    /// The contracts, compiled anew from nothing, are the committed bytecode
+    Bytecode,
     /// Symbolic execution of test/symbolic: every input, not some
     Halmos,
+    /// Lines and branches that tests reach, of contracts and of crates
+    Coverage,
+    /// Everything at once on a chain, for minutes: nodes that are killed, an L1 that is reorganised, a liar
+    Soak,
     /// All forge tests, with the runs and depths of `FOUNDRY_PROFILE=audit`
     Forge,
     /// Contracts against the model: steps, histories, tampering
     Differential,
+    /// The same and the codec, steered by coverage of the model and of the contracts
+    Fuzz,
 }
 
 impl Part {
@@ -66,12 +104,24 @@ impl Part {
             .get_name()
             .to_owned()
     }
+
+    /// Its part of the time that everything random has, if it is random: weights among those that run.
+    const fn weight(self) -> u64 {
+        match self {
+            Self::Soak => 1,
+            Self::Forge | Self::Differential => 3,
+            Self::Fuzz => 4,
+            _ => 0,
+        }
+    }
 }
 
 /// How a part ended.
 enum Outcome {
     /// What was checked, and in words how much that was.
     Ran(Tally, String),
+    /// The same with figures for the report.
+    Measured(Tally, String, Section),
     /// Why not.
     Skipped(String),
 }
@@ -86,8 +136,10 @@ impl Line {
     /// Result and remark.
     fn words(&self) -> (&'static str, String) {
         match &self.outcome {
-            Ok(Outcome::Ran(tally, what)) if tally.failed == 0 => ("passed", what.clone()),
-            Ok(Outcome::Ran(_, what)) => ("FAILED", what.clone()),
+            Ok(Outcome::Ran(tally, what) | Outcome::Measured(tally, what, _)) if tally.failed == 0 => {
+                ("passed", what.clone())
+            }
+            Ok(Outcome::Ran(_, what) | Outcome::Measured(_, what, _)) => ("FAILED", what.clone()),
             Ok(Outcome::Skipped(why)) => ("skipped", why.clone()),
             Err(error) => ("FAILED", format!("could not run: {error:#}")),
         }
@@ -98,150 +150,80 @@ impl Line {
     }
 }
 
+/// What a shell calls a program that was interrupted.
+const INTERRUPTED_CODE: u8 = 130;
+
+/// Where the report goes.
+fn folder() -> PathBuf {
+    root().join("target/audit")
+}
+
 pub(crate) fn audit(options: &Options) -> Result<ExitCode> {
     setup()?;
+    // Set when somebody has had enough. What runs gets the same signal and ends; no further part begins.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    flag::register(SIGINT, Arc::clone(&interrupted))?;
+    let chosen =
+        |part: &&Part| (options.only.is_empty() || options.only.contains(part)) && !options.without.contains(part);
+    let parts: Vec<Part> = Part::value_variants().iter().filter(chosen).copied().collect();
+    let weights: u64 = parts.iter().map(|part| part.weight()).sum();
     let mut lines = Vec::new();
-    for &part in Part::value_variants() {
-        if !options.only.is_empty() && !options.only.contains(&part) {
-            continue;
-        }
-        eprintln!("\n== {}", part.name());
+    for (number, &part) in parts.iter().enumerate() {
+        eprintln!("\n== {} ({} of {})", part.name(), number + 1, parts.len());
         let start = Instant::now();
-        let outcome = run(part, options);
+        let share = options.time.map(|time| budget::share(time, part.weight(), weights));
+        let mut outcome = run(part, options, share);
+        if interrupted.load(Ordering::Relaxed) {
+            outcome = Ok(Outcome::Skipped("interrupted".to_owned()));
+        }
         let seconds = start.elapsed().as_secs_f64();
         let line = Line { part, outcome, seconds };
         let (result, remark) = line.words();
         eprintln!("== {}: {result}, {remark}, {seconds:.1} s", part.name());
         lines.push(line);
+        // After each part: what was done is there, whatever ends the rest.
+        report::write(&lines, &parts, options)?;
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
     }
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&report(&lines))?);
+        println!("{}", serde_json::to_string_pretty(&report::json(&lines))?);
     } else {
-        print_table(&lines);
+        report::print(&lines, &parts);
     }
-    Ok(if lines.iter().any(Line::failed) {
+    eprintln!("the report: {}", folder().join("report.html").display());
+    Ok(if interrupted.load(Ordering::Relaxed) {
+        ExitCode::from(INTERRUPTED_CODE)
+    } else if lines.iter().any(Line::failed) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
 }
 
-fn run(part: Part, options: &Options) -> Result<Outcome> {
+/// `share`: how long a random part may take, if the time is limited.
+fn run(part: Part, options: &Options, share: Option<Duration>) -> Result<Outcome> {
     match part {
-        Part::Artifacts => compare_artifacts(),
-        Part::Deny => deny(),
+        Part::Artifacts => parts::artifacts(),
+        Part::Gas => parts::gas(),
+        Part::Deny => parts::deny(options.install),
+        Part::Npm => parts::npm(),
         Part::Slither => slither::run(),
         Part::Reader => reader::run(),
+        Part::Bytecode => bytecode::run(),
         Part::Halmos => halmos::run(options.solver_timeout),
-        Part::Forge => deep_forge(options.effort),
-        Part::Differential => differential(options.effort),
+        Part::Coverage => coverage::run(options.install),
+        Part::Soak => parts::soak(options.effort, share),
+        Part::Forge => parts::forge_tests(options.effort, share),
+        Part::Differential => parts::differential(options.effort, share),
+        Part::Fuzz => fuzz::run(options.effort, share, options.keep_corpus),
     }
-}
-
-fn compare_artifacts() -> Result<Outcome> {
-    build()?;
-    let mut tally = artifacts::check_sizes()?;
-    tally += artifacts::check_committed()?;
-    Ok(Outcome::Ran(tally, format!("{tally}")))
-}
-
-/// Cargo says which subcommands it has; one that is missing is no failure.
-fn deny() -> Result<Outcome> {
-    if !output(&mut cargo(["--list"]))?
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some("deny"))
-    {
-        return Ok(Outcome::Skipped("`cargo install cargo-deny` first".to_owned()));
-    }
-    let deny = |words: &[&str]| follow(cargo(["deny", "--color", "never"]).args(words));
-    let mut tally = deny(&["check", "bans", "licenses", "sources"])?;
-    tally.check(tally.failed == 0);
-    // Advisories come from the network. Without it the rest still says something.
-    if deny(&["fetch", "db"])?.failed != 0 {
-        return Ok(Outcome::Ran(
-            tally,
-            "bans, licences, sources; no advisories within reach".to_owned(),
-        ));
-    }
-    tally += deny(&["check", "--disable-fetch", "advisories"])?;
-    Ok(Outcome::Ran(tally, "bans, licences, sources, advisories".to_owned()))
-}
-
-fn deep_forge(effort: u64) -> Result<Outcome> {
-    const PROFILE: (&str, &str) = ("FOUNDRY_PROFILE", "audit");
-    let config = output(forge()?.args(["config", "--json"]).env(PROFILE.0, PROFILE.1))?;
-    let config: Value = serde_json::from_str(&config)?;
-    let scaled = |kind: &str| {
-        let runs = config[kind]["runs"].as_u64().ok_or_eyre("forge config names no runs")?;
-        Ok::<_, eyre::Report>((runs * effort / 100).max(1))
-    };
-    let (fuzz, invariant) = (scaled("fuzz")?, scaled("invariant")?);
-    build()?;
-    let mut test = forge()?;
-    test.arg("test")
-        .env(PROFILE.0, PROFILE.1)
-        .env("FOUNDRY_FUZZ_RUNS", fuzz.to_string())
-        .env("FOUNDRY_INVARIANT_RUNS", invariant.to_string())
-        // What gas costs is for `cargo xtask test` to record.
-        .env("FORGE_SNAPSHOT_EMIT", "false");
-    let tally = follow(&mut test)?;
-    let depth = &config["invariant"]["depth"];
-    Ok(Outcome::Ran(
-        tally,
-        format!("{tally}; {fuzz} runs each, invariants {invariant} × {depth}"),
-    ))
-}
-
-fn differential(effort: u64) -> Result<Outcome> {
-    let cases = (CASES * effort / 100).max(1);
-    let histories = (HISTORIES * effort / 100).max(1);
-    let rollbacks = (ROLLBACKS * effort / 100).max(1);
-    let schedules = (SCHEDULES * effort / 100).max(1);
-    let mut test = cargo(["test", "--quiet", "--no-fail-fast"]);
-    test.args(["--package", "nthroot-evm", "--package", "nthroot-model"])
-        .env("NTHROOT_CASES", cases.to_string())
-        .env("NTHROOT_HISTORIES", histories.to_string())
-        .env("NTHROOT_ROLLBACKS", rollbacks.to_string())
-        .env("NTHROOT_SCHEDULES", schedules.to_string())
-        .env("ANVIL", anvil()?);
-    let tally = follow(&mut test)?;
-    Ok(Outcome::Ran(
-        tally,
-        format!("{tally}; {cases} steps, {histories} histories, {rollbacks} of roll-back, {schedules} schedules"),
-    ))
-}
-
-/// As `cargo xtask build` does it for the contracts; stdout is for the results.
-fn build() -> Result<()> {
-    let built = follow(forge()?.args(["build", "contracts", "--deny", "warnings"]))?;
-    ensure!(built.failed == 0, "the contracts do not compile");
-    Ok(())
 }
 
 /// Runs a command, passes what it prints on to stderr, and counts the results in it.
 fn follow(command: &mut Command) -> Result<Tally> {
     counted(command.current_dir(root()), |line| eprintln!("{line}"))
-}
-
-fn report(lines: &[Line]) -> Value {
-    let parts = lines.iter().map(|line| {
-        let (result, remark) = line.words();
-        json!({
-            "part": line.part.name(),
-            "result": result.to_lowercase(),
-            "remark": remark,
-            "seconds": (line.seconds * 10.0).round() / 10.0,
-        })
-    });
-    json!({ "passed": !lines.iter().any(Line::failed), "parts": parts.collect::<Vec<_>>() })
-}
-
-fn print_table(lines: &[Line]) {
-    println!("\n{:<13} {:<8} {:>9}  what", "part", "result", "seconds");
-    for line in lines {
-        let (result, remark) = line.words();
-        println!("{:<13} {result:<8} {:>9.1}  {remark}", line.part.name(), line.seconds);
-    }
 }
 
 /// Fails with the last words of a tool that did not leave the file which it was asked for.

@@ -70,11 +70,16 @@ enum Command {
     },
     /// All that continuous integration checks: formats, lints, tests
     Ci,
-    /// Run what takes hours: symbolic execution, static analysis, random tests at full depth. Needs Python 3.11 or later
+    /// Run what takes hours: symbolic execution, static analysis, random tests at full depth, fuzzing, coverage; and write a report to
+    /// target/audit/report.html. Needs Python 3.11 or later
     Audit(audit::Options),
 }
 
 fn main() -> Result<ExitCode> {
+    // cargo calls this program in the compiler's place when it builds the fuzzers.
+    if let Some(compiled) = audit::compile() {
+        return compiled;
+    }
     match Args::parse().command {
         Command::Setup => setup()?,
         Command::Build => build()?,

@@ -5,10 +5,11 @@
 pub mod congestion;
 pub mod cost;
 pub mod record;
-pub mod report;
 pub mod spectrum;
 pub mod speed;
 pub mod window;
+
+pub use nthroot_report as report;
 
 /// How thorough a measurement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,6 +71,7 @@ fn main() -> Result<()> {
         .iter()
         .filter(|question| args.only.is_empty() || args.only.contains(question));
     let mut report = Report {
+        title: "nthroot: what it costs, and how safe it is".to_owned(),
         about: about(&options),
         sections: Vec::new(),
     };

@@ -154,6 +154,7 @@ mod tests {
         let mut section = Section::new("cost", "Cost");
         section.figures = vec![Figure::Table(table), Figure::Chart(chart)];
         Report {
+            title: String::new(),
             about: Vec::new(),
             sections: vec![section],
         }

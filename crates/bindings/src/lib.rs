@@ -38,4 +38,5 @@ pub mod mocks {
     contract!(raw_return, RawReturn, "../../abi/mocks/RawReturn.json");
     contract!(reverter, Reverter, "../../abi/mocks/Reverter.json");
     contract!(looper, Looper, "../../abi/mocks/Looper.json");
+    contract!(decoders, Decoders, "../../abi/mocks/Decoders.json");
 }

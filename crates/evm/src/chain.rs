@@ -5,12 +5,17 @@ use alloy::{
     sol_types::{SolCall, SolError},
 };
 use revm::{
-    Context, Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext,
+    Context, Database, ExecuteCommitEvm, ExecuteEvm, InspectCommitEvm, InspectEvm, MainBuilder, MainContext,
     bytecode::Bytecode,
     context::{BlockEnv, CfgEnv, TxEnv, result::ExecutionResult},
     context_interface::block::BlobExcessGasAndPrice,
     database::{CacheDB, EmptyDB},
     primitives::hardfork::SpecId,
+};
+
+use crate::{
+    coverage::{self, Recorder, Written},
+    jumps::{Jump, Watch},
 };
 
 /// Accounts and storage.
@@ -59,6 +64,7 @@ pub struct Chain {
     spec: SpecId,
     number: u64,
     chain_id: u64,
+    _coverage: Written,
 }
 
 impl Chain {
@@ -69,6 +75,7 @@ impl Chain {
             spec,
             number: 1,
             chain_id: 1,
+            _coverage: Written,
         }
     }
 
@@ -223,6 +230,30 @@ impl Chain {
         }
     }
 
+    /// As [`Self::simulate`], and tells each jump on the way.
+    ///
+    /// # Errors
+    ///
+    /// If L1 would not take it into a block.
+    pub fn watch(
+        &mut self,
+        from: Address,
+        to: Address,
+        data: Bytes,
+        seen: &mut dyn FnMut(Jump),
+    ) -> Result<Receipt, Rejected> {
+        let (tx, config, block) = self.environment(from, TxKind::Call(to), U256::ZERO, data, TX_GAS_CAP)?;
+        let context = Context::mainnet()
+            .with_db(&mut self.state)
+            .with_cfg(config)
+            .with_block(block);
+        let mut evm = context.build_mainnet_with_inspector(Watch::new(seen));
+        match evm.inspect_tx(tx) {
+            Ok(outcome) => Ok(receipt(outcome.result)),
+            Err(error) => Err(Rejected(format!("{error:?}"))),
+        }
+    }
+
     fn transact(
         &mut self,
         from: Address,
@@ -232,6 +263,38 @@ impl Chain {
         gas_limit: u64,
         commit: bool,
     ) -> Result<Receipt, Rejected> {
+        let (tx, config, block) = self.environment(from, kind, value, data, gas_limit)?;
+        let context = Context::mainnet()
+            .with_db(&mut self.state)
+            .with_cfg(config)
+            .with_block(block);
+        if coverage::is_on() {
+            let mut evm = context.build_mainnet_with_inspector(Recorder::default());
+            let result = if commit {
+                evm.inspect_tx_commit(tx)
+            } else {
+                evm.inspect_tx(tx).map(|outcome| outcome.result)
+            };
+            return result.map(receipt).map_err(|error| Rejected(format!("{error:?}")));
+        }
+        let mut evm = context.build_mainnet();
+        let result = if commit {
+            evm.transact_commit(tx)
+        } else {
+            evm.transact(tx).map(|outcome| outcome.result)
+        };
+        result.map(receipt).map_err(|error| Rejected(format!("{error:?}")))
+    }
+
+    /// The sender's next transaction in the block that is being filled.
+    fn environment(
+        &mut self,
+        from: Address,
+        kind: TxKind,
+        value: U256,
+        data: Bytes,
+        gas_limit: u64,
+    ) -> Result<(TxEnv, CfgEnv, BlockEnv), Rejected> {
         let nonce = self.state.basic(from).expect("in memory").map_or(0, |info| info.nonce);
         let tx = TxEnv::builder()
             .caller(from)
@@ -254,38 +317,32 @@ impl Chain {
             blob_excess_gas_and_price: Some(BlobExcessGasAndPrice::new(0, 1)),
             ..BlockEnv::default()
         };
-        let context = Context::mainnet()
-            .with_db(&mut self.state)
-            .with_cfg(config)
-            .with_block(block);
-        let mut evm = context.build_mainnet();
-        let result = if commit {
-            evm.transact_commit(tx)
-        } else {
-            evm.transact(tx).map(|outcome| outcome.result)
-        };
-        let result = result.map_err(|error| Rejected(format!("{error:?}")))?;
-        let gas = result.gas();
-        let failed = Receipt {
-            success: false,
-            gas: gas.tx_gas_used(),
-            executed: gas.spent_sub_refunded(),
-            floor: gas.floor_gas(),
-            output: Bytes::new(),
-            logs: Vec::new(),
-            created: None,
-        };
-        Ok(match result {
-            ExecutionResult::Success { logs, output, .. } => Receipt {
-                success: true,
-                created: output.address().copied(),
-                output: output.into_data(),
-                logs,
-                ..failed
-            },
-            ExecutionResult::Revert { output, .. } => Receipt { output, ..failed },
-            // Out of gas and the like: no data, and all gas is gone.
-            ExecutionResult::Halt { .. } => failed,
-        })
+        Ok((tx, config, block))
+    }
+}
+
+/// What is kept of a result.
+fn receipt(result: ExecutionResult) -> Receipt {
+    let gas = result.gas();
+    let failed = Receipt {
+        success: false,
+        gas: gas.tx_gas_used(),
+        executed: gas.spent_sub_refunded(),
+        floor: gas.floor_gas(),
+        output: Bytes::new(),
+        logs: Vec::new(),
+        created: None,
+    };
+    match result {
+        ExecutionResult::Success { logs, output, .. } => Receipt {
+            success: true,
+            created: output.address().copied(),
+            output: output.into_data(),
+            logs,
+            ..failed
+        },
+        ExecutionResult::Revert { output, .. } => Receipt { output, ..failed },
+        // Out of gas and the like: no data, and all gas is gone.
+        ExecutionResult::Halt { .. } => failed,
     }
 }

@@ -12,6 +12,8 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 
+use crate::coverage::{self, Recorder, Written};
+
 const INSTRUCTIONS: &InstructionTable<EthInterpreter, DummyHost> = &instruction_table();
 
 /// What a call came to.
@@ -37,6 +39,7 @@ pub struct Code {
     runtime: Bytecode,
     spec: SpecId,
     costs: GasTable,
+    _coverage: Written,
 }
 
 impl Code {
@@ -47,18 +50,24 @@ impl Code {
             runtime: Bytecode::new_legacy(runtime),
             spec,
             costs: gas_table_spec(spec),
+            _coverage: Written,
         }
     }
 
     /// Calls it with exactly this gas, as a static call does: its frame has no other, and nothing else is paid from it.
     pub fn call(&self, gas: u64, data: Bytes) -> Outcome {
-        let input = InputsImpl {
-            input: CallInput::Bytes(data),
-            ..InputsImpl::default()
-        };
-        let code = ExtBytecode::new(self.runtime.clone());
-        let mut frame = Interpreter::<EthInterpreter>::new(SharedMemory::new(), code, input, true, self.spec, gas);
-        match frame.run_plain(INSTRUCTIONS, &self.costs, &mut DummyHost::new(self.spec)) {
+        if coverage::is_on() {
+            let (mut frame, mut recorder) = (self.frame(gas, data.clone()), Recorder::default());
+            loop {
+                recorder.see(&frame);
+                let host = &mut DummyHost::new(self.spec);
+                if frame.step(INSTRUCTIONS, &self.costs, host).is_err() {
+                    break;
+                }
+            }
+        }
+        let host = &mut DummyHost::new(self.spec);
+        match self.frame(gas, data).run_plain(INSTRUCTIONS, &self.costs, host) {
             InterpreterAction::Return(end) if end.result.is_ok() => Outcome::Returned {
                 output: end.output,
                 gas: end.gas.total_gas_spent(),
@@ -67,5 +76,13 @@ impl Code {
             // A call of other code is none that a registry takes.
             InterpreterAction::Return(_) | InterpreterAction::NewFrame(_) => Outcome::Halted,
         }
+    }
+    fn frame(&self, gas: u64, data: Bytes) -> Interpreter<EthInterpreter> {
+        let input = InputsImpl {
+            input: CallInput::Bytes(data),
+            ..InputsImpl::default()
+        };
+        let code = ExtBytecode::new(self.runtime.clone());
+        Interpreter::new(SharedMemory::new(), code, input, true, self.spec, gas)
     }
 }

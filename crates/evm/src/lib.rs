@@ -6,11 +6,14 @@
 
 mod chain;
 mod code;
+mod coverage;
 mod deployed;
+mod jumps;
 pub mod metered;
 pub mod rule;
 
 pub use chain::{Chain, Receipt, Rejected};
 pub use code::{Code, Outcome};
 pub use deployed::{Deployed, Parameters};
+pub use jumps::Jump;
 pub use revm::primitives::hardfork::SpecId;

@@ -5,6 +5,7 @@ use std::{
     fmt::Debug,
 };
 
+use nthroot_fuzz::steps::{CLOCK, Missigned, half_order, is_off_the_curve};
 use nthroot_model::{
     invalid::{CallFault, EffectFault, Invalid},
     signing::BadSignature,
@@ -14,12 +15,7 @@ use nthroot_protocol::{
     limits::{MAX_DEPTH, MAX_LEASE},
 };
 
-use crate::{
-    expected::{FEATURES, REASONS},
-    meanings::Missigned,
-    scene::CLOCK,
-    users,
-};
+use crate::expected::{FEATURES, REASONS};
 
 /// How often each thing occurred.
 #[derive(Default)]
@@ -151,10 +147,10 @@ fn refused(reason: &Invalid, body: &Body, features: &mut Features) {
         if let Some(Signature::P256(signature) | Signature::WebAuthn(signature, _)) =
             signed.map(|signed| &signed.signature)
         {
-            if signature.s > users::half_order() {
+            if signature.s > half_order() {
                 features.insert("high s of a P-256 key");
             }
-            if users::is_off_the_curve(signature) {
+            if is_off_the_curve(signature) {
                 features.insert("key off the curve");
             }
         }

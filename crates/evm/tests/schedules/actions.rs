@@ -6,13 +6,12 @@ use alloy::{
 };
 use nthroot_bindings::Bridge;
 use nthroot_evm::Receipt;
+use nthroot_fuzz::steps::Choices;
 use nthroot_model::ledger::{Judgement, Submitted};
 use nthroot_protocol::{AnchorId, Batch, BatchId, Key, Status};
 
 use crate::{
-    batches,
-    choices::Choices,
-    draft, features,
+    batches, draft, features,
     reverts::{self, error_of, same_refusal},
     users::{self, USERS},
     world::{PROPOSERS, SOMEBODY, World},

@@ -1,10 +1,10 @@
 //! Batches of those who know no states, who lie, and who cannot write: an honest one with one thing changed.
 
 use alloy::primitives::{Address, B256};
+use nthroot_fuzz::steps::Choices;
 use nthroot_protocol::{Batch, BatchHeader, Body, FreshTouch, RepeatedTouch, Root, Signature, Step, Withdrawal};
 
 use crate::{
-    choices::Choices,
     users,
     world::{SLOTS, World},
 };

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, Bytes, U256};
 use nthroot_bindings::{Bridge, bridge::IBridge};
+use nthroot_fuzz::steps::Choices;
 use nthroot_model::{
     ledger::{Assigned, Claim, Consent, Offer, Sale},
     signing,
@@ -10,7 +11,6 @@ use nthroot_protocol::{Assignment, BatchId, Domain, Withdrawal};
 
 use crate::{
     actions::event,
-    choices::Choices,
     reverts::{self, error_of},
     users::{self, ACCOUNTS},
     world::{PROPOSERS, SOMEBODY, WALLET, World},

@@ -2,6 +2,7 @@
 //! cohorts.
 
 use alloy::primitives::{Address, Bytes};
+use nthroot_fuzz::steps::Choices;
 use nthroot_model::{
     anchor::AnchorState,
     builder::{BatchBuilder, Name, Posting, StepPlan},
@@ -13,7 +14,6 @@ use nthroot_protocol::{
 };
 
 use crate::{
-    choices::Choices,
     users,
     world::{PROPOSERS, SLOTS, World},
 };

@@ -5,12 +5,12 @@ use alloy::{
     sol_types::SolCall,
 };
 use nthroot_bindings::Bridge;
+use nthroot_fuzz::steps::Choices;
 use nthroot_model::ledger::{ChallengeError, Rollback};
 use nthroot_protocol::{BatchId, Evidence, PreEntry};
 
 use crate::{
     actions::event,
-    choices::Choices,
     reverts::{self, error_of, same_acquittal},
     users,
     world::{PROPOSERS, SOMEBODY, World},

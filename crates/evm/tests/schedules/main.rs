@@ -7,8 +7,6 @@
 
 mod actions;
 mod batches;
-#[path = "../differential/choices.rs"]
-mod choices;
 mod claims;
 mod draft;
 mod features;
@@ -27,15 +25,13 @@ use std::{
     time::Instant,
 };
 
+use nthroot_fuzz::steps::Choices;
 use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestError, TestRunner},
 };
 
-use crate::{
-    choices::Choices,
-    world::{Assets, PROPOSERS, Tally, World},
-};
+use crate::world::{Assets, PROPOSERS, Tally, World};
 
 /// What must have happened, or the histories say little.
 const REACHED: [&str; 66] = [

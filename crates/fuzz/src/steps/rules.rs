@@ -3,9 +3,12 @@
 use alloy::primitives::Address;
 use nthroot_model::rule::{AuthorisationView, Context, FragmentView, RuleFailure, Rules};
 
+/// Where there is no code, although rule tables name it.
+pub(crate) const NO_CODE: Address = Address::repeat_byte(0xcc);
+
 /// The test rules' addresses, in the order in which rule tables name them from 1.
 #[derive(Clone, Copy)]
-pub(crate) struct TestRules {
+pub struct TestRules {
     pub(crate) puppet: Address,
     pub(crate) raw: Address,
     pub(crate) reverter: Address,
@@ -16,13 +19,7 @@ impl TestRules {
     /// A rule table that names them.
     pub(crate) fn table(&self) -> Vec<Address> {
         // The last one has no code.
-        vec![
-            self.puppet,
-            self.raw,
-            self.reverter,
-            self.looper,
-            Address::repeat_byte(0xcc),
-        ]
+        vec![self.puppet, self.raw, self.reverter, self.looper, NO_CODE]
     }
 
     /// Their native twins.
@@ -34,7 +31,7 @@ impl TestRules {
             .with(self.raw, |_: &_, _: &[_], _: &[_], extra: &[u8]| abi_bytes(extra))
             .with(self.reverter, fail)
             .with(self.looper, fail)
-            .with(Address::repeat_byte(0xcc), fail)
+            .with(NO_CODE, fail)
     }
 }
 

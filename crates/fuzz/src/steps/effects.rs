@@ -3,7 +3,7 @@
 use alloy::primitives::Address;
 use nthroot_protocol::{AccountOp, AssetId, Effect, Kind, Meaning, limits::MAX_LEASE};
 
-use crate::{
+use super::{
     calls::{Cast, Draft, Slot},
     choices::Choices,
     lies::flip,

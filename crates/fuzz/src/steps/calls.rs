@@ -7,7 +7,7 @@ use nthroot_protocol::{
     AccountOp, AssetId, Authorisation, Body, Call, Domain, FragmentId, Kind, Meaning, Outflow, SignedMessage,
 };
 
-use crate::{
+use super::{
     choices::Choices,
     meanings::{self, Missigned},
     scene::{CLOCK, PROPOSER, Scene},
@@ -343,7 +343,7 @@ fn return_data(c: &mut Choices<'_>, effects: &[u8]) -> Vec<u8> {
                 let length = data.len();
                 data[length - 1] ^= c.byte();
             }
-            3 => crate::lies::flip(c, &mut data[..64]),
+            3 => super::lies::flip(c, &mut data[..64]),
             _ => data.truncate(c.below(80)),
         }
     }

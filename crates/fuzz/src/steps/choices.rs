@@ -1,20 +1,21 @@
 //! Bytes as a source of decisions: a generator that reads them is shrunk by shrinking the bytes.
 
 /// Reads choices from bytes; zeros when they are used up, which every generator takes for its simplest case.
-pub(crate) struct Choices<'a> {
+pub struct Choices<'a> {
     bytes: &'a [u8],
     careful: bool,
 }
 
 impl<'a> Choices<'a> {
     /// Every second case is made without mistakes, so that enough of them are valid.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    pub fn new(bytes: &'a [u8]) -> Self {
         let mut choices = Self { bytes, careful: true };
         choices.careful = choices.below(2) == 0;
         choices
     }
 
-    pub(crate) fn byte(&mut self) -> u8 {
+    /// The next byte.
+    pub fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.bytes.split_first() else {
             return 0;
         };
@@ -23,25 +24,27 @@ impl<'a> Choices<'a> {
     }
 
     /// A number below `n ≤ 256`.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         usize::from(self.byte()) % n.max(1)
     }
 
     /// True once in `n` times; never when the bytes are used up.
-    pub(crate) fn once_in(&mut self, n: usize) -> bool {
+    pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == n - 1
     }
 
     /// As [`Self::once_in`], for what is likely to make the step invalid.
-    pub(crate) fn mistake(&mut self, n: usize) -> bool {
+    pub fn mistake(&mut self, n: usize) -> bool {
         self.once_in(n) && !self.careful
     }
 
-    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+    /// One of several.
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())].clone()
     }
 
-    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+    /// The next byte.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.byte()).collect()
     }
 }

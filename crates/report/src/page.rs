@@ -18,12 +18,12 @@ pub(super) fn html(report: &Report) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { "nthroot: what it costs, and how safe it is" }
+                title { (report.title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    h1 { "nthroot: what it costs, and how safe it is" }
+                    h1 { (report.title) }
                     @for line in &report.about { p { (line) } }
                     nav { ol { @for section in &report.sections { li { a href=(format!("#{}", section.id)) { (section.title) } } } } }
                 }

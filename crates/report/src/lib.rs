@@ -12,6 +12,8 @@ use serde::Serialize;
 /// All sections of a run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
+    /// Heading of the page.
+    pub title: String,
     /// When, on what, how thoroughly; a line each.
     pub about: Vec<String>,
     /// In the order in which they are read.
@@ -415,6 +417,7 @@ mod tests {
         let mut section = Section::new("example", "What does it cost?");
         section.figures = vec![Figure::Table(table), Figure::Chart(chart), Figure::Chart(bars)];
         Report {
+            title: "What is tested".to_owned(),
             about: vec!["A test".to_owned()],
             sections: vec![section],
         }

@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use nthroot_protocol::{AnchorProof, AssetId, Body, Fragment, LeafTable, Lease, Outflow, Root, Step, Withdrawal};
 
-use crate::{choices::Choices, scene::TOKEN};
+use super::{choices::Choices, scene::TOKEN};
 
 /// Changes one byte.
 pub(crate) fn flip(c: &mut Choices<'_>, bytes: &mut [u8]) {

@@ -8,7 +8,7 @@ use nthroot_model::signing::{self, Signer};
 use nthroot_protocol::{Assertion, Fragment, Key, Kind, P256Signature, Signature};
 use p256::ecdsa::SigningKey as P256Key;
 
-use crate::{choices::Choices, lies::flip};
+use super::{choices::Choices, lies::flip};
 
 /// Order of P-256.
 const ORDER_P256: U256 = U256::from_be_bytes(alloy::hex!(
@@ -16,12 +16,12 @@ const ORDER_P256: U256 = U256::from_be_bytes(alloy::hex!(
 ));
 
 /// What s of a P-256 signature is at most.
-pub(crate) fn half_order() -> B256 {
+pub fn half_order() -> B256 {
     B256::from(ORDER_P256 >> 1)
 }
 
 /// Whether the signature carries the coordinates that are no key.
-pub(crate) fn is_off_the_curve(signature: &P256Signature) -> bool {
+pub fn is_off_the_curve(signature: &P256Signature) -> bool {
     matches!(&USERS[5].0, User::OffTheCurve(x, y) if (signature.x, signature.y) == (*x, *y))
 }
 

@@ -3,10 +3,10 @@
 use alloy::primitives::keccak256;
 use nthroot_protocol::{Effect, Meaning};
 
-use crate::choices::Choices;
+use super::choices::Choices;
 
 /// An authorisation that was signed over something else than its rule says of it: the call, the position, and what is wrong.
-pub(crate) type Missigned = (u8, u8, &'static str);
+pub type Missigned = (u8, u8, &'static str);
 
 /// The words of some rule's struct.
 fn words(c: &mut Choices<'_>) -> Meaning {

@@ -15,12 +15,13 @@ use nthroot_protocol::{
     tree,
 };
 
-use crate::{choices::Choices, lies, meanings::Missigned, rules::TestRules, users};
+use super::{choices::Choices, lies, meanings::Missigned, rules::TestRules, users};
 
 pub(crate) const TOKEN: Address = Address::repeat_byte(0x70);
 pub(crate) const TAG: B256 = B256::repeat_byte(7);
 pub(crate) const PROPOSER: Address = Address::repeat_byte(0xb0);
-pub(crate) const CLOCK: u64 = 1_000;
+/// The clock of every step.
+pub const CLOCK: u64 = 1_000;
 
 /// A touch of the step.
 pub(crate) struct TouchPlan {
@@ -34,7 +35,7 @@ pub(crate) struct TouchPlan {
 }
 
 /// A step and what it is judged against.
-pub(crate) struct Scene {
+pub struct Scene {
     pub(crate) env: Env,
     pub(crate) rules: Arc<TestRules>,
     pub(crate) chain_id: u64,
@@ -47,7 +48,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// The evidence that the choices make, and what in it was signed over another meaning. Its openings hold, whatever else is
     /// wrong.
-    pub(crate) fn evidence(
+    pub fn evidence(
         c: &mut Choices<'_>,
         env: &Env,
         rules: &Arc<TestRules>,
