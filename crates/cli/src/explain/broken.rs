@@ -24,8 +24,8 @@ pub(super) struct Broken {
 
 /// Where a fault is.
 pub(super) enum Where {
-    /// Here, in what was read.
-    Byte(usize),
+    /// A field that begins here and lacks so many bytes.
+    CutOff(usize, usize),
     /// So many bytes before the end.
     FromEnd(usize),
     /// The last field of this name.
@@ -45,7 +45,7 @@ impl Broken {
         let (place, rule) = fault.place();
         let mut read = fields.iter().rev().filter(|field| field.kind != FieldKind::Section);
         let byte = match place {
-            Where::Byte(byte) => byte,
+            Where::CutOff(byte, _) => byte,
             Where::FromEnd(bytes) => length.saturating_sub(bytes),
             Where::Field(name) => read.find(|field| field.name == name).map_or(0, |field| field.at),
             Where::Last => read.next().map_or(0, |field| field.at),
@@ -53,16 +53,20 @@ impl Broken {
         Self {
             byte: base + byte,
             rule,
-            says: fault.to_string(),
+            // The error's own offset is that of the part.
+            says: match place {
+                Where::CutOff(_, missing) => format!("what begins here is cut off, {missing} bytes short"),
+                _ => fault.to_string(),
+            },
         }
     }
 }
 
-fn truncated(Truncated { at, .. }: Truncated) -> Where {
-    Where::Byte(at)
+const fn truncated(Truncated { at, missing }: Truncated) -> Where {
+    Where::CutOff(at, missing)
 }
 
-fn trailing(Trailing(bytes): Trailing) -> Where {
+const fn trailing(Trailing(bytes): Trailing) -> Where {
     Where::FromEnd(bytes)
 }
 

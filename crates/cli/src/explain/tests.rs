@@ -118,9 +118,18 @@ fn batch() -> Batch {
         root: Root([root; 27].into()),
         parent: id(block).anchor().batch(),
     };
+    let bare = Call {
+        rule: 0,
+        gas: 0,
+        max_effects: 0,
+        fragments: vec![0],
+        authorisations: Vec::new(),
+        extra: Bytes::new(),
+    };
     let first = Step {
         fresh: vec![touch(1, 7)],
         opened: vec![Root([8; 27].into())],
+        body: Body::from(vec![bare]).encode().into(),
         ..Step::default()
     };
     let second = Step {
@@ -239,8 +248,8 @@ fn what_is_wrong_is_told_with_its_byte_and_its_rule() {
     let mut longer = batch().encode();
     longer.push(0);
     let length = longer.len() - 1;
-    // Behind the header of 61 + 60 bytes stands a step of 4 + 39 + 27 bytes, and then one of 4 + 39 + 29 + 56 bytes and its body.
-    let (first, second) = (121, 121 + 70);
+    // Behind the header of 61 + 60 bytes stands a step of 4 + 39 + 27 bytes with a body of 14, and then one of 4 + 39 + 29 + 56 bytes and its body.
+    let (first, second) = (121, 121 + 70 + 14);
     let body = second + 4 + 39 + 29 + 56;
     for (bytes, byte, rule) in [
         (set(0, 2), 0, "4.1: version"),
