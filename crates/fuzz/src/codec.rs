@@ -90,9 +90,9 @@ impl Codec {
             }),
             SWAP => canonical("swap", bytes, SwapIntent::decode(bytes), SwapIntent::encode),
             POOL => canonical("pool", bytes, PoolOp::decode(bytes), PoolOp::encode),
-            POOL_STATE => canonical("pool state", bytes, PoolState::decode(bytes), |state| state.encode()),
-            MARKET => canonical("market", bytes, Market::decode(bytes), |market| market.encode()),
-            POSITION => canonical("position", bytes, Position::decode(bytes), |position| position.encode()),
+            POOL_STATE => canonical("pool state", bytes, PoolState::decode(bytes), PoolState::encode),
+            MARKET => canonical("market", bytes, Market::decode(bytes), Market::encode),
+            POSITION => canonical("position", bytes, Position::decode(bytes), Position::encode),
             WITHDRAWAL => canonical("withdrawal", bytes, Withdrawal::decode(bytes), |withdrawal| {
                 withdrawal.encode().into()
             }),

@@ -16,7 +16,7 @@ use std::{
 
 use alloy::primitives::Bytes;
 use nthroot_fuzz::{
-    judges::{Answer, Judges, answer, describe, model},
+    judges::{Judges, answer, describe, model},
     steps::{Choices, Scene},
 };
 use nthroot_model::kernel::Verdict;
