@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {CommitmentTree} from "../../contracts/libraries/CommitmentTree.sol";
+import {Kernel} from "../../contracts/libraries/Kernel.sol";
 import {ProofGas} from "../../contracts/libraries/ProofGas.sol";
 import {Purity} from "../../contracts/libraries/Purity.sol";
 import {Signatures} from "../../contracts/libraries/Signatures.sol";
@@ -29,6 +30,27 @@ contract ExposedLibraries {
 
     function rootFrom(bytes32 leaf, uint256 n, uint256 index, bytes calldata siblings) external pure returns (bytes32) {
         return CommitmentTree.rootFrom(leaf, n, index, siblings);
+    }
+
+    // ---------------------------------------------------------------- Kernel
+
+    /// @dev What `allocate` makes of memory that is not zero, what `new` makes, and whether all empty lists are Solidity's own.
+    function allocate(uint256 count) external pure returns (bytes32 allocated, bytes32 made, bool empty) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            for { let end := add(free, mul(add(count, 1), 0x200)) } lt(free, end) { free := add(free, 32) } {
+                mstore(free, not(0))
+            }
+        }
+        Kernel.Work[] memory works = Kernel.allocate(count);
+        empty = true;
+        for (uint256 i; i < count; ++i) {
+            IRule.Fragment memory shown = works[i].state.shown;
+            assembly ("memory-safe") {
+                empty := and(empty, and(eq(mload(add(shown, 0x60)), 0x60), eq(mload(add(shown, 0x80)), 0x60)))
+            }
+        }
+        (allocated, made) = (keccak256(abi.encode(works)), keccak256(abi.encode(new Kernel.Work[](count))));
     }
 
     // ---------------------------------------------------------------- ProofGas

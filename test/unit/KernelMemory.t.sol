@@ -9,6 +9,10 @@ import {Random} from "../harness/Random.sol";
 import {Anchor, Call, Meaning, Signed, State, unleased} from "../harness/Shapes.sol";
 import {Trial} from "../harness/Trials.sol";
 
+interface IExposedKernel {
+    function allocate(uint256 count) external pure returns (bytes32 allocated, bytes32 made, bool empty);
+}
+
 /// @notice The kernel's memory, which it lays out by hand: what one call leaves behind is what the next call's rule sees, and what the
 /// roots say. A second account of the states is kept here, in plain Solidity.
 contract KernelMemoryTest is Passkeys {
@@ -18,6 +22,15 @@ contract KernelMemoryTest is Passkeys {
     struct Model {
         State[3] states;
         bytes effects;
+    }
+
+    function test_FragmentsAreAllocatedAsSolidityAllocatesThem() public {
+        IExposedKernel kernel = IExposedKernel(deployCode("ExposedLibraries.sol:ExposedLibraries"));
+        for (uint256 count; count < 40; count++) {
+            (bytes32 allocated, bytes32 made, bool empty) = kernel.allocate(count);
+            assertEq(allocated, made, "one by one");
+            assertTrue(empty, "their lists are empty, whatever lies beside them");
+        }
     }
 
     /// @dev Two calls on two fragments, and one that the first call opens: random mints, burns, moves and writes.

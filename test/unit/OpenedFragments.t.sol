@@ -151,6 +151,25 @@ contract OpenedFragmentsTest is CohortTrials {
         return d;
     }
 
+    function test_AStepThatTouchesNothingFreshOpensAnchorsToo() public view {
+        Draft memory d = _opening();
+        assertValid(d, "one is announced, one opened");
+        // With one more, the next fragment in line is the rule's own, which is nobody's to take over.
+        d.calls[0].extra = bytes.concat(openEffect(1, bob), move(0, 1, ETH, 4), openEffect(1, carol));
+        (d.againAfter[0].kind, d.againAfter[0].controller) = (1, carol);
+        assertInvalid(d, "one is announced, two opened");
+    }
+
+    /// @dev A rule opens an anchor for Bob out of what it holds in one that the batch has updated before.
+    function _opening() private view returns (Draft memory d) {
+        d = draft(0, 1, 1, 0, 1);
+        d.again[0] = vault(rules[0], one(ETH, 9), "");
+        d.againAfter[0] = unleased(3, rules[0], 0, one(ETH, 5), "");
+        d.opened[0] = userState(bob, one(ETH, 4));
+        bytes memory effects = bytes.concat(openEffect(1, bob), move(0, 1, ETH, 4));
+        d.calls[0] = Call(PUPPET, RULE_GAS, 256, ids(1), new Signed[](0), effects);
+    }
+
     // ---------------------------------------------------------------- what rules see
 
     function test_RulesSeeTheIdsOfLeaves() public view {

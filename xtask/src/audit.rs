@@ -7,6 +7,7 @@ mod fuzz;
 mod halmos;
 mod lcov;
 mod libfuzzer;
+mod mutants;
 mod parts;
 mod python;
 mod reader;
@@ -95,6 +96,10 @@ enum Part {
     Differential,
     /// The same and the codec, steered by coverage of the model and of the contracts
     Fuzz,
+    /// Small changes of the contracts: tests notice each one, or docs/audit/mutants.md explains it
+    Mutants,
+    /// The same of the model and the codec, if cargo-mutants is installed
+    ModelMutants,
 }
 
 impl Part {
@@ -218,6 +223,8 @@ fn run(part: Part, options: &Options, share: Option<Duration>) -> Result<Outcome
         Part::Forge => parts::forge_tests(options.effort, share),
         Part::Differential => parts::differential(options.effort, share),
         Part::Fuzz => fuzz::run(options.effort, share, options.keep_corpus),
+        Part::Mutants => mutants::run(options.effort),
+        Part::ModelMutants => mutants::model::run(options.effort),
     }
 }
 

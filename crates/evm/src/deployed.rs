@@ -1,5 +1,7 @@
 //! nthroot on a [`Chain`].
 
+use std::path::Path;
+
 use alloy::{
     primitives::{Address, Bytes, U256},
     sol_types::{SolCall, SolConstructor},
@@ -7,6 +9,18 @@ use alloy::{
 use nthroot_bindings::{Account, Bridge, FraudVerifier, RuleRegistry};
 
 use crate::{Chain, Receipt, Rejected, SpecId};
+
+/// Code that is deployed: the committed one, or what stands in its place in `NTHROOT_ARTIFACTS/<name>.hex`. So mutants of the
+/// contracts meet the same tests; nothing but tests and measurements deploys by this.
+///
+/// # Panics
+///
+/// If the file is not hexadecimal.
+pub fn deployable(name: &str, committed: &Bytes) -> Bytes {
+    let file = std::env::var_os("NTHROOT_ARTIFACTS").map(|folder| Path::new(&folder).join(format!("{name}.hex")));
+    let code = file.and_then(|file| std::fs::read_to_string(file).ok());
+    code.map_or_else(|| committed.clone(), |code| code.trim().parse().expect("hexadecimal"))
+}
 
 /// A deployment's parameters.
 #[derive(Debug, Clone, Copy)]
@@ -63,13 +77,17 @@ impl Deployed {
         let create = |chain: &mut Chain, code: &Bytes, arguments: Vec<u8>| {
             chain.create(deployer, [code.as_ref(), &arguments].concat().into())
         };
-        let registry = create(&mut chain, &RuleRegistry::BYTECODE, Vec::new())?;
+        let registry = create(
+            &mut chain,
+            &deployable("RuleRegistry", &RuleRegistry::BYTECODE),
+            Vec::new(),
+        )?;
         let receipt = chain.send(
             deployer,
             registry,
             U256::ZERO,
             RuleRegistry::registerCall {
-                runtime: Account::DEPLOYED_BYTECODE.clone(),
+                runtime: deployable("Account.runtime", &Account::DEPLOYED_BYTECODE),
             }
             .abi_encode()
             .into(),
@@ -77,12 +95,12 @@ impl Deployed {
         let account = RuleRegistry::registerCall::abi_decode_returns(&receipt.output).unwrap_or_default();
         let verifier = create(
             &mut chain,
-            &FraudVerifier::BYTECODE,
+            &deployable("FraudVerifier", &FraudVerifier::BYTECODE),
             FraudVerifier::constructorCall { account }.abi_encode(),
         )?;
         let bridge = create(
             &mut chain,
-            &Bridge::BYTECODE,
+            &deployable("Bridge", &Bridge::BYTECODE),
             Bridge::constructorCall {
                 window: U256::from(parameters.window),
                 insuredGasPrice: U256::from(parameters.insured_gas_price),

@@ -14,6 +14,6 @@ pub mod rule;
 
 pub use chain::{Chain, Receipt, Rejected};
 pub use code::{Code, Outcome};
-pub use deployed::{Deployed, Parameters};
+pub use deployed::{Deployed, Parameters, deployable};
 pub use jumps::Jump;
 pub use revm::primitives::hardfork::SpecId;

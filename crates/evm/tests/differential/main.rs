@@ -34,7 +34,12 @@ fn model_and_contracts_agree_on_every_step() {
     let steps = RefCell::new(std::env::var_os("NTHROOT_STEPS").map(|path| {
         let mut file = BufWriter::new(File::create(path).expect("it can be written"));
         let (env, rules) = (&judges.env, &judges.rules);
-        writeln!(file, "{} {} {} {}", env.account_rule, env.bridge, rules.puppet, rules.raw).expect("there is room");
+        writeln!(
+            file,
+            "{} {} {} {}",
+            env.account_rule, env.bridge, rules.puppet, rules.raw
+        )
+        .expect("there is room");
         file
     }));
     let judges = RefCell::new(judges);

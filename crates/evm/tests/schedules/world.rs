@@ -7,7 +7,7 @@ use alloy::{
     sol_types::{SolCall, SolConstructor},
 };
 use nthroot_bindings::{Bridge, bridge::IBridge, mocks};
-use nthroot_evm::{Deployed, Parameters, Receipt, SpecId};
+use nthroot_evm::{Deployed, Parameters, Receipt, SpecId, deployable};
 use nthroot_model::{
     anchor::AnchorState,
     kernel::Env,
@@ -67,7 +67,11 @@ fn deploy_bridge(l1: &mut Deployed, caps: Option<&BTreeMap<Address, U256>>) {
         registry: l1.registry,
         caps: caps.collect(),
     };
-    let code = [Bridge::BYTECODE.as_ref(), &arguments.abi_encode()].concat();
+    let code = [
+        deployable("Bridge", &Bridge::BYTECODE).as_ref(),
+        &arguments.abi_encode(),
+    ]
+    .concat();
     l1.deployment_block = l1.chain.number();
     l1.bridge = l1.chain.create(l1.deployer, code.into()).expect("it deploys");
     l1.chain.mine(1);

@@ -1,0 +1,120 @@
+//! Which tests meet a mutant first.
+
+/// A file's own tests, by the names of their contracts: those that kill most of its mutants, and take a second.
+const KIN: [(&str, &str); 35] = [
+    ("Account", "AccountRule|Leases|RuleVectors"),
+    ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
+    ("BatchHeader", "BridgeSubmit|SubmissionMalformed|Types|HappyPath"),
+    ("BatchId", "Types|HappyPath|BridgeDeposit"),
+    ("BatchWord", "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge"),
+    ("Bond", "Bond|Types|BridgeBond"),
+    ("Bridge", "Bridge|Assignment|Faults|OrphanFee|AssetCaps|Bond"),
+    ("Calldata", "HappyPath|StepEvaluation|Authorisation"),
+    ("Claims", "BridgeClaim|Assignment|ManyWithdrawals"),
+    ("Cohort", "Cohort|StepEvaluation"),
+    ("CommitmentTree", "CommitmentTree|ManyWithdrawals|BridgeClaim"),
+    ("Credit", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
+    ("DepositRouter", "DepositRouter"),
+    ("Effects", "RuleVectors|AccountRule|KernelEffects"),
+    ("Entries", "BridgeRollback|SubmissionReference|Faults"),
+    (
+        "Evidence",
+        "BridgeChallenge|CohortEvidence|OpenedFragments|StepEvaluation",
+    ),
+    (
+        "FraudVerifier",
+        "StepEvaluation|Leases|Cohorts|OpenedFragments|BridgeChallenge",
+    ),
+    ("GlobalWord", "Types|Faults|BridgeRollback"),
+    ("Head", "Types|HappyPath|BridgeStale|SubmissionReference"),
+    ("Intents", "Authorisation|Meanings|PasskeyKeys"),
+    (
+        "Kernel",
+        "Kernel|Leases|Authorisation|RuleReturns|Meanings|OpenedFragments|StepEvaluation",
+    ),
+    ("Leaf", "Types|Cohort|OpenedFragments"),
+    ("Market", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
+    ("Meanings", "CreditRule|CreditForgeries|RuleVectors"),
+    ("Pool", "PoolRule|PoolCalls|PoolAttacks|RuleVectors"),
+    ("Position", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
+    ("Preimage", "BridgeChallenge|BridgeClaim|BridgeRollback|HappyPath"),
+    ("ProofGas", "StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
+    ("Purity", "RuleRegistry|Impure"),
+    ("RuleInput", "RuleInput|RuleReturns|Meanings"),
+    ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
+    ("Signatures", "Authorisation|PasskeyKeys"),
+    ("States", "States|StepEvaluation|KernelEffects"),
+    ("Submission", "Submission|BridgeSubmit|BridgeStale|HappyPath"),
+    ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
+];
+
+/// Words for forge that choose the tests of each stage: a file's own, all others of rules and bridge, then those that take longest.
+pub(super) fn stages(file: &str) -> Vec<Vec<String>> {
+    let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".sol");
+    let own = KIN
+        .iter()
+        .find(|(name, _)| *name == stem)
+        .map_or(stem, |(_, suites)| suites);
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    // Rules by themselves, without verifier or bridge; and libraries that these share with rules.
+    let of_rules = "^(Swap|Pool|Credit|Rule(Vectors|Bench|Gas))";
+    let shared = ["Amounts", "Calldata", "Effects", "Purity", "RuleRegistry"].contains(&stem);
+    let apart: &[&str] = if shared {
+        &[]
+    } else if file.contains("/rules/") && stem != "Account" {
+        &["--match-contract", of_rules]
+    } else {
+        &["--no-match-contract", of_rules]
+    };
+    vec![
+        words(&["--match-contract", &format!("^({own}).*Test$")]),
+        [&words(&["--match-path", "test/{unit,template}/**"])[..], &words(apart)].concat(),
+        [&words(&["--match-path", "test/{gas,invariant}/**"])[..], &words(apart)].concat(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tools::root;
+
+    #[test]
+    fn each_file_of_code_has_tests_that_exist() {
+        let names = |folder: &str| -> String {
+            let files = fs::read_dir(root().join(folder))
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            files
+                .filter(|path| path.is_file())
+                .map(|path| fs::read_to_string(path).unwrap())
+                .collect()
+        };
+        let tests = ["test/unit", "test/gas", "test/template"].map(names).concat();
+        for (stem, suites) in KIN {
+            for suite in suites.split('|') {
+                assert!(
+                    tests.contains(&format!("contract {suite}")),
+                    "{stem}: no test is called {suite}"
+                );
+            }
+        }
+        for folder in [
+            "contracts",
+            "contracts/libraries",
+            "contracts/types",
+            "contracts/rules",
+            "contracts/rules/credit",
+        ] {
+            for entry in fs::read_dir(root().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+                assert!(
+                    path.is_dir() || KIN.iter().any(|(name, _)| *name == stem),
+                    "no tests are named for {stem}"
+                );
+            }
+        }
+    }
+}
