@@ -34,7 +34,11 @@ fn manifest() -> Manifest {
         },
     };
     let rules: RuleBook = nthroot_node::rules::book(&deployment);
-    Manifest { deployment, rules }
+    Manifest {
+        deployment,
+        rules,
+        record: None,
+    }
 }
 
 fn id(block: u64) -> FragmentId {

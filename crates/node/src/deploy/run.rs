@@ -31,7 +31,7 @@ pub enum Step {
     /// It was there: made earlier, by whomever.
     There,
     /// It was made.
-    Made(Mined),
+    Made(Box<Mined>),
 }
 
 /// A deployment that is complete.
@@ -65,7 +65,7 @@ pub async fn deploy_apart(
     let plan = Plan::new(&parameters, salt).without_rules();
     let outcome = run(sender, &plan, false, |_, _| {}).await?;
     let made = outcome.steps.into_iter().filter_map(|(kind, step)| match step {
-        Step::Made(mined) => Some((kind.says(), mined)),
+        Step::Made(mined) => Some((kind.says(), *mined)),
         Step::There => None,
     });
     Ok((outcome.manifest.deployment, made.collect()))
@@ -170,7 +170,7 @@ async fn make(sender: &Sender, plan: &Plan, piece: &Piece) -> Result<Step> {
         Err(error) => Err(error),
     };
     match sent {
-        Ok(mined) if is_there(l1, plan, piece).await? => Ok(Step::Made(mined)),
+        Ok(mined) if is_there(l1, plan, piece).await? => Ok(Step::Made(Box::new(mined))),
         Ok(_) => Err(Error::missing(format!("code of the {}", piece.kind.says()))),
         // Somebody was faster, maybe an earlier run of ours: then it fails, since nothing is created twice.
         Err(Error::WouldFail(_) | Error::Failed { .. }) if is_there(l1, plan, piece).await? => Ok(Step::There),
