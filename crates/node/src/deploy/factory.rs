@@ -140,11 +140,7 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use alloy::{
-        consensus::{TxEnvelope, transaction::SignerRecoverable as _},
-        eips::Decodable2718 as _,
-        primitives::keccak256,
-    };
+    use alloy::{consensus::TxEnvelope, eips::Decodable2718 as _, primitives::keccak256};
 
     use super::*;
 
@@ -152,11 +148,14 @@ mod tests {
     fn its_transaction_is_the_one_that_makes_it() {
         assert_eq!(keccak256(TRANSACTION), TRANSACTION_HASH);
         let transaction = TxEnvelope::decode_2718(&mut &*TRANSACTION).unwrap();
-        assert_eq!(transaction.recover_signer().unwrap(), MAKER);
-        assert_eq!(MAKER.create(0), FACTORY);
         let TxEnvelope::Legacy(signed) = transaction else {
             panic!("it is older than types")
         };
+        let maker = signed
+            .signature()
+            .recover_address_from_prehash(&signed.signature_hash());
+        assert_eq!(maker.unwrap(), MAKER);
+        assert_eq!(MAKER.create(0), FACTORY);
         let transaction = signed.tx();
         assert_eq!(transaction.gas_price, u128::from(GAS_PRICE));
         assert_eq!(u128::from(transaction.gas_limit) * transaction.gas_price, PRICE);
