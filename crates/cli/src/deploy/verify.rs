@@ -105,7 +105,7 @@ pub(crate) fn ensure_good(findings: &[Finding]) -> Result<()> {
 
 /// What was found, in words.
 fn says(finding: &Finding) -> String {
-    let mut parts: Vec<String> = finding.differences.iter().map(|one| difference(one)).collect();
+    let mut parts: Vec<String> = finding.differences.iter().map(difference).collect();
     if !finding.is_derived {
         parts.push("its address does not follow from its creation code: another constructor may have run".to_owned());
     }
@@ -173,7 +173,7 @@ fn as_json(finding: &Finding) -> Value {
         "address": finding.address,
         "codeHash": finding.code_hash,
         "immutables": immutables.collect::<serde_json::Map<_, _>>(),
-        "differences": finding.differences.iter().map(|one| difference(one)).collect::<Vec<_>>(),
+        "differences": finding.differences.iter().map(difference).collect::<Vec<_>>(),
         "isDerived": finding.is_derived,
         "isRegistered": finding.is_registered,
         "isGood": finding.is_good(),

@@ -28,7 +28,7 @@ pub(super) fn committed() -> Result<BTreeSet<Row>> {
     Ok(rows(&fs::read_to_string(root().join(PAGE))?))
 }
 
-/// `| file | function | line | mutation | why |`, of which the first is in backquotes; without a reason it is none.
+/// `| file | function | line | mutation | why |`, of which the first two are in backquotes; without a reason it is none.
 fn rows(page: &str) -> BTreeSet<Row> {
     page.lines()
         .filter_map(|line| {
@@ -41,7 +41,7 @@ fn rows(page: &str) -> BTreeSet<Row> {
             let [file, within, text, change, why] = cells[..] else {
                 return None;
             };
-            (file.starts_with('`') && file.ends_with(".sol`") && !why.is_empty())
+            (file.ends_with(".sol`") && within.starts_with('`') && !why.is_empty())
                 .then(|| [file, within, text, change].map(str::to_owned))
         })
         .collect()
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn rows_with_a_reason_are_answers() {
         let page = "| file | within | line | mutation | why |\n| --- | --- | --- | --- | --- |\n\
-                    | `A.sol` | `f` | `a + b` | `+` → `-` | equal |\n| `A.sol` | `f` | `b` | `c` → `d` | |\n| `A.sol` | 9 | 1 |\n";
+                    | `A.sol` | `f` | `a + b` | `+` → `-` | equal |\n| `A.sol` | `f` | `b` | `c` → `d` | |\n| `A.sol` | 9 | 8 | 1 | 0 |\n";
         let row = ["`A.sol`", "`f`", "`a + b`", "`+` → `-`"].map(str::to_owned);
         assert_eq!(rows(page), BTreeSet::from([row]));
     }
