@@ -176,7 +176,7 @@ impl Example {
             "preEntries": text(PreEntry::encode_list(&pre_entries)),
             "commitment": commitment::step_commitment(&pre_entries, &step.encode()),
             "digests": digests,
-            "withdrawals": step.withdrawals.iter().map(|one| one.leaf()).collect::<Vec<_>>(),
+            "withdrawals": step.withdrawals.iter().map(nthroot_protocol::Withdrawal::leaf).collect::<Vec<_>>(),
             "evidence": text(&bytes),
             "evidenceHash": keccak256(&bytes),
             "proofGas": gas.unwrap(),

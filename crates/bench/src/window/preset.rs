@@ -283,12 +283,14 @@ mod tests {
         }
     }
 
+    type Change = fn(&mut Preset);
+
     #[test]
     fn what_is_less_safe_than_it_says_is_refused() {
         let (_, swift) = Preset::all().unwrap().remove(0);
         let needed = super::super::answer(&swift.assumes).unwrap().window;
         assert_eq!(refused(|preset| preset.window = needed), None);
-        let cases: [(fn(&mut Preset), &str); 7] = [
+        let cases: [(Change, &str); 7] = [
             (|preset| preset.window = 96, "BelowFinality { window: 96 }"),
             (|preset| preset.window = 97, "ShortWindow { window: 97"),
             (|preset| preset.assumes.finality = 8, "Finality(8)"),

@@ -9,8 +9,10 @@ pub(crate) const NO_CODE: Address = Address::repeat_byte(0xcc);
 /// The test rules' addresses, in the order in which rule tables name them from 1.
 #[derive(Clone, Copy)]
 pub struct TestRules {
-    pub(crate) puppet: Address,
-    pub(crate) raw: Address,
+    /// Returns whatever effects it is handed.
+    pub puppet: Address,
+    /// Returns the very bytes that it is handed.
+    pub raw: Address,
     pub(crate) reverter: Address,
     pub(crate) looper: Address,
 }
