@@ -224,7 +224,7 @@ fn a_batch_and_a_proof_name_the_operations_of_each_rule() {
         let text = out.text(true);
         for said in [
             "pay 5 of ETH",
-            "gives: asset ETH",
+            "means: give: asset ETH (wei), start 5, end 5",
             "side: 1",
             "scheme: 3",
             "authenticator data: 37 bytes",
