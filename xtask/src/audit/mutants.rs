@@ -121,13 +121,14 @@ pub(super) fn run(effort: u64) -> Result<Outcome> {
     Ok(Outcome::Ran(
         tally,
         format!(
-            "{} of {} mutants: {} killed, {} endless, {} survive, {} unviable",
+            "{} of {} mutants: {} killed, {} endless, {} survive, {} unviable, {} the same code",
             chosen.len(),
             all.len(),
             count("killed"),
             count("endless"),
             count("survived"),
             count("unviable"),
+            count("same"),
         ),
     ))
 }
@@ -201,26 +202,44 @@ fn batches<'a>(open: &[&'a (String, Mutant)]) -> Vec<Batch<'a>> {
     batches
 }
 
+/// First the quick tests, of mutants that are compiled together; then the slow ones, for the few that are left alive by then.
 fn run_all(sources: &Sources, open: &[&(String, Mutant)], log: &Log) -> Result<()> {
-    let queue = Mutex::new(batches(open));
-    let workers = thread::available_parallelism()?
-        .get()
-        .min(queue.lock().expect("not poisoned").len());
+    let queue = batches(open)
+        .into_iter()
+        .filter_map(|mut batch| {
+            batch.mutants.retain(|(name, _)| !log.is(name, "left"));
+            (!batch.mutants.is_empty()).then_some(batch)
+        })
+        .collect();
+    work_off(queue, |batch, bench| run_batch(sources, &batch, bench, log))?;
+
+    let left: Vec<&(String, Mutant)> = open.iter().copied().filter(|(name, _)| log.is(name, "left")).collect();
+    eprintln!("{} mutants are left for the slow tests", left.len());
+    work_off(left.into_iter().rev().collect(), |entry, bench| {
+        run_slowly(sources, entry, bench, log)
+    })
+}
+
+/// Lets each core take from the end of the queue, until it is empty.
+fn work_off<T: Send>(queue: Vec<T>, work: impl Fn(T, &mut Bench) -> Result<()> + Sync) -> Result<()> {
+    let workers = thread::available_parallelism()?.get();
     let workers = env::var("NTHROOT_WORKERS")
         .ok()
         .and_then(|count| count.parse().ok())
-        .unwrap_or(workers);
+        .unwrap_or(workers)
+        .min(queue.len());
+    let queue = Mutex::new(queue);
     thread::scope(|scope| {
         let started: Vec<_> = (0..workers)
             .map(|number| {
-                let queue = &queue;
+                let (queue, work) = (&queue, &work);
                 scope.spawn(move || -> Result<()> {
                     let mut bench = Bench::new(number)?;
                     loop {
-                        let Some(batch) = queue.lock().expect("not poisoned").pop() else {
+                        let Some(next) = queue.lock().expect("not poisoned").pop() else {
                             return Ok(());
                         };
-                        run_batch(sources, &batch, &mut bench, log)?;
+                        work(next, &mut bench)?;
                     }
                 })
             })
@@ -255,6 +274,9 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
         mutants.len(),
         start.elapsed().as_secs_f64()
     );
+    if alone && bench.is_original(&compiled)? {
+        return log.add(&mutants[0].0, "same", "", start.elapsed().as_secs_f64());
+    }
     // The choice is in these only.
     let changed = |code: &Code| alone || code.creation.contains("__$");
     let compiled: Codes = compiled.into_iter().filter(|(_, code)| changed(code)).collect();
@@ -268,23 +290,28 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
     for (at, (name, mutant)) in mutants.iter().enumerate() {
         let start = Instant::now();
         let unchosen = (!alone).then(|| pick(0));
-        let mut fate = bench.judge(&mutant.file, &pick(at + 1), unchosen.as_ref())?;
-        if fate == Fate::Survived {
-            let source = weave::alone(&sources[&mutant.file], mutant);
-            if let Ok(codes) = compile_changed(sources, &mutant.file, &source)? {
-                fate = bench.compare(&codes)?;
-            }
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let (fate, by) = match &fate {
-            Fate::Killed(test) => ("killed", test.as_str()),
-            Fate::Endless => ("endless", ""),
-            Fate::Survived => ("survived", ""),
-        };
-        log.add(name, fate, by, seconds)?;
-        eprintln!("{fate} {by} {seconds:.1} s: {name}");
+        let fate = bench.judge(&mutant.file, &pick(at + 1), unchosen.as_ref())?;
+        log.settle(name, &fate.unwrap_or(Fate::Left), start)?;
     }
     Ok(())
+}
+
+/// Compiles a mutant by itself, unless it was: now its gas and its size are what they would be.
+fn run_slowly(sources: &Sources, (name, mutant): &(String, Mutant), bench: &mut Bench, log: &Log) -> Result<()> {
+    let start = Instant::now();
+    let source = weave::alone(&sources[&mutant.file], mutant);
+    let Ok(codes) = compile_changed(sources, &mutant.file, &source)? else {
+        // The mutant as it was woven in is another text.
+        return log.add(name, "unviable", "", start.elapsed().as_secs_f64());
+    };
+    if bench.is_original(&codes)? {
+        return log.add(name, "same", "", start.elapsed().as_secs_f64());
+    }
+    let fate = match bench.judge_slowly(&mutant.file, &codes)? {
+        Some(fate) => fate,
+        None => bench.compare(&codes)?.unwrap_or(Fate::Survived),
+    };
+    log.settle(name, &fate, start)
 }
 
 /// Code with all these mutants, or the places of those that are to blame for there being none.
@@ -364,7 +391,25 @@ impl Log {
 
     /// Tests are added, so one that survived may be killed today; what was killed stays so.
     fn is_settled(&self, name: &str) -> bool {
-        self.known().get(name).is_some_and(|(fate, _)| fate != "survived")
+        self.known()
+            .get(name)
+            .is_some_and(|(fate, _)| fate != "survived" && fate != "left")
+    }
+
+    fn is(&self, name: &str, fate: &str) -> bool {
+        self.known().get(name).is_some_and(|known| known.0 == fate)
+    }
+
+    fn settle(&self, name: &str, fate: &Fate, since: Instant) -> Result<()> {
+        let (word, by) = match fate {
+            Fate::Killed(test) => ("killed", test.as_str()),
+            Fate::Endless => ("endless", ""),
+            Fate::Left => ("left", ""),
+            Fate::Survived => ("survived", ""),
+        };
+        let seconds = since.elapsed().as_secs_f64();
+        eprintln!("{word} {by} {seconds:.1} s: {name}");
+        self.add(name, word, by, seconds)
     }
 
     fn known(&self) -> Known {
@@ -388,14 +433,15 @@ fn score(chosen: &[&(String, Mutant)], known: &Known) -> String {
         let column = match known.get(name).map(|(fate, _)| fate.as_str()) {
             Some("killed" | "endless") => 1,
             Some("survived") => 2,
-            Some(_) => 3,
-            None => continue,
+            Some("unviable" | "same") => 3,
+            _ => continue,
         };
         let row = files.entry(mutant.file.trim_start_matches("contracts/")).or_default();
         row[0] += usize::from(column != 3);
         row[column] += 1;
     }
-    let mut text = "| file | mutants | killed | survive | unviable |\n| --- | ---: | ---: | ---: | ---: |\n".to_owned();
+    let mut text =
+        "| file | mutants | killed | survive | no mutants |\n| --- | ---: | ---: | ---: | ---: |\n".to_owned();
     for (file, [all, killed, survived, unviable]) in files {
         text += &format!("| `{file}` | {all} | {killed} | {survived} | {unviable} |\n");
     }

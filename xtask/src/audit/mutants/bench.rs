@@ -39,6 +39,8 @@ pub(super) enum Fate {
     Killed(String),
     /// A test did not end.
     Endless,
+    /// By the quick tests: the slow ones are to come.
+    Left,
     Survived,
 }
 
@@ -88,8 +90,7 @@ impl Bench {
     pub(super) fn exchange(&mut self, codes: &Codes) -> Result<()> {
         let mut now = BTreeSet::new();
         for ((file, name), code) in codes {
-            let source = Path::new(file).file_name().ok_or_eyre("a source without a name")?;
-            let path = Path::new("out").join(source).join(format!("{name}.json"));
+            let path = artifact(file, name)?;
             let mut artifact: Value = serde_json::from_slice(&fs::read(root().join(&path))?)?;
             artifact["bytecode"]["object"] = json!(format!("0x{}", code.creation));
             artifact["deployedBytecode"]["object"] = json!(format!("0x{}", code.runtime));
@@ -108,11 +109,22 @@ impl Bench {
         self.excluded.clear();
     }
 
-    /// Runs the tests, those of this file first, until one fails.
+    /// Whether it is the project's own code: then there is no mutant.
+    pub(super) fn is_original(&self, codes: &Codes) -> Result<bool> {
+        for ((file, name), code) in codes {
+            let artifact: Value = serde_json::from_slice(&fs::read(root().join(artifact(file, name)?))?)?;
+            if artifact["bytecode"]["object"] != json!(format!("0x{}", code.creation)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs the quick tests, those of this file first, until one fails. None if none does.
     ///
     /// `unchosen` is the same code without a mutant, where that is not the project's own.
-    pub(super) fn judge(&mut self, file: &str, mutant: &Codes, unchosen: Option<&Codes>) -> Result<Fate> {
-        for (stage, filter) in suites::stages(file).into_iter().enumerate() {
+    pub(super) fn judge(&mut self, file: &str, mutant: &Codes, unchosen: Option<&Codes>) -> Result<Option<Fate>> {
+        for (stage, filter) in suites::quick(file).into_iter().enumerate() {
             if let (Some(unchosen), false) = (unchosen, self.excluded.contains_key(&stage)) {
                 self.exchange(unchosen)?;
                 let failing = self
@@ -122,18 +134,22 @@ impl Bench {
             }
             self.exchange(mutant)?;
             let excluded = self.excluded.get(&stage).map(Vec::as_slice).unwrap_or_default();
-            match self.test(&filter, excluded, true)? {
-                None => return Ok(Fate::Endless),
-                Some(failing) if failing.is_empty() => {}
-                Some(failing) => return Ok(Fate::Killed(failing[0].clone())),
+            if let Some(fate) = fate(self.test(&filter, excluded, true)?) {
+                return Ok(Some(fate));
             }
         }
-        Ok(Fate::Survived)
+        Ok(None)
+    }
+
+    /// Runs the slow tests of forge, with code in which nothing is chosen.
+    pub(super) fn judge_slowly(&mut self, file: &str, mutant: &Codes) -> Result<Option<Fate>> {
+        self.exchange(mutant)?;
+        Ok(fate(self.test(&suites::slow(file), &[], true)?))
     }
 
     /// Lets the tests of contracts against the model decide about what forge's have left alive: about exactly this mutant, since they hold
     /// code to its size.
-    pub(super) fn compare(&self, mutant: &Codes) -> Result<Fate> {
+    pub(super) fn compare(&self, mutant: &Codes) -> Result<Option<Fate>> {
         let folder = self.home.join("codes");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -154,10 +170,10 @@ impl Bench {
         run(&mut build)?;
         test.current_dir(root()).env("NTHROOT_ARTIFACTS", &folder);
         let Some(success) = patient(&mut test, &log)? else {
-            return Ok(Fate::Endless);
+            return Ok(Some(Fate::Endless));
         };
         if success {
-            return Ok(Fate::Survived);
+            return Ok(None);
         }
         let said = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         // The list of failures is indented; what a test printed is not.
@@ -170,7 +186,7 @@ impl Bench {
             "the tests do not run; see {}",
             log.display()
         );
-        Ok(Fate::Killed(failing.unwrap_or("a differential test").to_owned()))
+        Ok(Some(Fate::Killed(failing.unwrap_or("a differential test").to_owned())))
     }
 
     /// Names of the tests that fail. None if they do not end.
@@ -200,6 +216,20 @@ impl Bench {
             log.display()
         );
         Ok(Some(failing))
+    }
+}
+
+/// Where forge keeps a contract.
+fn artifact(file: &str, name: &str) -> Result<PathBuf> {
+    let source = Path::new(file).file_name().ok_or_eyre("a source without a name")?;
+    Ok(Path::new("out").join(source).join(format!("{name}.json")))
+}
+
+/// What becomes of a mutant with these failing tests; None if it lives.
+fn fate(failing: Option<Vec<String>>) -> Option<Fate> {
+    match failing {
+        None => Some(Fate::Endless),
+        Some(failing) => failing.into_iter().next().map(Fate::Killed),
     }
 }
 

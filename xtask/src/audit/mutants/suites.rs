@@ -48,29 +48,42 @@ const KIN: [(&str, &str); 35] = [
     ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
 ];
 
-/// Words for forge that choose the tests of each stage: a file's own, all others of rules and bridge, then those that take longest.
-pub(super) fn stages(file: &str) -> Vec<Vec<String>> {
-    let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".sol");
+/// Words for forge that choose the quick tests: a file's own, then all others of rules and bridge.
+pub(super) fn quick(file: &str) -> [Vec<String>; 2] {
     let own = KIN
         .iter()
-        .find(|(name, _)| *name == stem)
-        .map_or(stem, |(_, suites)| suites);
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    // Rules by themselves, without verifier or bridge; and libraries that these share with rules.
-    let of_rules = "^(Swap|Pool|Credit|Rule(Vectors|Bench|Gas))";
-    let shared = ["Amounts", "Calldata", "Effects", "Purity", "RuleRegistry"].contains(&stem);
-    let apart: &[&str] = if shared {
-        &[]
-    } else if file.contains("/rules/") && stem != "Account" {
-        &["--match-contract", of_rules]
-    } else {
-        &["--no-match-contract", of_rules]
-    };
-    vec![
+        .find(|(name, _)| *name == stem(file))
+        .map_or(stem(file), |(_, suites)| suites);
+    [
         words(&["--match-contract", &format!("^({own}).*Test$")]),
-        [&words(&["--match-path", "test/{unit,template}/**"])[..], &words(apart)].concat(),
-        [&words(&["--match-path", "test/{gas,invariant}/**"])[..], &words(apart)].concat(),
+        [words(&["--match-path", "test/{unit,template}/**"]), words(apart(file))].concat(),
     ]
+}
+
+/// The same of those that take longest: gas and invariants.
+pub(super) fn slow(file: &str) -> Vec<String> {
+    [words(&["--match-path", "test/{gas,invariant}/**"]), words(apart(file))].concat()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn stem(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file).trim_end_matches(".sol")
+}
+
+/// Rules by themselves, without verifier or bridge, or all the rest, or both for libraries that these share.
+fn apart(file: &str) -> &'static [&'static str] {
+    const OF_RULES: &str = "^(Swap|Pool|Credit|Rule(Vectors|Bench|Gas))";
+    let shared = ["Amounts", "Calldata", "Effects", "Purity", "RuleRegistry"].contains(&stem(file));
+    if shared {
+        &[]
+    } else if file.contains("/rules/") && stem(file) != "Account" {
+        &["--match-contract", OF_RULES]
+    } else {
+        &["--no-match-contract", OF_RULES]
+    }
 }
 
 #[cfg(test)]
