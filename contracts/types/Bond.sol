@@ -36,12 +36,12 @@ library BondLib {
         return Bond.wrap((balance << 192) | (current << 128) | (previous << 64) | (epoch << 32));
     }
 
-    /// @dev Brings the locks to epoch `now_`. While frozen nothing is released: all locks count as new.
+    /// @dev Brings the locks to epoch `now_`. While frozen nothing is released: what time would release counts as of the epoch before.
     function roll(Bond bond, uint256 now_, bool frozen) internal pure returns (Bond) {
         (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
-        if (frozen) return pack(balance, current + previous, 0, now_);
         if (now_ == epoch) return bond;
-        return pack(balance, 0, now_ == epoch + 1 ? current : 0, now_);
+        uint256 kept = frozen ? current + previous : now_ == epoch + 1 ? current : 0;
+        return pack(balance, 0, kept, now_);
     }
 
     /// @dev Unlocked part of a bond that was rolled to the present.
@@ -85,19 +85,14 @@ library BondLib {
     }
 
     /// @dev Takes a lock made in epoch `lockedIn` out of balance and locks. Total: never reverts, for a verdict must
-    /// not depend on a payment. Locks that a freeze merged stand in the current epoch, hence the remainder.
+    /// not depend on a payment.
     function slash(Bond bond, uint256 amount, uint256 lockedIn) internal pure returns (Bond, uint256 taken) {
         // Each subtrahend is at most what it is taken from.
         unchecked {
             (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
             taken = amount < balance ? amount : balance;
-            uint256 left = amount;
-            if (lockedIn < epoch) {
-                uint256 part = left < previous ? left : previous;
-                previous -= part;
-                left -= part;
-            }
-            current -= left < current ? left : current;
+            if (lockedIn < epoch) previous -= amount < previous ? amount : previous;
+            else current -= amount < current ? amount : current;
             uint256 raw = ((balance - taken) << 192) | (current << 128) | (previous << 64) | (epoch << 32);
             return (Bond.wrap(raw), taken);
         }

@@ -51,7 +51,8 @@ contract BondSymbolic {
         Bond rolled = _word(balance, current, previous, epoch).roll(present, true);
         Parts memory p = _parts(rolled);
         assert(p.balance == balance && p.epoch == present);
-        assert(p.current == locked && p.previous == 0);
+        assert(p.current + p.previous == locked);
+        assert(p.current == (present == epoch ? current : 0));
         assert(uint32(Bond.unwrap(rolled)) == 0);
     }
 
@@ -122,7 +123,7 @@ contract BondSymbolic {
     }
 
     /// @dev A lock that still stands goes with its balance, so what is free stays the same: an older epoch's lock leaves the
-    /// previous field first, and the current one for the rest.
+    /// previous field, any other the current one.
     function check_SlashingALockLeavesTheFreePart(
         uint64 balance,
         uint64 current,
@@ -132,14 +133,15 @@ contract BondSymbolic {
         uint32 lockedIn
     ) external pure {
         if (amount > balance) return; // no lock is
-        uint256 older = lockedIn < epoch ? (amount < previous ? amount : previous) : 0;
-        if (amount - older > current) return; // released, in part: the check above is all there is to say
+        (uint256 fromCurrent, uint256 fromPrevious) =
+            lockedIn < epoch ? (uint256(0), uint256(amount)) : (uint256(amount), uint256(0));
+        if (fromCurrent > current || fromPrevious > previous) return; // released: the check above is all there is to say
         (Bond left, uint256 taken) = _word(balance, current, previous, epoch).slash(amount, lockedIn);
         Parts memory p = _parts(left);
         assert(taken == amount);
         assert(p.balance == balance - amount);
-        assert(p.previous == previous - older);
-        assert(p.current == current - (amount - older));
+        assert(p.previous == previous - fromPrevious);
+        assert(p.current == current - fromCurrent);
     }
 
     /// @dev For every word at all: a fee touches the balance alone, and is what there is.

@@ -139,15 +139,16 @@ contract BondTest is Test {
         assertEq(bonds.free(bonds.roll(word, 8, false)), 40, "the next epoch");
         assertEq(bonds.free(bonds.roll(word, 9, false)), 100, "the one after");
         assertEq(bonds.free(bonds.roll(word, 9, true)), 40, "not while frozen");
-        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 10, false)), 40, "all locks were new then");
-        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 11, false)), 100);
+        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 9, false)), 40, "not in that epoch either");
+        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 10, false)), 100);
+        assertEq(bonds.free(bonds.roll(bonds.roll(word, 8, true), 9, false)), 100, "a freeze does not make a lock new");
     }
 
     function _release(Model memory m, bool frozen) private pure {
         uint256 kept = 0;
         for (uint256 i = 0; i < m.count; i++) {
             Lock memory lock = m.locks[i];
-            if (frozen) lock.counted = m.epoch;
+            if (frozen && m.epoch > lock.counted + 1) lock.counted = m.epoch - 1;
             if (m.epoch <= lock.counted + 1) m.locks[kept++] = lock;
         }
         m.count = kept;

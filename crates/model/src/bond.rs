@@ -24,27 +24,21 @@ pub struct BondTooLow {
 }
 
 impl Bond {
-    /// The bond as it stands in `epoch`: a lock is released when the epoch after the next begins, but nothing is while
-    /// the bond is `frozen` by an unresolved fault. Then the word counts as it was last written.
+    /// The bond as it stands in `epoch`: a lock is released when the epoch after the next begins, but none is while the
+    /// bond is `frozen` by an unresolved fault. Then all that is older counts as of the epoch before.
     #[must_use]
     pub const fn at(self, epoch: u64, frozen: bool) -> Self {
-        if frozen {
-            return self;
-        }
-        match epoch.saturating_sub(self.epoch) {
-            0 => self,
-            1 => Self {
-                locked: 0,
-                locked_before: self.locked,
-                epoch,
-                ..self
-            },
-            _ => Self {
-                locked: 0,
-                locked_before: 0,
-                epoch,
-                ..self
-            },
+        let locked_before = match epoch.saturating_sub(self.epoch) {
+            0 => return self,
+            _ if frozen => self.total_locked(),
+            1 => self.locked,
+            _ => 0,
+        };
+        Self {
+            locked: 0,
+            locked_before,
+            epoch,
+            ..self
         }
     }
 
@@ -79,7 +73,7 @@ impl Bond {
         })
     }
 
-    /// Locks `amount` for a batch of `epoch`. While frozen it joins all older locks in the current epoch.
+    /// Locks `amount` for a batch of `epoch`.
     ///
     /// # Errors
     ///
@@ -87,19 +81,10 @@ impl Bond {
     pub fn lock(self, amount: u64, epoch: u64, frozen: bool) -> Result<Self, BondTooLow> {
         self.require(amount, epoch, frozen)?;
         let bond = self.at(epoch, frozen);
-        // No sum overflows: the locks are at most the balance, since so much was free.
-        Ok(if frozen {
-            Self {
-                locked: bond.total_locked() + amount,
-                locked_before: 0,
-                epoch,
-                ..bond
-            }
-        } else {
-            Self {
-                locked: bond.locked + amount,
-                ..bond
-            }
+        Ok(Self {
+            // No sum overflows: the locks are at most the balance, since so much was free.
+            locked: bond.locked + amount,
+            ..bond
         })
     }
 
@@ -116,15 +101,17 @@ impl Bond {
     #[must_use]
     pub fn slash(self, lock: u64, posted: u64) -> (Self, u64) {
         let (charged, slashed) = self.charge(lock);
-        let from_before = if posted < self.epoch {
-            lock.min(self.locked_before)
+        // A lock is not released while its batch can be convicted: all of it is in one of the two.
+        let bond = if posted < self.epoch {
+            Self {
+                locked_before: self.locked_before.saturating_sub(lock),
+                ..charged
+            }
         } else {
-            0
-        };
-        let bond = Self {
-            locked: self.locked.saturating_sub(lock - from_before),
-            locked_before: self.locked_before - from_before,
-            ..charged
+            Self {
+                locked: self.locked.saturating_sub(lock),
+                ..charged
+            }
         };
         (bond, slashed)
     }
