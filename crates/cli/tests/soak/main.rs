@@ -364,7 +364,7 @@ impl Soak {
     async fn fates(&self, crowd: &Crowd, wrong: &mut Vec<String>) {
         let taken = std::mem::take(&mut *crowd.taken.lock().expect("nobody panics with it"));
         for taken in taken {
-            let happened = self.judge.has_happened(&taken.signature);
+            let happened = Happened::of(&self.judge, &taken);
             let (mut fate, mut is_true) = (String::new(), false);
             // L1 stands still: a node may only be a turn behind.
             for _ in 0..25 {
@@ -377,7 +377,7 @@ impl Soak {
             if !is_true {
                 let (node, what, id) = (taken.node + 1, taken.what, taken.id);
                 wrong.push(format!(
-                    "proposer {node} says that {what} {id} {fate}; it has happened: {happened}"
+                    "proposer {node} says that {what} {id} {fate}; it has happened: {happened:?}"
                 ));
             }
             self.tally.count("fates of intents", fate);
@@ -385,7 +385,7 @@ impl Soak {
     }
 
     /// What a node says of a bundle, and whether that is true.
-    async fn fate(&self, crowd: &Crowd, taken: &Taken, happened: bool) -> (String, bool) {
+    async fn fate(&self, crowd: &Crowd, taken: &Taken, happened: Happened) -> (String, bool) {
         let info = match crowd.proposers[taken.node].intent(taken.id).await {
             Ok(Some(info)) => info,
             Ok(None) => return ("is not known".to_owned(), false),
@@ -396,19 +396,20 @@ impl Soak {
         let used = taken.used.iter().any(|(id, used)| nonce(*id) > *used);
         let late = taken.last + MAX_CLOCK_AGE <= self.judge.follower.tip().number;
         match info.status {
-            IntentStatus::Waiting { .. } => ("waits".to_owned(), !happened && !used && !late),
-            IntentStatus::Posted { .. } => ("is on its way".to_owned(), !happened && !used),
-            IntentStatus::Included { .. } => ("is on L1".to_owned(), happened),
-            IntentStatus::Final { .. } => ("is final".to_owned(), happened),
+            IntentStatus::Waiting { .. } => ("waits".to_owned(), happened == Happened::No && !used && !late),
+            IntentStatus::Posted { .. } => ("is on its way".to_owned(), happened == Happened::No && !used),
+            IntentStatus::Included { .. } => ("is on L1".to_owned(), happened == Happened::Whole),
+            IntentStatus::Final { .. } => ("is final".to_owned(), happened == Happened::Whole),
             IntentStatus::Dropped { reason, settled } => {
-                let why = match &reason {
-                    Refusal::Overtaken => used,
-                    Refusal::Expired { .. } => late,
-                    Refusal::Replaced { .. } => true,
+                let is_true = match &reason {
+                    Refusal::Overtaken => used && happened == Happened::No,
+                    Refusal::Torn { .. } => used && happened == Happened::Torn,
+                    Refusal::Expired { .. } => late && happened == Happened::No,
+                    Refusal::Replaced { .. } => happened != Happened::Whole,
                     _ => false,
                 };
                 let how = if settled { "for good" } else { "for now" };
-                (format!("is dropped {how}: {}", reason.kind()), !happened && why)
+                (format!("is dropped {how}: {}", reason.kind()), is_true)
             }
         }
     }
@@ -419,6 +420,26 @@ impl Soak {
             assert!(self.tally.of(what) > 0, "no {what}");
         }
         assert!(lies > 0, "no lie was accepted");
+    }
+}
+
+/// How much of a bundle is in steps that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Happened {
+    No,
+    /// A consent was signed for another bundle in the same way, and carried out with that.
+    Torn,
+    Whole,
+}
+
+impl Happened {
+    fn of(judge: &Judge, taken: &Taken) -> Self {
+        let there = |signature: &&Vec<u8>| judge.has_happened(signature);
+        match taken.signatures.iter().filter(there).count() {
+            0 => Self::No,
+            some if some < taken.signatures.len() => Self::Torn,
+            _ => Self::Whole,
+        }
     }
 }
 

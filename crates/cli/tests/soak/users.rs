@@ -39,8 +39,8 @@ pub(crate) struct Taken {
     pub(crate) last: u64,
     /// Nonces that it uses.
     pub(crate) used: Vec<(FragmentId, u64)>,
-    /// The first signature, as it stands in a body.
-    pub(crate) signature: Vec<u8>,
+    /// Signatures, as they stand in a body. Who only consents signs the same again for another bundle.
+    pub(crate) signatures: Vec<Vec<u8>>,
 }
 
 /// All users, and what they know of the world.
@@ -190,7 +190,7 @@ impl Crowd {
             let sign = |(who, nonce, request): Wish| self.sign(who, nonce, request, valid_until);
             let bundle = Bundle(wishes.into_iter().map(sign).collect());
             let used = bundle.0.iter().map(|intent| (intent.fragment, intent.nonce)).collect();
-            let signature = bundle.0[0].signature.encode();
+            let signatures = bundle.0.iter().map(|intent| intent.signature.encode()).collect();
             match self.proposers[node].send(bundle).await {
                 Ok(id) => {
                     self.tally.count("intents", what);
@@ -203,7 +203,7 @@ impl Crowd {
                         what,
                         last,
                         used,
-                        signature,
+                        signatures,
                     });
                 }
                 Err(error) => self.tally.count("refused", refusal(&error)),
