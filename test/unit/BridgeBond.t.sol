@@ -190,7 +190,59 @@ contract BridgeBondTest is Scenario {
         _assertBond(proposer, BOND - _lock(), BOND - 2 * _lock());
     }
 
+    /// @dev In an epoch's last block, while the next epoch's lock is there too.
+    function test_ALockOfTheEpochBeforeIsNotTakenFromThePresentOne() public {
+        uint256 next = _nextEpoch();
+        vm.roll(next - 1);
+        (Posted memory p, bytes memory proof) = _lie();
+        vm.roll(next);
+        _lockMore();
+        challenge(proof, p.walked.entries);
+        _assertBond(proposer, BOND - _lock(), BOND - _lock() - 0.2 ether);
+        vm.roll(next + WINDOW + 1);
+        _assertBond(proposer, BOND - _lock(), BOND - _lock() - 0.2 ether);
+        vm.roll(next + 2 * (WINDOW + 1));
+        _assertBond(proposer, BOND - _lock(), BOND - _lock());
+    }
+
+    /// @dev In an epoch's first block, while a lock of the epoch before stands.
+    function test_ALockOfThePresentEpochIsNotTakenFromTheOneBefore() public {
+        uint256 next = _nextEpoch();
+        vm.roll(next - 1);
+        _lockMore();
+        vm.roll(next);
+        (Posted memory p, bytes memory proof) = _lie();
+        challenge(proof, p.walked.entries);
+        _assertBond(proposer, BOND - _lock(), BOND - _lock() - 0.2 ether);
+        vm.roll(next + WINDOW + 1);
+        _assertBond(proposer, BOND - _lock(), BOND - _lock());
+    }
+
+    function test_ARewardIsSentWithAGasOfItsOwn() public {
+        (Posted memory p, bytes memory proof) = _lie();
+        address meter = makeAddr("meter");
+        vm.etch(meter, hex"5a5f5500"); // sstore(0, gas())
+        vm.prank(meter);
+        bridge.challenge(proof, p.walked.entries);
+        assertEq(meter.balance, _lock() / 2);
+        // 2,300 come with the ETH, and two instructions were paid for.
+        assertEq(uint256(vm.load(meter, 0)), 30_000 + 2300 - 2);
+    }
+
     // ---------------------------------------------------------------- helpers
+
+    /// @dev The first block of the next epoch.
+    function _nextEpoch() private view returns (uint256) {
+        return DEPLOYMENT_BLOCK + ((block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1) + 1) * (WINDOW + 1);
+    }
+
+    /// @dev A harmless batch with a lock of 2 · (9,987,000 + 13,000) · 10 gwei: 0.2 ETH.
+    function _lockMore() private {
+        Step[] memory list = steps(step(solo(c(), "", noAssets(), 0, 0)));
+        Header memory h = header(list, 8);
+        h.ceiling = 9_987_000;
+        post(proposer, h, list);
+    }
 
     function _lie() private returns (Posted memory p, bytes memory proof) {
         Draft memory lying = lie(transfer(a(), b(), ETH, 1));

@@ -238,6 +238,18 @@ contract BridgeStaleTest is Scenario {
         post(steps(_touch(b())), 1);
     }
 
+    function test_AWordIsBusyWhileAFaultOfItsBlockIsUnresolved() public {
+        Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+        Posted memory p = post(steps(step(lying)), 0);
+        Posted memory behind = post(steps(_touch(c())), 3);
+        assertEq(p.id / 8192, behind.id / 8192, "the same block");
+        challenge(evidence(p, 0, preStates(lying)), "");
+        vm.roll(block.number + WINDOW + 1);
+        _expectBusy(steps(_touch(c())), 3);
+        bridge.unwind(p.preimage, p.walked.entries);
+        post(steps(_touch(a())), 3);
+    }
+
     // ---------------------------------------------------------------- helpers
 
     /// @dev A step that names the anchor. Nobody will evaluate it.

@@ -183,6 +183,22 @@ contract BridgeSubmitTest is Scenario {
         assertEq(bridge.lockOf(10_000_000, 512), 2 * (10_000_000 + 13_000 * 512) * INSURED_GAS_PRICE);
     }
 
+    function test_ALockIsRoundedUpToAGwei() public {
+        IBridge other = deployBridge(WINDOW, 1, 5 gwei);
+        assertEq(other.lockOf(0, 1), 5 gwei);
+        other = deployBridge(WINDOW, 1, 5 gwei + 1);
+        assertEq(other.lockOf(0, 1), 6 gwei);
+        other = deployBridge(WINDOW, 1, 6 gwei - 1);
+        assertEq(other.lockOf(0, 1), 6 gwei);
+    }
+
+    function test_NoBatchThatCannotBeHasALock() public {
+        vm.expectRevert(abi.encodeWithSelector(IBridge.CeilingTooHigh.selector, 10_000_000, 10_000_001));
+        bridge.lockOf(10_000_001, 512);
+        vm.expectRevert(abi.encodeWithSelector(IBridge.TooManyEntries.selector, 512, 513));
+        bridge.lockOf(10_000_000, 513);
+    }
+
     // ---------------------------------------------------------------- shapes
 
     function test_StepsOfTheWrongShapeAreRefused() public {

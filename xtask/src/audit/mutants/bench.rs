@@ -141,10 +141,10 @@ impl Bench {
         Ok(None)
     }
 
-    /// Runs the slow tests of forge, with code in which nothing is chosen.
+    /// Runs all tests of forge, with code in which nothing is chosen.
     pub(super) fn judge_slowly(&mut self, file: &str, mutant: &Codes) -> Result<Option<Fate>> {
         self.exchange(mutant)?;
-        Ok(fate(self.test(&suites::slow(file), &[], true)?))
+        Ok(fate(self.test(&suites::all(file), &[], true)?))
     }
 
     /// Lets the tests of contracts against the model decide about what forge's have left alive: about exactly this mutant, since they hold

@@ -60,9 +60,10 @@ pub(super) fn quick(file: &str) -> [Vec<String>; 2] {
     ]
 }
 
-/// The same of those that take longest: gas and invariants.
-pub(super) fn slow(file: &str) -> Vec<String> {
-    [words(&["--match-path", "test/{gas,invariant}/**"]), words(apart(file))].concat()
+/// The same once more, for some were left out while mutants were woven in, with those that take longest: gas and invariants.
+pub(super) fn all(file: &str) -> Vec<String> {
+    let paths = words(&["--match-path", "test/{unit,template,gas,invariant}/**"]);
+    [paths, words(apart(file))].concat()
 }
 
 fn words(words: &[&str]) -> Vec<String> {
