@@ -2,7 +2,9 @@
 pragma solidity ^0.8.37;
 
 import {IRule} from "../../contracts/interfaces/IRule.sol";
+import {Cohort} from "../../contracts/libraries/Cohort.sol";
 import {CommitmentTree} from "../../contracts/libraries/CommitmentTree.sol";
+import {Effects} from "../../contracts/libraries/Effects.sol";
 import {Kernel} from "../../contracts/libraries/Kernel.sol";
 import {ProofGas} from "../../contracts/libraries/ProofGas.sol";
 import {Purity} from "../../contracts/libraries/Purity.sol";
@@ -11,8 +13,30 @@ import {States} from "../../contracts/libraries/States.sol";
 
 /// @notice Libraries without state, one function each.
 contract ExposedLibraries {
+    using Effects for Effects.List;
     using States for IRule.Fragment;
     using States for States.State;
+
+    // ---------------------------------------------------------------- Cohort
+
+    /// @dev Top over leaves 0 and 5 of a tree of depth 3, behind two words of memory that say what they like.
+    function top(bytes32 junk, bytes32[2] calldata values, bytes calldata siblings)
+        external
+        pure
+        returns (bytes32 value)
+    {
+        uint256[11] memory words;
+        (words[0], words[1]) = (uint256(junk), uint256(junk));
+        (words[2], words[3]) = (0, uint256(values[0]));
+        (words[4], words[5]) = (5, uint256(values[1]));
+        uint256 pairs;
+        uint256 start;
+        assembly ("memory-safe") {
+            pairs := add(words, 64)
+            start := siblings.offset
+        }
+        (value,) = Cohort.top(pairs, 2, 3, start);
+    }
 
     // ---------------------------------------------------------------- CommitmentTree
 
@@ -30,6 +54,18 @@ contract ExposedLibraries {
 
     function rootFrom(bytes32 leaf, uint256 n, uint256 index, bytes calldata siblings) external pure returns (bytes32) {
         return CommitmentTree.rootFrom(leaf, n, index, siblings);
+    }
+
+    // ---------------------------------------------------------------- Effects
+
+    /// @dev As many moves, and whether what lies behind the list's room is as it was.
+    function moves(uint256 capacity, uint256 count) external pure returns (bytes memory list, bool behind) {
+        Effects.List memory effects = Effects.list(capacity);
+        bytes32[1] memory neighbour = [bytes32(type(uint256).max)];
+        for (uint256 i; i < count; ++i) {
+            effects.move(uint8(i), 2, bytes32(type(uint256).max), type(uint128).max);
+        }
+        return (effects.finish(), neighbour[0] == bytes32(type(uint256).max));
     }
 
     // ---------------------------------------------------------------- Kernel

@@ -183,6 +183,13 @@ contract BridgeSubmitTest is Scenario {
         assertEq(bridge.lockOf(10_000_000, 512), 2 * (10_000_000 + 13_000 * 512) * INSURED_GAS_PRICE);
     }
 
+    function test_TheHighestCeilingIsTaken() public {
+        Step[] memory list = _list();
+        Header memory h = header(list, 0);
+        h.ceiling = 10_000_000;
+        post(proposer, h, list);
+    }
+
     function test_ALockIsRoundedUpToAGwei() public {
         IBridge other = deployBridge(WINDOW, 1, 5 gwei);
         assertEq(other.lockOf(0, 1), 5 gwei);

@@ -11,11 +11,11 @@ const KIN: [(&str, &str); 35] = [
     ("Bridge", "Bridge|Assignment|Faults|OrphanFee|AssetCaps|Bond"),
     ("Calldata", "HappyPath|StepEvaluation|Authorisation"),
     ("Claims", "BridgeClaim|Assignment|ManyWithdrawals"),
-    ("Cohort", "Cohort|StepEvaluation"),
+    ("Cohort", "Cohort|StepEvaluation|LibraryMemory"),
     ("CommitmentTree", "CommitmentTree|ManyWithdrawals|BridgeClaim"),
     ("Credit", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
     ("DepositRouter", "DepositRouter"),
-    ("Effects", "RuleVectors|AccountRule|KernelEffects"),
+    ("Effects", "RuleVectors|AccountRule|KernelEffects|LibraryMemory"),
     ("Entries", "BridgeRollback|SubmissionReference|Faults"),
     (
         "Evidence",
