@@ -58,6 +58,9 @@ fn mend(mode: u8, mut evidence: Evidence, env: &Env) -> Evidence {
             *rule = NO_CODE;
         }
     }
+    // Nor does it take a clock before the deployment, and nothing is deployed in block 0, until which no lease would be one.
+    let clock = &mut evidence.preimage.header.clock;
+    *clock = (*clock).max(1);
     // Signatures are part of the step, and what it leads to does not depend on them.
     if mode & SIGNATURES != 0 {
         let _ = mend_signatures(&mut evidence, env);
