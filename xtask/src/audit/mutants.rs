@@ -344,13 +344,20 @@ fn compile_batch(
             );
         }
     }
+    // An error may stand elsewhere, as that of a variable which a mutant leaves without a value: then it is looked for by halves.
+    if blamed.is_empty() && mutants.len() == 1 {
+        blamed.insert(0);
+    } else if blamed.is_empty() {
+        let (first, second) = mutants.split_at(mutants.len() / 2);
+        for (half, from) in [(first, 0), (second, first.len())] {
+            if let Err(places) = compile_batch(sources, file, half)? {
+                blamed.extend(places.iter().map(|place| from + place));
+            }
+        }
+    }
     if blamed.is_empty() {
-        fs::write(root().join("target/mutants/woven.sol"), &changed)?;
         let words: Vec<&str> = errors.iter().map(|error| error.words.as_str()).collect();
-        bail!(
-            "{file} with its mutants does not compile, see target/mutants/woven.sol: {}",
-            words.join("; ")
-        );
+        bail!("{file} does not compile with all of its mutants: {}", words.join("; "));
     }
     Ok(Err(blamed.into_iter().collect()))
 }
