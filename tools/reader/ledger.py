@@ -92,18 +92,20 @@ class Bond:
     epoch: int = 0
 
     def move_to(self, epoch: int, frozen: bool) -> None:
+        if epoch == self.epoch:
+            return
         if frozen:
-            self.current, self.previous = self.current + self.previous, 0
-        elif epoch != self.epoch:
-            self.previous, self.current = (self.current if epoch == self.epoch + 1 else 0), 0
-        self.epoch = epoch
+            self.previous += self.current
+        else:
+            self.previous = self.current if epoch == self.epoch + 1 else 0
+        self.current, self.epoch = 0, epoch
 
     def slash(self, lock: int, epoch: int) -> None:
         self.balance -= min(lock, self.balance)
         if epoch < self.epoch:
-            first = min(lock, self.previous)
-            self.previous, lock = self.previous - first, lock - first
-        self.current -= min(lock, self.current)
+            self.previous -= min(lock, self.previous)
+        else:
+            self.current -= min(lock, self.current)
 
     def word(self) -> int:
         return self.balance << 192 | self.current << 128 | self.previous << 64 | self.epoch << 32

@@ -17,7 +17,7 @@ use alloy::{
     primitives::{Address, U256},
     providers::Provider,
 };
-use nthroot_bindings::{Account, Bridge, FraudVerifier};
+use nthroot_bindings::Bridge;
 use nthroot_model::params::Params;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,7 @@ use crate::{
     l1::L1,
 };
 
+pub(crate) use self::code::expected;
 pub use self::{
     code::{Difference, Rehearsed, rehearse},
     manifest::{Made, Manifest, Record},
@@ -140,38 +141,35 @@ impl Deployment {
                 format!("chain {} instead of {}", l1.chain_id(), self.chain_id),
             );
         }
-        // A rule has no immutables: its code is known to the byte.
-        if l1.provider().get_code_at(self.account).await? != *Account::DEPLOYED_BYTECODE {
-            return wrong(self.account, "other code than the Account rule's".to_owned());
+        // With its immutables code is known to the byte. What a view says counts once that is compared: an impostor says what is expected.
+        for (kind, address) in self.contracts() {
+            let found = l1.provider().get_code_at(address).await?;
+            let differences = code::compare(kind, &code::expected(kind, self)?, &found)?;
+            if !differences.is_empty() {
+                let says: Vec<String> = differences.iter().map(ToString::to_string).collect();
+                return wrong(
+                    address,
+                    format!("not the {} of the manifest: {}", kind.says(), says.join(", ")),
+                );
+            }
         }
-        let bridge = Bridge::new(self.bridge, l1.provider());
-        let found = Self {
-            chain_id: self.chain_id,
-            bridge: self.bridge,
-            deployment_block: word(bridge.DEPLOYMENT_BLOCK().call().await.map_err(contract)?),
-            verifier: bridge.VERIFIER().call().await.map_err(contract)?,
-            registry: bridge.REGISTRY().call().await.map_err(contract)?,
-            account: FraudVerifier::new(self.verifier, l1.provider())
-                .ACCOUNT()
-                .call()
-                .await
-                .map_err(contract)?,
-            parameters: Parameters {
-                window: word(bridge.WINDOW().call().await.map_err(contract)?),
-                insured_gas_price: word(bridge.INSURED_GAS_PRICE().call().await.map_err(contract)?),
-                min_lock: bridge.MIN_LOCK().call().await.map_err(contract)?.saturating_to(),
-                caps: self.caps_of(l1).await?,
-            },
-        };
-        if found == *self {
-            Ok(())
-        } else {
-            wrong(self.bridge, format!("found {found:?}"))
+        let caps = self.caps_of(l1).await?;
+        if caps != self.parameters.caps {
+            return wrong(self.bridge, format!("found caps {caps:?}"));
         }
+        Ok(())
     }
-}
 
-impl Deployment {
+    /// What a bridge cannot be without, and where that is.
+    pub(crate) const fn contracts(&self) -> [(Kind, Address); 4] {
+        [
+            (Kind::Bridge, self.bridge),
+            (Kind::Verifier, self.verifier),
+            (Kind::Registry, self.registry),
+            (Kind::Account, self.account),
+        ]
+    }
+
     /// The caps of the manifest's assets, as the bridge has them; and what it says of another asset, if that is not what the
     /// manifest says. The bridge does not list its assets: one that the manifest leaves out is told by its first deposit.
     async fn caps_of(&self, l1: &L1) -> Result<BTreeMap<Address, U256>> {

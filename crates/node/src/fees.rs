@@ -67,6 +67,9 @@ pub struct FeePolicy {
     pub raise_percent: u64,
     /// Blocks that an offer waits in vain before it is raised, at least 1.
     pub patience: u64,
+    /// Whether the last offer leaves to the block's proposer all that the base fee does not take. Else its tip is no larger than raises
+    /// have made it.
+    pub all_at_last: bool,
 }
 
 impl FeePolicy {
@@ -77,6 +80,7 @@ impl FeePolicy {
             max_fee_budget_wei,
             raise_percent: URGENT_RAISE,
             patience: 1,
+            all_at_last: true,
         }
     }
 
@@ -87,6 +91,7 @@ impl FeePolicy {
             max_fee_budget_wei,
             raise_percent: PATIENT_RAISE,
             patience: 3,
+            all_at_last: false,
         }
     }
 
@@ -109,7 +114,7 @@ impl FeePolicy {
             max_priority_fee: tip,
         };
         match previous {
-            None => self.within_budget(fresh, gas),
+            None => self.fitting(fresh, gas),
             Some(previous) if waited < self.patience.max(1) => previous,
             Some(previous) => self.replacement(fresh, previous, gas),
         }
@@ -119,12 +124,8 @@ impl FeePolicy {
     /// one.
     #[must_use]
     pub fn replacement(&self, wanted: Offer, previous: Offer, gas: u64) -> Offer {
-        let mut next = raised(previous, self.raise_percent.max(MIN_RAISE)).max(wanted);
-        if self.is_exhausted(next, gas) {
-            // No further raise would fit: rather all of it now.
-            next.max_fee = self.cap(gas);
-        }
-        let next = self.within_budget(next, gas);
+        let next = raised(previous, self.raise_percent.max(MIN_RAISE)).max(wanted);
+        let next = self.fitting(next, gas);
         if next.replaces(previous) { next } else { previous }
     }
 
@@ -143,11 +144,20 @@ impl FeePolicy {
         self.max_fee_budget_wei / u128::from(gas.max(1))
     }
 
-    fn within_budget(&self, offer: Offer, gas: u64) -> Offer {
-        let max_fee = offer.max_fee.min(self.cap(gas));
+    /// The offer, or the last one, if there is no room for another one after it.
+    fn fitting(&self, offer: Offer, gas: u64) -> Offer {
+        if !self.is_exhausted(offer, gas) {
+            return offer;
+        }
+        let max_fee = self.cap(gas);
+        let tip = if self.all_at_last {
+            max_fee
+        } else {
+            offer.max_priority_fee
+        };
         Offer {
             max_fee,
-            max_priority_fee: offer.max_priority_fee.min(max_fee),
+            max_priority_fee: tip.min(max_fee),
         }
     }
 }

@@ -54,18 +54,23 @@ fn a_challenge_is_offered_all_that_it_wins() {
         offer = policy.offer(GWEI, GWEI, 1, Some(offer), gas);
         blocks += 1;
     }
-    assert_eq!(offer.max_fee, insured);
+    assert_eq!(
+        (offer.max_fee, offer.max_priority_fee),
+        (insured, insured),
+        "a builder gets all that the base fee leaves"
+    );
     assert!(blocks <= 6, "{blocks} blocks until the whole reward is offered");
     assert_eq!(policy.offer(GWEI, GWEI, 9, Some(offer), gas), offer, "and no more");
 }
 
 fn policies() -> impl Strategy<Value = FeePolicy> {
-    (0..10 * GWEI, 0..10 * ETHER, 0..300_u64, 0..10_u64).prop_map(
-        |(tip_floor, max_fee_budget_wei, raise_percent, patience)| FeePolicy {
+    (0..10 * GWEI, 0..10 * ETHER, 0..300_u64, 0..10_u64, any::<bool>()).prop_map(
+        |(tip_floor, max_fee_budget_wei, raise_percent, patience, all_at_last)| FeePolicy {
             tip_floor,
             max_fee_budget_wei,
             raise_percent,
             patience,
+            all_at_last,
         },
     )
 }

@@ -168,9 +168,9 @@ fn the_lock_of_a_convicted_batch_is_taken_from_where_it_is() {
     let cases = [
         ((5, 4), (95, 15, 30, 5)),
         ((5, 3), (95, 20, 25, 5)),
-        // A freeze has joined older locks to the current one.
-        ((40, 2), (60, 10, 0, 40)),
-        ((120, 3), (0, 0, 0, 100)),
+        // All of a lock is in one of the two: the other one is not touched.
+        ((40, 2), (60, 20, 0, 40)),
+        ((120, 3), (0, 20, 0, 100)),
     ];
     for ((lock, posted), expected) in cases {
         let (after, slashed) = bond.slash(lock, posted);

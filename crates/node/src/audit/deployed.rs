@@ -10,9 +10,9 @@ use nthroot_bindings::RuleRegistry;
 use nthroot_model::ledger::Ledger;
 use serde::Serialize;
 
-use super::{Pinned, findings::Findings, seen::Batch};
+use super::{Pinned, findings::Findings, seen::Batch, slots};
 use crate::{
-    deploy::{Deployment, contract},
+    deploy::{self, Deployment, contract},
     error::Result,
     inputs::{Input, What},
     l1::L1,
@@ -29,7 +29,7 @@ pub struct Code {
     pub address: Address,
     /// Its keccak.
     pub hash: B256,
-    /// Its bytes.
+    /// How many bytes this version's has.
     pub size: usize,
 }
 
@@ -47,7 +47,7 @@ pub struct Rule {
     pub calls: usize,
 }
 
-/// What is at the manifest's addresses. That its contracts are those of this version was compared before anything was derived.
+/// What is at the manifest's addresses, held against this version's code once more: by proof, if the L1 node gives any.
 pub(super) async fn look(
     l1: &L1,
     deployment: &Deployment,
@@ -58,21 +58,25 @@ pub(super) async fn look(
     findings: &mut Findings,
 ) -> Result<(Vec<Code>, Vec<Rule>)> {
     let mut codes = Vec::new();
-    for (name, address) in [
-        ("bridge", deployment.bridge),
-        ("verifier", deployment.verifier),
-        ("registry", deployment.registry),
-        ("Account rule", deployment.account),
-    ] {
-        let code = l1.provider().get_code_at(address).block_id(block.id()).await?;
-        if code.is_empty() {
-            findings.wrong("deployment", format!("there is no code at the {name}, {address}"));
+    for (kind, address) in deployment.contracts() {
+        let expected = deploy::expected(kind, deployment)?;
+        let (name, proved) = (kind.says(), slots::prove(l1, address, block, findings).await?);
+        let hash = match &proved {
+            Some(account) => account.code_hash,
+            None => keccak256(&l1.provider().get_code_at(address).block_id(block.id()).await?),
+        };
+        if hash != keccak256(&expected) {
+            let what = format!(
+                "the code of the {name}, {address}, has the hash {hash}: this version's has {}",
+                keccak256(&expected)
+            );
+            findings.wrong("deployment", what);
         }
         codes.push(Code {
             name,
             address,
-            hash: keccak256(&code),
-            size: code.len(),
+            hash,
+            size: expected.len(),
         });
     }
     let rules = registered(l1, deployment, block, ledger, inputs, batches, findings).await?;

@@ -110,9 +110,18 @@ fn cause(deployment: &Deployment, what: &What, to: Option<Address>, selector: Op
         };
     }
     let called = selector.is_some_and(|selector| functions.contains(&selector));
-    // A recipient, a challenger or a token may call back into the bridge.
-    let reenters = selector
-        .is_some_and(|selector| [Bridge::claimCall::SELECTOR, Bridge::depositTokenCall::SELECTOR].contains(&selector));
+    // Whoever is paid may call back into the bridge, and so may a token.
+    let reenters = selector.is_some_and(|selector| {
+        [
+            Bridge::assignCall::SELECTOR,
+            Bridge::challengeCall::SELECTOR,
+            Bridge::claimCall::SELECTOR,
+            Bridge::depositTokenCall::SELECTOR,
+            Bridge::unwindCall::SELECTOR,
+            Bridge::withdrawBondCall::SELECTOR,
+        ]
+        .contains(&selector)
+    });
     match what {
         _ if called => Cause::Call,
         What::Submitted { .. } => Cause::None,
@@ -205,6 +214,8 @@ mod tests {
             (&funded, bridge, fund, Cause::Call),
             (&funded, bridge, Bridge::challengeCall::SELECTOR, Cause::Call),
             (&funded, bridge, Bridge::claimCall::SELECTOR, Cause::Contract),
+            (&funded, bridge, Bridge::withdrawBondCall::SELECTOR, Cause::Contract),
+            (&funded, bridge, Bridge::assignCall::SELECTOR, Cause::Contract),
             (&funded, bridge, submit, Cause::None),
             (&funded, other, fund, Cause::Contract),
             (&posted, bridge, submit, Cause::Call),

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     consensus::TrieAccount,
-    primitives::{B256, U256, keccak256},
+    primitives::{Address, B256, U256, keccak256},
     providers::Provider as _,
     rlp,
-    trie::{Nibbles, proof::verify_proof, root::storage_root_unhashed},
+    trie::{HashBuilder, Nibbles, proof::verify_proof, root::storage_root_unhashed},
 };
 use nthroot_model::ledger::Ledger;
 use nthroot_protocol::storage::{
@@ -28,6 +28,7 @@ pub(super) struct Account {
     pub(super) balance: U256,
     /// None if the L1 node gives no proofs.
     storage_root: Option<B256>,
+    /// Whether what the L1 node says of its storage is proved.
     proven: bool,
 }
 
@@ -65,27 +66,16 @@ pub struct Difference {
     pub derived: B256,
 }
 
-/// Asks for the account, with a proof if the node gives one.
-pub(super) async fn account(
+/// An account, held against the block's state root; none if the L1 node gives no proofs. A proof that is none is a finding.
+pub(super) async fn prove(
     l1: &L1,
-    deployment: &Deployment,
+    address: Address,
     block: &Pinned,
     findings: &mut Findings,
-) -> Result<Account> {
-    let (provider, bridge) = (l1.provider(), deployment.bridge);
-    let proof = match provider.get_proof(bridge, Vec::new()).block_id(block.id()).await {
+) -> Result<Option<TrieAccount>> {
+    let proof = match l1.provider().get_proof(address, Vec::new()).block_id(block.id()).await {
         Ok(proof) => proof,
-        Err(error) if error.is_error_resp() => {
-            findings.notice(
-                "proof",
-                format!("the L1 node does not prove what the bridge holds: {error}"),
-            );
-            return Ok(Account {
-                balance: provider.get_balance(bridge).block_id(block.id()).await?,
-                storage_root: None,
-                proven: false,
-            });
-        }
+        Err(error) if error.is_error_resp() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let account = TrieAccount {
@@ -94,18 +84,39 @@ pub(super) async fn account(
         storage_root: proof.storage_hash,
         code_hash: proof.code_hash,
     };
-    let key = Nibbles::unpack(keccak256(bridge));
-    let proved = verify_proof(block.state_root, key, Some(rlp::encode(account)), &proof.account_proof);
-    if let Err(error) = &proved {
-        findings.notice(
+    let key = Nibbles::unpack(keccak256(address));
+    if let Err(error) = verify_proof(block.state_root, key, Some(rlp::encode(account)), &proof.account_proof) {
+        findings.wrong(
             "proof",
-            format!("the L1 node's proof of the bridge's account is not one against the block's state root: {error}"),
+            format!("what the L1 node says of {address} is not in the block's state: {error}"),
         );
     }
+    Ok(Some(account))
+}
+
+/// Asks for the bridge's account, with a proof if the node gives one.
+pub(super) async fn account(
+    l1: &L1,
+    deployment: &Deployment,
+    block: &Pinned,
+    findings: &mut Findings,
+) -> Result<Account> {
+    let (provider, bridge) = (l1.provider(), deployment.bridge);
+    if let Some(account) = prove(l1, bridge, block, findings).await? {
+        return Ok(Account {
+            balance: account.balance,
+            storage_root: Some(account.storage_root),
+            proven: true,
+        });
+    }
+    findings.notice(
+        "proof",
+        "the L1 node proves nothing of what the bridge holds: it is believed".to_owned(),
+    );
     Ok(Account {
-        balance: proof.balance,
-        storage_root: Some(proof.storage_hash),
-        proven: proved.is_ok(),
+        balance: provider.get_balance(bridge).block_id(block.id()).await?,
+        storage_root: None,
+        proven: false,
     })
 }
 
@@ -155,9 +166,10 @@ pub(super) async fn compare(
     if account.storage_root.is_some() {
         let known: BTreeSet<B256> = known.iter().map(keccak256).collect();
         let walk = walk::walk(l1, deployment.bridge, block.id(), &derived).await?;
+        let mut zeros = Vec::new();
         for (hash, found) in walk.leaves {
             if found.is_zero() {
-                storage.zeros += 1;
+                zeros.push(hash);
             } else if !known.contains(&hash) {
                 storage.differences.push(Difference {
                     slot: None,
@@ -168,16 +180,17 @@ pub(super) async fn compare(
                 });
             }
         }
+        storage.zeros = zeros.len();
         if !walk.is_whole {
             findings.wrong(
                 "storage",
                 "there are more slots that differ than could be looked for".to_owned(),
             );
-        } else if storage.differences.is_empty() && storage.zeros == 0 {
+        } else if account.storage_root != Some(root_of(&derived, &storage.differences, &zeros)) {
             let found = account.storage_root.unwrap_or_default();
             findings.wrong(
                 "storage",
-                format!("the storage root is {found}, {root} follows, and every slot is what follows: the L1 node contradicts itself"),
+                format!("the storage root is {found}, {root} follows, and what the L1 node says of slots leads to neither: it contradicts itself"),
             );
         }
     }
@@ -196,6 +209,21 @@ pub(super) async fn compare(
         );
     }
     Ok(storage)
+}
+
+/// The root of what an L1 node says there is: nothing that it says of single slots counts if that does not lead to its root.
+fn root_of(derived: &BTreeMap<B256, U256>, differences: &[Difference], zeros: &[B256]) -> B256 {
+    let mut leaves: BTreeMap<B256, U256> = derived.iter().map(|(slot, word)| (keccak256(slot), *word)).collect();
+    for difference in differences {
+        leaves.insert(difference.hash, difference.found.into());
+    }
+    leaves.retain(|_, word| !word.is_zero());
+    leaves.extend(zeros.iter().map(|hash| (*hash, U256::ZERO)));
+    let mut builder = HashBuilder::default();
+    for (hash, word) in leaves {
+        builder.add_leaf(Nibbles::unpack(hash), &rlp::encode(word));
+    }
+    builder.root()
 }
 
 /// The words in these slots.

@@ -37,6 +37,7 @@ impl FeesSection {
             max_fee_budget_wei: self.budget.0,
             raise_percent: self.raise_percent,
             patience: self.patience,
+            all_at_last: false,
         }
     }
 }
@@ -49,6 +50,7 @@ impl ProofFeesSection {
             max_fee_budget_wei: self.budget.0,
             raise_percent: self.raise_percent,
             patience: self.patience,
+            all_at_last: true,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The code that constructors leave: by running them, in an EVM of our own. So nothing has to be believed of an L1 node.
 
+use std::fmt;
+
 use alloy::primitives::{Address, Bytes, U256};
 use nthroot_evm::{Chain, SpecId};
 
 use super::{
-    Kind, Parameters, Plan,
+    Deployment, Kind, Parameters, Plan,
     factory::{FACTORY, RUNTIME},
 };
 use crate::error::{Error, Result};
@@ -78,6 +80,16 @@ pub enum Difference {
     },
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => write!(f, "no code"),
+            Self::Immutable { name, expected, found } => write!(f, "{name} is {found:#x} instead of {expected:#x}"),
+            Self::Code { at, .. } => write!(f, "other code than this version's, from byte {at} on"),
+        }
+    }
+}
+
 /// An immutable in code: its name, and where it stands.
 struct Slot {
     name: &'static str,
@@ -126,6 +138,35 @@ pub(super) fn compare(kind: Kind, expected: &[u8], found: &[u8]) -> Result<Vec<D
     Ok(differences)
 }
 
+/// The code of one of a deployment's contracts, to the byte.
+///
+/// # Errors
+///
+/// As [`rehearse`]'s.
+pub(crate) fn expected(kind: Kind, deployment: &Deployment) -> Result<Bytes> {
+    let mut code = kind.runtime().to_vec();
+    let parameters = &deployment.parameters;
+    for Slot { name, at } in slots(kind)? {
+        let value = match name {
+            "ACCOUNT" => of_address(deployment.account),
+            "VERIFIER" => of_address(deployment.verifier),
+            "REGISTRY" => of_address(deployment.registry),
+            "WINDOW" => U256::from(parameters.window),
+            "INSURED_GAS_PRICE" => U256::from(parameters.insured_gas_price),
+            "MIN_LOCK" => U256::from(parameters.min_lock),
+            "DEPLOYMENT_BLOCK" => U256::from(deployment.deployment_block),
+            "CAPPED" => U256::from(!parameters.caps.is_empty()),
+            _ => unreachable!("an immutable without a name is refused by `slots`"),
+        };
+        code[at..at + 32].copy_from_slice(&value.to_be_bytes::<32>());
+    }
+    Ok(code.into())
+}
+
+fn of_address(address: Address) -> U256 {
+    U256::from_be_slice(address.as_slice())
+}
+
 /// The immutables of code, each once, in the order in which they first stand there; all of its places agree if the code is as
 /// expected but for them.
 pub(super) fn immutables(kind: Kind, code: &[u8]) -> Result<Vec<(&'static str, U256)>> {
@@ -164,15 +205,14 @@ fn slots(kind: Kind) -> Result<Vec<Slot>> {
     let rehearsed = rehearse(&plan, SpecId::OSAKA, block)?;
     let code = rehearsed.into_iter().find(|made| made.kind == kind);
     let code = code.map(|made| made.code).unwrap_or_default();
-    let of_address = |kind| U256::from_be_slice(plan.address(kind).as_slice());
     let names: &[(&'static str, U256)] = match kind {
-        Kind::Verifier => &[("ACCOUNT", of_address(Kind::Account))],
+        Kind::Verifier => &[("ACCOUNT", of_address(plan.address(Kind::Account)))],
         Kind::Bridge => &[
             ("WINDOW", U256::from(parameters.window)),
             ("INSURED_GAS_PRICE", U256::from(parameters.insured_gas_price)),
             ("MIN_LOCK", U256::from(parameters.min_lock)),
-            ("VERIFIER", of_address(Kind::Verifier)),
-            ("REGISTRY", of_address(Kind::Registry)),
+            ("VERIFIER", of_address(plan.address(Kind::Verifier))),
+            ("REGISTRY", of_address(plan.address(Kind::Registry))),
             ("DEPLOYMENT_BLOCK", U256::from(block)),
             ("CAPPED", U256::ONE),
         ],
