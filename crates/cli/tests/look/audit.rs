@@ -1,7 +1,9 @@
 //! What an audit finds, and what it does not.
 
+use std::collections::BTreeMap;
+
 use alloy::{
-    primitives::{Address, B256, U256, keccak256},
+    primitives::{Address, B256, Bytes, U256, hex, keccak256},
     providers::Provider as _,
     sol_types::{SolCall as _, SolValue as _},
 };
@@ -11,7 +13,8 @@ use nthroot_protocol::{AccountOp, storage::bond_slot};
 use serde_json::{Value, json};
 
 use crate::{
-    scene::{audit, cheat, deposit_token, enrich, findings, manifest, run, transfer},
+    faulty::{Fault, faulty_url},
+    scene::{audit, audit_by, cheat, deposit_token, enrich, findings, manifest, run, transfer},
     world::{ETHER, WINDOW, World, party, pay, withdraw},
 };
 
@@ -214,6 +217,97 @@ async fn each_slot_that_is_not_what_follows_is_named() {
         (&json!(keccak256(foreign)), &json!(one))
     );
     assert_eq!(findings(&report, "storage").len(), 2);
+}
+
+/// Views of an impostor say what is expected of them.
+#[tokio::test]
+async fn a_bridge_with_other_code_is_none() {
+    let world = World::new().await;
+    let bridge = world.deployment.bridge;
+    let code = world.devnet.l1().provider().get_code_at(bridge).await.unwrap();
+    let refusal = async |code: &[u8]| {
+        cheat(&world, "anvil_setCode", json!([bridge, hex::encode_prefixed(code)])).await;
+        let (status, report) = audit(&world, "impostor", &[]);
+        assert_eq!(status, 1);
+        findings(&report, "derivation").remove(0)
+    };
+    let longer = refusal(&[&code[..], &[0]].concat()).await;
+    assert!(
+        longer.contains("not the bridge of the manifest: other code"),
+        "{longer}"
+    );
+
+    // The window stands in several places: one of them is enough.
+    let window = [&[0x7f], &U256::from(WINDOW).to_be_bytes::<32>()[..]].concat();
+    let places: Vec<usize> = (0..code.len()).filter(|at| code[*at..].starts_with(&window)).collect();
+    assert!(places.len() > 1, "{places:?}");
+    for place in places {
+        let mut other = code.to_vec();
+        other[place + 32] = 0;
+        let other = refusal(&other).await;
+        assert!(
+            other.contains(&format!("WINDOW is 0x0 instead of {WINDOW:#x}")),
+            "{other}"
+        );
+    }
+    refusal(&[]).await;
+    cheat(&world, "anvil_setCode", json!([bridge, code])).await;
+    assert_eq!(audit(&world, "impostor", &[]).0, 0);
+}
+
+/// What is proved of the bridge is wrong, and the node that is asked hides it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_l1_node_that_forges_proofs_is_found_out() {
+    let world = World::new().await;
+    let (alice, paula) = (world.actor("alice").await, world.proposer("paula").await);
+    world.deposit(&alice, ETHER).await;
+    let (l1, bridge) = (world.devnet.l1(), world.deployment.bridge);
+    let derived: BTreeMap<B256, U256> = world.follower().await.ledger().storage().collect();
+    let account = async || {
+        let proof = l1.provider().get_proof(bridge, Vec::new()).await.unwrap();
+        serde_json::to_value(proof).unwrap()
+    };
+    let forging = async |answer: Box<dyn Fn(&Value) -> Value + Send + Sync>| {
+        let decide = move |method: &str, params: &Value| match method {
+            "eth_getProof" if params[0] == json!(bridge) => Fault::Lie(answer(&params[1])),
+            _ => Fault::None,
+        };
+        faulty_url(world.devnet.url(), decide).await
+    };
+
+    // More ether than there is.
+    let mut rich = account().await;
+    rich["balance"] = json!(U256::from(3 * ETHER));
+    let node = forging(Box::new(move |_| rich.clone())).await;
+    let (status, report) = audit_by(&node, &world, "forged", &[]);
+    assert_eq!((status, findings(&report, "proof").len()), (1, 2), "{report:#}");
+
+    // The bridge has a slot more. Its account is proved; all that is asked of its storage is as derived, but for a zero that somebody's
+    // trie might count.
+    let bond = bond_slot(paula.address());
+    cheat(
+        &world,
+        "anvil_setStorageAt",
+        json!([bridge, bond, B256::from(U256::ONE)]),
+    )
+    .await;
+    let honest = account().await;
+    let node = forging(Box::new(move |slots| {
+        let slots: Vec<B256> = serde_json::from_value(slots.clone()).unwrap();
+        let proofs = slots.iter().map(|slot| {
+            let leaf = [&[0xe4, 0xa1, 0x20], &keccak256(slot)[..], &[0x81, 0x80]].concat();
+            let value = derived.get(slot).copied().unwrap_or_default();
+            json!({ "key": slot, "value": value, "proof": [Bytes::from(leaf)] })
+        });
+        let mut forged = honest.clone();
+        forged["storageProof"] = proofs.collect();
+        forged
+    }))
+    .await;
+    let (status, report) = audit_by(&node, &world, "forged", &[]);
+    assert_eq!((status, findings(&report, "proof").len()), (1, 0), "{report:#}");
+    let found = &findings(&report, "storage")[0];
+    assert!(found.contains("it contradicts itself"), "{found}");
 }
 
 #[tokio::test]

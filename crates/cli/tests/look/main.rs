@@ -2,6 +2,9 @@
 
 mod audit;
 mod explain;
+#[path = "../../../node/tests/chain/faulty.rs"]
+#[allow(dead_code, reason = "the node's tests use the rest")]
+mod faulty;
 #[path = "../rules/net.rs"]
 mod net;
 mod scene;

@@ -24,9 +24,14 @@ pub(crate) fn manifest(name: &str, deployment: &Deployment) -> PathBuf {
 
 /// Runs the command about a world.
 pub(crate) fn run(world: &World, name: &str, args: &[&str]) -> Output {
+    run_by(world.devnet.url(), world, name, args)
+}
+
+/// The same by another L1 node.
+fn run_by(url: &str, world: &World, name: &str, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nthroot"))
         .args(args)
-        .args(["--rpc-url", world.devnet.url(), "--deployment"])
+        .args(["--rpc-url", url, "--deployment"])
         .arg(manifest(name, &world.deployment))
         .output()
         .unwrap()
@@ -34,7 +39,17 @@ pub(crate) fn run(world: &World, name: &str, args: &[&str]) -> Output {
 
 /// Audits the latest block. Returns the exit status and the report.
 pub(crate) fn audit(world: &World, name: &str, args: &[&str]) -> (i32, Value) {
-    let output = run(world, name, &[&["audit", "--json", "--block", "latest"], args].concat());
+    audit_by(world.devnet.url(), world, name, args)
+}
+
+/// The same by another L1 node.
+pub(crate) fn audit_by(url: &str, world: &World, name: &str, args: &[&str]) -> (i32, Value) {
+    let output = run_by(
+        url,
+        world,
+        name,
+        &[&["audit", "--json", "--block", "latest"], args].concat(),
+    );
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|bad| panic!("{bad}: {error}"));
     (output.status.code().unwrap(), report)
