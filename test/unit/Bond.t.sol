@@ -24,7 +24,7 @@ contract BondTest is Test {
     struct Lock {
         uint256 amount;
         uint256 posted; // epoch of the batch
-        uint256 counted; // epoch that the lock counts from: a freeze makes old locks new
+        uint256 counted; // epoch that the lock counts from: in a freeze, for older ones, the epoch before
     }
 
     struct Model {
