@@ -369,30 +369,36 @@ fn compile_changed(sources: &Sources, file: &str, text: &str) -> Result<Compiled
     compile::compile(&mutated, &compile::users(sources, file))
 }
 
-/// What has been found out, a line to each mutant, kept while the contracts stay as they are.
+/// What has been found out, a line to each mutant, kept while its file stays as it is.
 struct Log {
     path: PathBuf,
     known: Mutex<Known>,
+    /// By file, what its text is known by.
+    texts: BTreeMap<String, String>,
 }
 
 impl Log {
     fn open(sources: &Sources) -> Result<Self> {
-        let contracts: Vec<_> = sources
-            .iter()
-            .filter(|(path, _)| path.starts_with("contracts/"))
-            .collect();
-        let path = root().join(format!("target/mutants/results-{:016x}.jsonl", digest(&contracts)));
+        let path = root().join("target/mutants/results.jsonl");
         eprintln!("results lie in {}", path.display());
         fs::create_dir_all(root().join("target/mutants"))?;
+        let texts: BTreeMap<String, String> = sources
+            .iter()
+            .map(|(file, text)| (file.clone(), format!("{:016x}", digest(text))))
+            .collect();
         let mut known = Known::new();
         for line in fs::read_to_string(&path).unwrap_or_default().lines() {
             let line: Value = serde_json::from_str(line)?;
             let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-            known.insert(text("mutant"), (text("fate"), text("by")));
+            let mutant = text("mutant");
+            if texts.get(file_of(&mutant)) == Some(&text("of")) {
+                known.insert(mutant, (text("fate"), text("by")));
+            }
         }
         Ok(Self {
             path,
             known: Mutex::new(known),
+            texts,
         })
     }
 
@@ -426,11 +432,18 @@ impl Log {
     fn add(&self, name: &str, fate: &str, by: &str, seconds: f64) -> Result<()> {
         let mut known = self.known.lock().expect("not poisoned");
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        let line = json!({ "mutant": name, "fate": fate, "by": by, "seconds": (seconds * 10.0).round() / 10.0 });
+        let of = self.texts.get(file_of(name));
+        let seconds = (seconds * 10.0).round() / 10.0;
+        let line = json!({ "mutant": name, "of": of, "fate": fate, "by": by, "seconds": seconds });
         writeln!(file, "{line}")?;
         known.insert(name.to_owned(), (fate.to_owned(), by.to_owned()));
         Ok(())
     }
+}
+
+/// The file in which a mutant of this name is.
+fn file_of(name: &str) -> &str {
+    name.split(" | ").next().unwrap_or_default()
 }
 
 /// By file: how many there were, and what became of them.

@@ -72,7 +72,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BLOCK", default_value_t = u64::MAX)]
     to: u64,
 
-    /// Count as wrong also what loses nobody money: as that somebody sent the bridge ether
+    /// Count notices as wrong too: ether that somebody sent, a convicted batch not unwound yet, a base fee at which a proof costs more
+    /// than it pays
     #[arg(long)]
     strict: bool,
 
