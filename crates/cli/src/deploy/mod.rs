@@ -6,7 +6,10 @@ mod show;
 pub(crate) mod sources;
 pub(crate) mod verify;
 
-use std::path::PathBuf;
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
     network::EthereumWallet,
@@ -16,7 +19,7 @@ use eyre::{Result, WrapErr, bail, ensure};
 use nthroot_node::{
     L1, Manifest, Sender,
     config::Wei,
-    deploy::{Funds, Plan, Rehearsed, Step, run as carry_out, verify as inspect},
+    deploy::{Funds, Kind, Plan, Rehearsed, Step, run as carry_out, verify as inspect},
 };
 
 use crate::{
@@ -139,7 +142,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         .await
         .wrap_err("not deployed")?;
     let plan = Plan::new(&parameters, args.salt);
-    let known = known(&args.out, &plan)?;
+    let known = known(&args.out, &plan, &l1).await?;
     if !known && !args.adopt {
         plan.check_unused(&l1).await?;
     }
@@ -239,17 +242,27 @@ async fn signer(args: &Args, chain_id: u64) -> Result<(Option<EthereumWallet>, O
     Ok((Some(key.into()), Some(who)))
 }
 
-/// Whether the manifest that is there already is of this deployment. One of another is never overwritten.
-fn known(out: &PathBuf, plan: &Plan) -> Result<bool> {
-    let Ok(text) = std::fs::read_to_string(out) else {
-        return Ok(false);
+/// Whether the manifest of this very bridge is there already. One of another is never overwritten: addresses are the same on every chain,
+/// so that a manifest of a rehearsal names the same bridge.
+async fn known(out: &Path, plan: &Plan, l1: &L1) -> Result<bool> {
+    let text = match std::fs::read_to_string(out) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", out.display())),
     };
-    let bridge = plan.address(nthroot_node::deploy::Kind::Bridge);
-    let manifest: Option<Manifest> = serde_json::from_str(&text).ok();
+    let found = serde_json::from_str(&text).map(|manifest: Manifest| manifest.deployment);
+    let block = plan.deployment_block(l1).await?;
+    let expected = block.map(|block| plan.deployment(l1.chain_id(), block));
     ensure!(
-        manifest.is_some_and(|manifest| manifest.deployment.bridge == bridge),
-        "{} is there and is not the manifest of {bridge}: name another file with --out",
-        out.display()
+        expected.is_some() && expected == found.ok(),
+        "{} is there and is not the manifest of {} on chain {}{}: name another file with --out",
+        out.display(),
+        plan.address(Kind::Bridge),
+        l1.chain_id(),
+        block.map_or_else(
+            || ", which has no such bridge yet".to_owned(),
+            |block| format!(", made in block {block}")
+        )
     );
     Ok(true)
 }

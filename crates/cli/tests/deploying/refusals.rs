@@ -137,3 +137,41 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     // Whoever has its manifest knows it.
     assert_eq!(chain.ask(&[&args[..], &["mine.json"]].concat()), first);
 }
+
+/// A chain on which somebody made the bridge that was rehearsed elsewhere, and used it.
+#[test]
+fn a_manifest_of_another_chain_neither_vouches_for_a_bridge_nor_is_overwritten() {
+    let rehearsal = Stranger::start("deploy-rehearsal", &["--chain-id", "4242"]);
+    let chain = Stranger::start("deploy-earnest", &["--chain-id", "4243"]);
+    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"];
+    for place in [&rehearsal, &chain] {
+        place.preset("my.toml", SHORT, "");
+    }
+    let rehearsed = rehearsal.ask(&args).to_string();
+    let theirs = [&args[..], &["--out", "theirs.json"]].concat();
+    let made = chain.ask(&theirs);
+    chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
+    chain.rpc("anvil_mine", &json!(["0x40"]));
+    let bridge = made["deployment"]["bridge"].as_str().unwrap();
+    let refused = |manifest: &str| {
+        chain.write("deployment.json", manifest);
+        chain.refuse(&args, &format!("is not the manifest of {bridge} on chain 4243"));
+        assert_eq!(chain.manifest("deployment.json").to_string(), manifest);
+    };
+    refused(&rehearsed);
+    // Of a chain of the same id, which was begun anew, too; and of other parameters.
+    let mut other = made.clone();
+    other["deployment"]["deployment_block"] = 1.into();
+    refused(&other.to_string());
+    let mut other = made.clone();
+    other["deployment"]["parameters"]["window"] = 21.into();
+    refused(&other.to_string());
+    // What cannot be read is not taken for nothing.
+    std::fs::remove_file(chain.path("deployment.json")).unwrap();
+    std::fs::create_dir(chain.path("deployment.json")).unwrap();
+    chain.refuse(&args, "cannot read deployment.json");
+    std::fs::remove_dir(chain.path("deployment.json")).unwrap();
+    // Its own is known.
+    chain.write("deployment.json", &made.to_string());
+    assert_eq!(chain.ask(&args), made);
+}

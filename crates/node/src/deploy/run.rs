@@ -94,6 +94,19 @@ impl Plan {
         Ok((todo, needs_factory))
     }
 
+    /// The block in which the bridge was made. None: it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If the L1 node fails.
+    pub async fn deployment_block(&self, l1: &L1) -> Result<Option<u64>> {
+        let bridge = self.address(Kind::Bridge);
+        if l1.provider().get_code_at(bridge).await?.is_empty() {
+            return Ok(None);
+        }
+        deployment_block(l1, bridge).await.map(Some)
+    }
+
     /// Whether nobody has used the bridge, if it is there. One that was there before and is in use may have a final lie in it: whoever
     /// made it first could post one while nobody watched, and wait for the window.
     ///
