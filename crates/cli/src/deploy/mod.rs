@@ -201,8 +201,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let findings = inspect(&l1, &manifest.deployment, manifest.record.as_ref()).await?;
     verify::ensure_good(&findings)?;
     write(&args.out, &manifest)?;
+    let watch = show::watch_by(&manifest.deployment);
     if args.json {
         print_json(&serde_json::to_value(&manifest)?);
+        eprintln!("{watch}");
     } else {
         println!(
             "\nThe bridge is {} since block {}: all code is as its constructors leave it. The manifest is {}.",
@@ -210,7 +212,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             manifest.deployment.deployment_block,
             args.out.display()
         );
-        println!("Now start a watcher, before anybody deposits: docs/operating.md.");
+        println!("{watch}");
     }
     write_sources(&args, &prospect.plan)?;
     match args.canary {

@@ -4,7 +4,7 @@ use alloy::primitives::{U256, utils::format_units};
 use eyre::Result;
 use nthroot_evm::SpecId;
 use nthroot_node::{
-    L1,
+    Deployment, L1,
     deploy::{Kind, Rehearsed, factory::FACTORY, rehearse},
 };
 use serde_json::{Value, json};
@@ -140,6 +140,15 @@ impl Prospect {
         }
         Ok(lines.join("\n"))
     }
+}
+
+/// Until when somebody must watch: what is posted in the bridge's first block is final one window later, deposits or not.
+pub(super) fn watch_by(deployment: &Deployment) -> String {
+    format!(
+        "Now start a watcher (docs/operating.md). It must be at L1's head before block {}: a lie that nobody proves until then stands for \
+         ever, and takes from whoever deposits later. If it is late, treat the bridge as one in use: `nthroot audit`, or another --salt.",
+        deployment.deployment_block.saturating_add(deployment.parameters.window)
+    )
 }
 
 /// Wei as gwei, without zeros at the end.

@@ -34,6 +34,16 @@ fn a_chain_without_the_factory_gets_it() {
 }
 
 #[test]
+fn it_says_until_when_somebody_must_watch() {
+    let chain = Stranger::start("deploy-watch", &[]);
+    chain.preset("my.toml", SHORT, "");
+    let output = chain.run(&["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"]);
+    let block = chain.manifest("deployment.json")["deployment"]["deployment_block"].as_u64();
+    let says = format!("at L1's head before block {}", block.unwrap() + 20);
+    assert!(String::from_utf8_lossy(&output.stdout).contains(&says), "{output:?}");
+}
+
+#[test]
 fn what_differs_is_told_by_its_name() {
     let chain = deployed("deploy-verify", &[]);
     let verify = ["verify", "--built-in"];
