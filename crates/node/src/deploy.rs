@@ -32,7 +32,7 @@ pub use self::{
     manifest::{Made, Manifest, Record},
     plan::{Kind, Piece, Plan},
     refuse::{Funds, Refusal, Surroundings},
-    run::{Outcome, Step, deploy, deploy_apart, run},
+    run::{Outcome, Step, deploy, deploy_apart, found, run},
     verify::{Finding, verify},
 };
 

@@ -19,7 +19,7 @@ use eyre::{Result, WrapErr, bail, ensure};
 use nthroot_node::{
     L1, Manifest, Sender,
     config::Wei,
-    deploy::{Funds, Kind, Plan, Rehearsed, Step, run as carry_out, verify as inspect},
+    deploy::{Funds, Kind, Plan, Rehearsed, Step, found, run as carry_out, verify as inspect},
 };
 
 use crate::{
@@ -67,7 +67,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = "deployment.json")]
     out: PathBuf,
 
-    /// Say what would be deployed, where, and what it costs, and stop. Needs no key
+    /// Say what would be deployed, where, and what it costs, and stop. Needs no key. With --adopt it writes the manifest of a bridge that
+    /// is there
     #[arg(long)]
     dry_run: bool,
 
@@ -79,7 +80,7 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_short_window: bool,
 
-    /// Take a bridge that is there and that others have used: look through its history first
+    /// Take a bridge that is there and that others have used, its first window being over: look through its history first
     #[arg(long)]
     adopt: bool,
 
@@ -163,6 +164,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     if args.dry_run {
         prospect.show(args.base_fee, args.json)?;
         prospect.check_tokens_and_funds(&l1).await?;
+        if args.adopt && prospect.is_there(Kind::Bridge) {
+            write(&args.out, &found(&l1, &prospect.plan).await?)?;
+            eprintln!(
+                "\nThe manifest is {}: look through its history before you adopt it (nthroot audit --deployment {0}).",
+                args.out.display()
+            );
+        }
         return write_sources(&args, &prospect.plan);
     }
     let Some(wallet) = wallet else {

@@ -20,7 +20,7 @@ impl Prospect {
         Ok(pairs.map(|(now, soon)| (now.kind, now.gas, soon.gas)).collect())
     }
 
-    fn is_there(&self, kind: Kind) -> bool {
+    pub(super) fn is_there(&self, kind: Kind) -> bool {
         !self.todo.iter().any(|made: &Rehearsed| made.kind == kind)
     }
 

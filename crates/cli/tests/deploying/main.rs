@@ -3,6 +3,7 @@
 mod cut;
 mod dry;
 mod manual;
+mod meanwhile;
 mod refusals;
 mod resume;
 mod script;

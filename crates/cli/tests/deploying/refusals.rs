@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stranger::{ASSUMES, DEPLOYER, SHORT, Stranger};
+use crate::stranger::{ASSUMES, DEPLOYER, SHORT, Stranger, number};
 
 #[test]
 fn nonsense_costs_nothing() {
@@ -130,8 +130,20 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     assert_eq!(chain.nonce(DEPLOYER), 7);
     // But they may have posted a lie that nobody saw, and waited.
     chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
+    // Until its first window is over nothing is final: whoever broke off goes on.
+    let since = first["deployment"]["deployment_block"].as_u64().unwrap();
+    let last = since + 20;
+    let now = number(&chain.rpc("eth_blockNumber", &json!([])));
+    chain.rpc("anvil_mine", &json!([format!("{:#x}", last - now)]));
+    assert_eq!(chain.ask(&[&args[..], &["soon.json"]].concat()), first);
+    chain.rpc("anvil_mine", &json!(["0x1"]));
     chain.refuse(&[&args[..], &["late.json"]].concat(), "and in use");
     chain.refuse(&[&args[..], &["late.json", "--dry-run"]].concat(), "and in use");
+    // There is a way to look first.
+    chain.ask(&[&args[..], &["look.json", "--adopt", "--dry-run"]].concat());
+    assert_eq!(chain.manifest("look.json"), first);
+    let report = chain.ask(&["audit", "--block", "latest", "--deployment", "look.json"]);
+    assert!(report.to_string().contains("verdict"), "{report}");
     let adopted = chain.ask(&[&args[..], &["late.json", "--adopt"]].concat());
     assert_eq!(adopted, first);
     // Whoever has its manifest knows it.
@@ -152,10 +164,9 @@ fn a_manifest_of_another_chain_neither_vouches_for_a_bridge_nor_is_overwritten()
     let made = chain.ask(&theirs);
     chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
     chain.rpc("anvil_mine", &json!(["0x40"]));
-    let bridge = made["deployment"]["bridge"].as_str().unwrap();
     let refused = |manifest: &str| {
         chain.write("deployment.json", manifest);
-        chain.refuse(&args, &format!("is not the manifest of {bridge} on chain 4243"));
+        chain.refuse(&args, "on chain 4243, made in block");
         assert_eq!(chain.manifest("deployment.json").to_string(), manifest);
     };
     refused(&rehearsed);

@@ -87,10 +87,10 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
-    /// The bridge is there already, and others have used it.
+    /// The bridge is there already, others have used it, and its first window is over.
     #[error(
         "the bridge {bridge} is there since block {since}, and in use: what became final before you watched nobody may have judged. Take \
-         another --salt, or look through its history (`nthroot audit`) and say --adopt"
+         another --salt; or let --dry-run --adopt write its manifest, look through its history (`nthroot audit`), and say --adopt"
     )]
     InUse {
         /// The bridge.

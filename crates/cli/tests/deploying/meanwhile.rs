@@ -1,0 +1,57 @@
+//! What others do while a deployment is under way.
+
+use std::time::Duration;
+
+use alloy::{primitives::U256, signers::local::PrivateKeySigner, sol_types::SolCall as _};
+use nthroot_bindings::Bridge;
+use nthroot_node::{
+    Error, L1, Parameters, Sender,
+    deploy::{Kind, Plan, Refusal, factory::FACTORY, run},
+};
+use serde_json::json;
+
+use crate::stranger::{KEY, Stranger};
+
+/// Another account that anvil funds, and signs for.
+const STRANGER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+async fn deployer(chain: &Stranger) -> (Sender, Plan) {
+    let l1 = L1::connect(chain.url(), Duration::from_millis(5)).await.unwrap();
+    let key: PrivateKeySigner = KEY.parse().unwrap();
+    let parameters = Parameters {
+        window: 20,
+        insured_gas_price: 1_000_000_000,
+        min_lock: 20_000_000_000_000_000,
+        caps: [].into(),
+    };
+    (Sender::new(l1, key), Plan::new(&parameters, [7; 32].into()))
+}
+
+#[tokio::test]
+async fn a_bridge_that_somebody_makes_and_uses_meanwhile_is_not_taken_unseen() {
+    let chain = Stranger::start("deploy-meanwhile", &[]);
+    let (sender, plan) = deployer(&chain).await;
+    let bridge = plan.piece(Kind::Bridge).unwrap().clone();
+    let send = |to: &str, value: U256, input: &[u8]| {
+        let input = alloy::hex::encode_prefixed(input);
+        let transaction = json!({ "from": STRANGER, "to": to, "value": value, "input": input });
+        chain.rpc("eth_sendTransaction", &json!([transaction]));
+    };
+    let outcome = run(&sender, &plan, false, |piece, _| {
+        if piece.kind == Kind::Credit {
+            send(&FACTORY.to_string(), U256::ZERO, &bridge.call.input);
+            let deposit = Bridge::depositCall {
+                key: [0x11; 32].into(),
+            };
+            send(&bridge.address.to_string(), U256::from(1), &deposit.abi_encode());
+            chain.rpc("anvil_mine", &json!(["0x20"]));
+        }
+    });
+    let refused = outcome.await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Refused(Refusal::InUse { bridge: found, .. }) if found == bridge.address),
+        "{refused}"
+    );
+    // Whoever has looked says so.
+    assert!(run(&sender, &plan, true, |_, _| {}).await.is_ok());
+}
