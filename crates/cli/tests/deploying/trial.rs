@@ -102,6 +102,26 @@ fn what_differs_is_told_by_its_name() {
 }
 
 #[test]
+fn the_canary_takes_out_nothing_but_itself() {
+    let chain = deployed("deploy-canary", &[]);
+    let canary = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--canary",
+        "0.001ether",
+    ];
+    let yes = [&canary[..], &["--yes"]].concat();
+    // All contracts are there: it asks all the same.
+    chain.refuse(&canary, "the canary was not sent: nobody is there to consent");
+    chain.ask(&["bond", "fund", "--amount", "0.02ether"]);
+    chain.refuse(&yes, "has a bond of 0.02 ether in this bridge");
+    chain.ask(&["deposit", "--amount", "0.0010001ether"]);
+    chain.refuse(&yes, "holds more than the canary");
+}
+
+#[test]
 fn every_command_reads_the_manifest() {
     let chain = deployed("deploy-manifest", &[]);
     chain.ask(&["deposit", "--amount", "1gwei"]);
