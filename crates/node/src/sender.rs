@@ -208,6 +208,12 @@ impl Sender {
     /// reverted, [`Error::NotIncluded`] if it was not included in time; or if the node does not answer.
     pub async fn send(&self, call: Call) -> Result<Mined> {
         let nonce = self.nonce().await?;
+        self.send_under(nonce, call).await
+    }
+
+    /// The same under a nonce that was asked for before the caller looked whether there is anything to send: what was included in between
+    /// is not sent twice.
+    pub(crate) async fn send_under(&self, nonce: u64, call: Call) -> Result<Mined> {
         let call = self.with_gas(call).await?;
         let pending = self.broadcast(call, nonce).await?;
         self.finish(pending).await
@@ -236,7 +242,7 @@ impl Sender {
 
     /// That of the next transaction to be included. One that was given up has it too, and is replaced: behind it nothing
     /// would ever be included.
-    async fn nonce(&self) -> Result<u64> {
+    pub(crate) async fn nonce(&self) -> Result<u64> {
         Ok(self.l1.provider().get_transaction_count(self.address).latest().await?)
     }
 
@@ -435,7 +441,7 @@ pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
 }
 
 /// Whether the node has the very transaction already, in the words of the usual clients.
-fn is_known(error: &TransportError) -> bool {
+pub(crate) fn is_known(error: &TransportError) -> bool {
     let says = |words: &str| {
         let response = error.as_error_resp();
         response.is_some_and(|error| error.message.to_ascii_lowercase().contains(words))

@@ -2,6 +2,7 @@
 
 mod cut;
 mod dry;
+mod factory;
 mod manual;
 mod meanwhile;
 mod refusals;
