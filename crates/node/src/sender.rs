@@ -164,6 +164,8 @@ pub struct Sender {
     l1: L1,
     address: Address,
     wallet: EthereumWallet,
+    /// Wei per gas that are paid at most.
+    most: u128,
 }
 
 impl Sender {
@@ -178,7 +180,15 @@ impl Sender {
             l1,
             address: wallet.default_signer().address(),
             wallet,
+            most: u128::MAX,
         }
+    }
+
+    /// Offers no more than so many wei for a unit of gas, whatever the base fee becomes and the L1 node proposes.
+    #[must_use]
+    pub const fn paying_at_most(mut self, price: u128) -> Self {
+        self.most = price;
+        self
     }
 
     /// Whose transactions these are.
@@ -289,7 +299,17 @@ impl Sender {
         let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
         let base = head.next_block_base_fee(BaseFeeParams::ethereum()).unwrap_or_default();
         let gas = pending.request.gas.unwrap_or(MAX_TX_GAS);
-        let offer = POLICY.offer(base.into(), tip, waited, pending.offer, gas);
+        if pending.offer.is_none() && u128::from(base) > self.most {
+            return Err(Error::TooDear {
+                found: base.into(),
+                most: self.most,
+            });
+        }
+        let policy = FeePolicy {
+            max_fee_budget_wei: self.most.saturating_mul(gas.into()),
+            ..POLICY
+        };
+        let offer = policy.offer(base.into(), tip, waited, pending.offer, gas);
         pending.offer = Some(offer);
         pending.request.max_fee_per_gas = Some(offer.max_fee);
         pending.request.max_priority_fee_per_gas = Some(offer.max_priority_fee);

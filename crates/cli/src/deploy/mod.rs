@@ -190,7 +190,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         )?;
     }
 
-    let sender = Sender::with_wallet(l1.clone(), wallet);
+    let sender = Sender::with_wallet(l1.clone(), wallet).paying_at_most(prospect.funds.most());
     let tell = |piece: &nthroot_node::deploy::Piece, step: &Step| {
         let line = match step {
             Step::There => "there already".to_owned(),

@@ -69,6 +69,7 @@ impl Prospect {
             "contracts": contracts.collect::<Vec<_>>(),
             "gas": self.funds.gas,
             "price": self.funds.price.to_string(),
+            "mostPrice": self.funds.most().to_string(),
             "cost": self.funds.cost.to_string(),
             "atBaseFee": base_fee.map(|fee| json!({ "price": fee.to_string(), "cost": self.cost_at(fee).to_string() })),
             "needed": self.funds.needed.to_string(),
@@ -131,6 +132,10 @@ impl Prospect {
             thousands(self.funds.gas),
             ether(self.funds.cost),
             gwei(self.funds.price)
+        ));
+        lines.push(format!(
+            "  no unit of gas is paid with more than {} gwei: beyond that it stops",
+            gwei(self.funds.most())
         ));
         if let Some(fee) = base_fee {
             lines.push(format!("  {} ether at {} gwei", ether(self.cost_at(fee)), gwei(fee)));

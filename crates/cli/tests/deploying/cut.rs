@@ -11,16 +11,23 @@ use std::{
 
 use crate::stranger::post;
 
-/// An L1 node that refuses transactions with this in them, in these words. It lasts as long as the test.
-pub(crate) fn refusing(part: &'static str, message: &'static str, url: &str) -> String {
+/// An L1 node that refuses requests with this in them, in these words. It lasts as long as the test.
+pub(crate) fn refusing(part: &'static str, message: &str, url: &str) -> String {
+    replacing(part, format!("\"error\":{{\"code\":-32000,\"message\":\"{message}\"}}"), url)
+}
+
+/// An L1 node that answers requests with this in them so.
+pub(crate) fn answering(part: &'static str, result: &str, url: &str) -> String {
+    replacing(part, format!("\"result\":{result}"), url)
+}
+
+fn replacing(part: &'static str, answer: String, url: &str) -> String {
     listen(url, move |host, body| {
-        if body.contains("eth_sendRawTransaction") && body.contains(part) {
-            let id = body.split("\"id\":").nth(1)?.split([',', '}']).next()?;
-            let refused =
-                format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32000,\"message\":\"{message}\"}}}}");
-            return Some(refused.into_bytes());
+        if !body.contains(part) {
+            return post(host, body).ok();
         }
-        post(host, body).ok()
+        let id = body.split("\"id\":").nth(1)?.split([',', '}']).next()?;
+        Some(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{answer}}}").into_bytes())
     })
 }
 

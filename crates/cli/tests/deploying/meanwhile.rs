@@ -6,11 +6,14 @@ use alloy::{primitives::U256, signers::local::PrivateKeySigner, sol_types::SolCa
 use nthroot_bindings::Bridge;
 use nthroot_node::{
     Error, L1, Parameters, Sender,
-    deploy::{Kind, Plan, Refusal, factory::FACTORY, run},
+    deploy::{Kind, Plan, Refusal, Step, factory::FACTORY, run},
 };
 use serde_json::json;
 
-use crate::stranger::{KEY, Stranger};
+use crate::{
+    cut,
+    stranger::{DEPLOYER, KEY, Stranger},
+};
 
 /// Another account that anvil funds, and signs for.
 const STRANGER: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
@@ -25,6 +28,46 @@ async fn deployer(chain: &Stranger) -> (Sender, Plan) {
         caps: [].into(),
     };
     (Sender::new(l1, key), Plan::new(&parameters, [7; 32].into()))
+}
+
+#[tokio::test]
+async fn no_more_is_paid_for_gas_than_was_agreed_to() {
+    let chain = Stranger::start("deploy-dear", &[]);
+    let (sender, plan) = deployer(&chain).await;
+    let agreed = 4_000_000_000;
+    let mut made = Vec::new();
+    let outcome = run(&sender.clone().paying_at_most(agreed), &plan, false, |_, step| {
+        let Step::Made(mined) = step else { return };
+        made.push(mined.receipt.effective_gas_price);
+        if made.len() == 2 {
+            chain.rpc("anvil_setNextBlockBaseFeePerGas", &json!(["0x174876e800"]));
+            chain.rpc("evm_mine", &json!([]));
+        }
+    });
+    let refused = outcome.await.unwrap_err();
+    assert!(
+        matches!(refused, Error::TooDear { most, found } if most == agreed && found > agreed),
+        "{refused}"
+    );
+    assert_eq!(made.len(), 2);
+    assert_eq!(chain.nonce(DEPLOYER), 2);
+    // A tip of which the L1 node thinks so is not paid either.
+    let greedy = cut::answering("eth_maxPriorityFeePerGas", "\"0x174876e800\"", chain.url());
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", &json!(["0x3b9aca00"]));
+    chain.rpc("evm_mine", &json!([]));
+    let l1 = L1::connect(&greedy, Duration::from_millis(5)).await.unwrap();
+    let key: PrivateKeySigner = KEY.parse().unwrap();
+    let sender = Sender::new(l1, key).paying_at_most(agreed);
+    let mut prices = Vec::new();
+    run(&sender, &plan, false, |_, step| {
+        if let Step::Made(mined) = step {
+            prices.push(mined.receipt.effective_gas_price);
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(prices.len(), 5);
+    assert!(prices.iter().all(|price| *price <= agreed), "{prices:?}");
 }
 
 #[tokio::test]

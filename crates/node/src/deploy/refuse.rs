@@ -18,6 +18,10 @@ use crate::{
 /// with a gas limit above what it uses.
 const HEADROOM: u64 = 2;
 
+/// How many times the present price is offered at most for a unit of gas, after somebody has agreed to that price: a first offer is
+/// about twice the base fee, and each of three replacements a quarter more.
+const MOST: u128 = 4;
+
 /// Blocks over which the time between blocks is measured.
 const PACE_OF: u64 = 64;
 
@@ -201,6 +205,11 @@ impl Funds {
             needed: fees * U256::from(HEADROOM) + ether,
             balance: l1.provider().get_balance(who).await?,
         })
+    }
+
+    /// Wei per gas that is offered at most by whoever agreed to the present price.
+    pub const fn most(&self) -> u128 {
+        self.price.saturating_mul(MOST)
     }
 
     /// Whether they suffice.
