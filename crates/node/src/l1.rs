@@ -17,6 +17,7 @@ use alloy::{
     rpc::client::RpcClient,
 };
 
+pub use self::endpoints::host_of;
 use self::endpoints::Endpoints;
 use crate::error::{Error, Result};
 

@@ -25,7 +25,7 @@ use nthroot_node::{
 use crate::{
     amount::parse_amount,
     args::KeyArgs,
-    client::POLL,
+    reach::connect,
     sign::confirm,
     text::{print_json, thousands},
 };
@@ -132,12 +132,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let chosen = Chosen::read(&args.preset)?;
     let parameters = chosen.parameters()?;
     parameters.check()?;
-    let l1 = L1::connect(&args.rpc_url, POLL).await.wrap_err_with(|| {
-        format!(
-            "no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL",
-            args.rpc_url
-        )
-    })?;
+    let l1 = connect(&args.rpc_url).await?;
     chosen
         .check(&l1, args.chain_id, args.allow_short_window)
         .await

@@ -150,6 +150,20 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     assert_eq!(chain.ask(&[&args[..], &["mine.json"]].concat()), first);
 }
 
+#[test]
+fn what_may_be_secret_in_an_address_is_not_told() {
+    let chain = Stranger::start("deploy-secret", &[]);
+    chain.preset("my.toml", SHORT, "");
+    chain.ask(&["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"]);
+    for secret in ["http://user:hunter2@127.0.0.1:9/hunter2", "hunter2"] {
+        for args in [&["deploy", "--preset", "swift"][..], &["balance"]] {
+            let output = chain.command(args).env("NTHROOT_RPC_URL", secret).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && !error.contains("hunter2"), "{args:?}: {error}");
+        }
+    }
+}
+
 /// A chain on which somebody made the bridge that was rehearsed elsewhere, and used it.
 #[test]
 fn a_manifest_of_another_chain_neither_vouches_for_a_bridge_nor_is_overwritten() {
