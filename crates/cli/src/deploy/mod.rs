@@ -177,6 +177,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         prospect.show(args.base_fee, false)?;
     }
     prospect.check_tokens_and_funds(&l1).await?;
+    check_writable(&args.out)?;
     if !prospect.todo.is_empty() {
         confirm(
             args.yes,
@@ -273,12 +274,20 @@ async fn known(out: &Path, plan: &Plan, l1: &L1) -> Result<bool> {
 }
 
 /// Writes the manifest so that it is there whole or not at all.
-fn write(out: &PathBuf, manifest: &Manifest) -> Result<()> {
+fn write(out: &Path, manifest: &Manifest) -> Result<()> {
     let text = serde_json::to_string_pretty(manifest)? + "\n";
     let part = out.with_extension("part");
     std::fs::write(&part, text)
         .and_then(|()| std::fs::rename(&part, out))
         .wrap_err_with(|| format!("cannot write {}", out.display()))
+}
+
+/// Whether the manifest can be written: found out before all gas is paid.
+fn check_writable(out: &Path) -> Result<()> {
+    let part = out.with_extension("part");
+    std::fs::write(&part, "")
+        .and_then(|()| std::fs::remove_file(&part))
+        .wrap_err_with(|| format!("nothing was sent: cannot write {}, name another file with --out", out.display()))
 }
 
 fn write_sources(args: &Args, plan: &Plan) -> Result<()> {

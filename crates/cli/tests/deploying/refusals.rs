@@ -151,6 +151,14 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
 }
 
 #[test]
+fn a_manifest_that_cannot_be_written_is_found_out_before_gas_is_paid() {
+    let chain = Stranger::start("deploy-unwritable", &[]);
+    chain.preset("my.toml", SHORT, "");
+    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--yes", "--out"];
+    chain.refuse(&[&args[..], &["missing/deployment.json"]].concat(), "nothing was sent: cannot write");
+}
+
+#[test]
 fn what_may_be_secret_in_an_address_is_not_told() {
     let chain = Stranger::start("deploy-secret", &[]);
     chain.preset("my.toml", SHORT, "");
