@@ -33,7 +33,7 @@ pub use self::{
     plan::{Kind, Piece, Plan},
     refuse::{Funds, Refusal, Surroundings},
     run::{Outcome, Step, deploy, deploy_apart, found, run},
-    verify::{Finding, verify},
+    verify::{Finding, Untrue, untrue, verify},
 };
 
 /// Blocks. The longest window that a bridge takes: 365 days.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use alloy::{primitives::U256, signers::local::PrivateKeySigner, sol_types::SolCall as _};
+use alloy::{
+    primitives::{Address, U256}, signers::local::PrivateKeySigner, sol_types::SolCall as _};
 use nthroot_bindings::Bridge;
 use nthroot_node::{
     Error, L1, Parameters, Sender,
@@ -36,7 +37,8 @@ async fn no_more_is_paid_for_gas_than_was_agreed_to() {
     let (sender, plan) = deployer(&chain).await;
     let agreed = 4_000_000_000;
     let mut made = Vec::new();
-    let outcome = run(&sender.clone().paying_at_most(agreed), &plan, false, |_, step| {
+    let sender = sender.paying_at_most(agreed);
+    let outcome = run(&sender, &plan, false, |_, step| {
         let Step::Made(mined) = step else { return };
         made.push(mined.receipt.effective_gas_price);
         if made.len() == 2 {
@@ -84,7 +86,7 @@ async fn a_bridge_that_somebody_makes_and_uses_meanwhile_is_not_taken_unseen() {
         if piece.kind == Kind::Credit {
             send(&FACTORY.to_string(), U256::ZERO, &bridge.call.input);
             let deposit = Bridge::depositCall {
-                key: [0x11; 32].into(),
+                key: Key::Secp256k1(Address::repeat_byte(0x11)).to_bytes().into(),
             };
             send(&bridge.address.to_string(), U256::from(1), &deposit.abi_encode());
             chain.rpc("anvil_mine", &json!(["0x20"]));

@@ -94,6 +94,32 @@ fn what_differs_is_told_by_its_name() {
         &|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(),
         "is not that of the manifest",
     );
+    // The table is there all the same.
+    wrong(
+        &|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(),
+        "WINDOW is 20 instead of 21",
+    );
+    let output = chain.run(&["verify", "--built-in", "--deployment", "wrong.json", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["isGood"], &found["contracts"][6]["isGood"]), (&json!(false), &json!(false)));
+    assert!(found["answers"].as_str().unwrap().contains("is not that of the manifest"));
+    // What it says beside the deployment.
+    wrong(
+        &|manifest| manifest["rules"]["swap"] = manifest["rules"]["pool"].clone(),
+        "the manifest's rules.swap is",
+    );
+    wrong(
+        &|manifest| manifest["record"]["contracts"][2]["code_hash"] = format!("0x{}", "33".repeat(32)).into(),
+        "the manifest's code_hash of the verifier in record is",
+    );
+    wrong(
+        &|manifest| manifest["record"]["contracts"][6]["block"] = 1.into(),
+        "the manifest's block of the bridge in record is 1",
+    );
+    wrong(
+        &|manifest| manifest["record"]["factory"] = DEPLOYER.into(),
+        "the manifest's record.factory is",
+    );
     let salt = format!("0x{}", "22".repeat(32));
     wrong(
         &|manifest| manifest["record"]["salt"] = salt.as_str().into(),
