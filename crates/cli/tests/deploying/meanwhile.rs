@@ -9,6 +9,7 @@ use nthroot_node::{
     Error, L1, Parameters, Sender,
     deploy::{Kind, Plan, Refusal, Step, factory::FACTORY, run},
 };
+use nthroot_protocol::Key;
 use serde_json::json;
 
 use crate::{
