@@ -98,8 +98,15 @@ impl Prospect {
             format!("  insured gas price {} gwei", gwei(parameters.insured_gas_price.into())),
             format!("  least lock {}", wei(parameters.min_lock)),
         ];
+        let value = self.chosen.preset.assumes.value;
         if parameters.caps.is_empty() {
-            lines.push("  takes any token, without bound".to_owned());
+            lines.push(format!(
+                "  takes any token, without bound: the window was computed for at most {value} at stake, and nothing bounds it"
+            ));
+        } else if parameters.caps.keys().any(|token| !token.is_zero()) {
+            lines.push(format!(
+                "  the window was computed for at most {value} at stake in all, and nothing compares caps of tokens with that"
+            ));
         }
         for (token, cap) in &parameters.caps {
             lines.push(if token.is_zero() {

@@ -31,6 +31,8 @@ fn nonsense_costs_nothing() {
     let price = "window = 200\ninsured-gas-price = \"0 wei\"\nmin-lock = \"0.02 ether\"";
     check(price, "", &[], "an insured gas price of 0 wei");
     check(&good(200), "[caps]\nETH = \"0 ether\"", &[], "the cap of ETH is zero");
+    let more = "up to 1.1 ether of ETH, and the window is computed for 1 ether at stake";
+    check(&good(200), "[caps]\nETH = \"1.1 ether\"", &[], more);
     let token = "0x00000000000000000000000000000000000000aa";
     let caps = format!("[caps]\n\"{token}\" = \"1000000\"");
     check(&good(200), &caps, &trial, "has a cap, and no code on this chain");
