@@ -48,14 +48,16 @@ pub enum Refusal {
     },
     /// Blocks come faster than was assumed: the window is shorter than it should be.
     #[error(
-        "a block of this chain takes {found} s on average, and the window assumes slots of {assumed} s: it would be over sooner than \
+        "the last {blocks} blocks of this chain took {seconds} s, and the window assumes slots of {assumed} s: it would be over sooner than \
          meant. Say `slot` in the preset, and count the window in such blocks"
     )]
     Pace {
         /// Seconds.
         assumed: u64,
-        /// Seconds, rounded down.
-        found: u64,
+        /// Blocks that were looked at.
+        blocks: u64,
+        /// Seconds that they took.
+        seconds: u64,
     },
     /// A cap is for something that is no token.
     #[error("{0} has a cap, and no code on this chain: is it of another chain?")]
@@ -140,14 +142,24 @@ impl Surroundings {
             && blocks > 0
         {
             let then = l1.header(first.into()).await?.timestamp;
-            let found = head.timestamp.saturating_sub(then) / blocks;
-            // A slot is missed now and then, so that the mean is above: a half is no chance.
-            if 2 * found < assumed {
-                return Err(Refusal::Pace { assumed, found }.into());
+            let seconds = head.timestamp.saturating_sub(then);
+            if is_fast(assumed, blocks, seconds) {
+                return Err(Refusal::Pace {
+                    assumed,
+                    blocks,
+                    seconds,
+                }
+                .into());
             }
         }
         Ok(())
     }
+}
+
+/// Whether blocks that took so many seconds came more than twice as fast as slots would. A slot is missed now and then, so that the mean is
+/// above: a half is no chance.
+const fn is_fast(slot: u64, blocks: u64, seconds: u64) -> bool {
+    seconds.saturating_mul(2) < slot.saturating_mul(blocks)
 }
 
 impl Plan {
@@ -226,5 +238,23 @@ impl Funds {
             needed: self.needed,
             found: self.balance,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_fast;
+
+    #[test]
+    fn blocks_are_fast_when_they_come_more_than_twice_as_fast() {
+        for (slot, blocks, seconds, fast) in [
+            (1, 64, 63, false),
+            (1, 64, 32, false),
+            (1, 64, 31, true),
+            (12, 64, 384, false),
+            (12, 64, 383, true),
+        ] {
+            assert_eq!(is_fast(slot, blocks, seconds), fast, "{slot} {blocks} {seconds}");
+        }
     }
 }
