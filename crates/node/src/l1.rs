@@ -17,8 +17,8 @@ use alloy::{
     rpc::client::RpcClient,
 };
 
-pub use self::endpoints::host_of;
 use self::endpoints::Endpoints;
+pub use self::endpoints::host_of;
 use crate::error::{Error, Result};
 
 /// How long an L1 node may take to answer, unless somebody says otherwise.

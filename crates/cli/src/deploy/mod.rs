@@ -12,6 +12,7 @@ use std::{
 };
 
 use alloy::{
+    eips::BlockNumberOrTag,
     network::EthereumWallet,
     primitives::{Address, B256},
 };
@@ -205,10 +206,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let findings = inspect(&l1, &manifest.deployment, manifest.record.as_ref()).await?;
     verify::ensure_good(&findings)?;
     write(&args.out, &manifest)?;
-    let watch = show::watch_by(&manifest.deployment);
+    let mut last = show::watch_by(&manifest.deployment);
+    if !is_final(&l1, manifest.deployment.deployment_block).await {
+        last = format!("{}\n{last}", show::not_final(&manifest.deployment));
+    }
     if args.json {
         print_json(&serde_json::to_value(&manifest)?);
-        eprintln!("{watch}");
+        eprintln!("{last}");
     } else {
         println!(
             "\nThe bridge is {} since block {}: all code is as its constructors leave it. The manifest is {}.",
@@ -216,13 +220,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             manifest.deployment.deployment_block,
             args.out.display()
         );
-        println!("{watch}");
+        println!("{last}");
     }
     write_sources(&args, &prospect.plan)?;
     match args.canary {
         Some(amount) => canary::run(&args, amount).await,
         None => Ok(()),
     }
+}
+
+/// Whether L1 has finalised a block, as far as its node says.
+async fn is_final(l1: &L1, block: u64) -> bool {
+    let finalised = l1.header(BlockNumberOrTag::Finalized).await;
+    finalised.is_ok_and(|header| header.number >= block)
 }
 
 /// Who signs, and the address, if there is a key. For a dry run nobody is asked for a password.
@@ -287,7 +297,12 @@ fn check_writable(out: &Path) -> Result<()> {
     let part = out.with_extension("part");
     std::fs::write(&part, "")
         .and_then(|()| std::fs::remove_file(&part))
-        .wrap_err_with(|| format!("nothing was sent: cannot write {}, name another file with --out", out.display()))
+        .wrap_err_with(|| {
+            format!(
+                "nothing was sent: cannot write {}, name another file with --out",
+                out.display()
+            )
+        })
 }
 
 fn write_sources(args: &Args, plan: &Plan) -> Result<()> {

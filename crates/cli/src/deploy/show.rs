@@ -154,6 +154,15 @@ impl Prospect {
     }
 }
 
+/// What is done is done at one confirmation: it is not final on L1 yet.
+pub(super) fn not_final(deployment: &Deployment) -> String {
+    format!(
+        "It is in block {}: until L1 finalises that, a reorganisation may take it back. Then nothing is lost: run the same command again with \
+         another --out. Give the manifest away, and deposit, once it is final.",
+        deployment.deployment_block
+    )
+}
+
 /// Until when somebody must watch: what is posted in the bridge's first block is final one window later, deposits or not.
 pub(super) fn watch_by(deployment: &Deployment) -> String {
     format!(

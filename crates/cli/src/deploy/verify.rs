@@ -49,7 +49,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Err(error @ (Error::WrongDeployment { .. } | Error::Missing { .. })) => Some(error),
         Err(error) => return Err(error.into()),
     };
-    let findings = match (verify(&l1, &manifest.deployment, manifest.record.as_ref()).await, answers.as_ref()) {
+    let findings = match (
+        verify(&l1, &manifest.deployment, manifest.record.as_ref()).await,
+        answers.as_ref(),
+    ) {
         (Ok(findings), _) => findings,
         (Err(error), None) => return Err(error.into()),
         (Err(error), Some(answers)) => return Err(eyre!("{answers}; and nothing can be compared: {error}")),

@@ -13,7 +13,11 @@ use crate::stranger::post;
 
 /// An L1 node that refuses requests with this in them, in these words. It lasts as long as the test.
 pub(crate) fn refusing(part: &'static str, message: &str, url: &str) -> String {
-    replacing(part, format!("\"error\":{{\"code\":-32000,\"message\":\"{message}\"}}"), url)
+    replacing(
+        part,
+        format!("\"error\":{{\"code\":-32000,\"message\":\"{message}\"}}"),
+        url,
+    )
 }
 
 /// An L1 node that answers requests with this in them so.
@@ -39,7 +43,8 @@ pub(crate) fn after(transactions: usize, url: &str) -> String {
             return None;
         }
         let answer = post(host, body).ok()?;
-        let is_last = body.contains("eth_sendRawTransaction") && sent.fetch_add(1, Ordering::SeqCst) + 1 >= transactions;
+        let is_last =
+            body.contains("eth_sendRawTransaction") && sent.fetch_add(1, Ordering::SeqCst) + 1 >= transactions;
         (!is_last).then_some(answer)
     })
 }

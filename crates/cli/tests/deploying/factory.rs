@@ -33,7 +33,11 @@ fn a_lost_connection_is_taken_up_before_there_is_a_factory() {
         assert_eq!(interrupted.status.code(), Some(3), "{interrupted:?}");
         chain.ask(&TRIAL);
         // One for its ether, and seven contracts.
-        assert_eq!(chain.nonce(DEPLOYER), 8, "something was sent twice after {transactions}");
+        assert_eq!(
+            chain.nonce(DEPLOYER),
+            8,
+            "something was sent twice after {transactions}"
+        );
         // What its transaction did not use.
         assert!(chain.wei(&MAKER.to_string()) < PRICE);
         std::fs::remove_file(chain.path("deployment.json")).unwrap();

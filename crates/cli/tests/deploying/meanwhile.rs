@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use alloy::{
-    primitives::{Address, U256}, signers::local::PrivateKeySigner, sol_types::SolCall as _};
+    primitives::{Address, U256},
+    signers::local::PrivateKeySigner,
+    sol_types::SolCall as _,
+};
 use nthroot_bindings::Bridge;
 use nthroot_node::{
     Error, L1, Parameters, Sender,
@@ -81,7 +84,14 @@ async fn a_bridge_that_somebody_makes_and_uses_meanwhile_is_not_taken_unseen() {
     let send = |to: &str, value: U256, input: &[u8]| {
         let input = alloy::hex::encode_prefixed(input);
         let transaction = json!({ "from": STRANGER, "to": to, "value": value, "input": input });
-        chain.rpc("eth_sendTransaction", &json!([transaction]));
+        let hash = chain.rpc("eth_sendTransaction", &json!([transaction]));
+        loop {
+            let receipt = chain.rpc("eth_getTransactionReceipt", &json!([hash]));
+            if !receipt.is_null() {
+                return assert_eq!(receipt["status"], "0x1", "{receipt}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     };
     let outcome = run(&sender, &plan, false, |piece, _| {
         if piece.kind == Kind::Credit {

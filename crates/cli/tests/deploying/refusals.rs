@@ -156,8 +156,18 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
 fn a_manifest_that_cannot_be_written_is_found_out_before_gas_is_paid() {
     let chain = Stranger::start("deploy-unwritable", &[]);
     chain.preset("my.toml", SHORT, "");
-    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--yes", "--out"];
-    chain.refuse(&[&args[..], &["missing/deployment.json"]].concat(), "nothing was sent: cannot write");
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--yes",
+        "--out",
+    ];
+    chain.refuse(
+        &[&args[..], &["missing/deployment.json"]].concat(),
+        "nothing was sent: cannot write",
+    );
 }
 
 #[test]
@@ -169,7 +179,10 @@ fn what_may_be_secret_in_an_address_is_not_told() {
         for args in [&["deploy", "--preset", "swift"][..], &["balance"]] {
             let output = chain.command(args).env("NTHROOT_RPC_URL", secret).output().unwrap();
             let error = String::from_utf8(output.stderr).unwrap();
-            assert!(!output.status.success() && !error.contains("hunter2"), "{args:?}: {error}");
+            assert!(
+                !output.status.success() && !error.contains("hunter2"),
+                "{args:?}: {error}"
+            );
         }
     }
 }

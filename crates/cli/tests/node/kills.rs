@@ -87,13 +87,12 @@ async fn a_lie_that_became_final_is_told_when_it_does_and_at_each_start() {
     let mut node = Node::start(&net, "n", "");
     let lie = Chain::read(&net).await.lie(&net, "bob", fragment).await;
     net.mine(20);
-    wait_for("lie", || {
-        (node.figure("nthroot_lies_open", "") == 1.0).then_some(())
-    });
+    wait_for("lie", || (node.figure("nthroot_lies_open", "") == 1.0).then_some(()));
     let told = |node: &Node| -> Vec<_> {
         let lines = node.log().into_iter();
         let told = lines.filter(|line| line["alert"] == "lie_final");
-        told.map(|line| (line["level"].clone(), line["subject"].clone())).collect()
+        told.map(|line| (line["level"].clone(), line["subject"].clone()))
+            .collect()
     };
     let expected = vec![(json!("ERROR"), json!(lie.to_string()))];
     assert_eq!(told(&node), []);

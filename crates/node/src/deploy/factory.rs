@@ -114,7 +114,9 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
     // In this order: if the ether of an earlier run arrives in between, the nonce is used up, and nothing is sent twice.
     let nonce = sender.nonce().await?;
     let missing = missing_ether(l1).await?;
-    if !missing.is_zero() {
+    // What it did not use is not missing.
+    let was_sent = l1.provider().get_transaction_count(MAKER).await? > 0;
+    if !missing.is_zero() && !was_sent {
         let call = Call {
             to: TxKind::Call(MAKER),
             value: missing,

@@ -96,22 +96,42 @@ pub fn untrue(manifest: &Manifest, findings: &[Finding]) -> Vec<Untrue> {
     let deployment = &manifest.deployment;
     let (says, is) = (&manifest.rules, rules::book(deployment));
     let mut claims = vec![
-        ("rules.account".to_owned(), says.account.to_string(), is.account.to_string()),
+        (
+            "rules.account".to_owned(),
+            says.account.to_string(),
+            is.account.to_string(),
+        ),
         ("rules.swap".to_owned(), says.swap.to_string(), is.swap.to_string()),
         ("rules.pool".to_owned(), says.pool.to_string(), is.pool.to_string()),
-        ("rules.credit".to_owned(), says.credit.to_string(), is.credit.to_string()),
+        (
+            "rules.credit".to_owned(),
+            says.credit.to_string(),
+            is.credit.to_string(),
+        ),
     ];
     if let Some(record) = &manifest.record {
-        claims.push(("record.factory".to_owned(), record.factory.to_string(), FACTORY.to_string()));
+        claims.push((
+            "record.factory".to_owned(),
+            record.factory.to_string(),
+            FACTORY.to_string(),
+        ));
         for made in &record.contracts {
             let Some(found) = findings.iter().find(|finding| finding.kind == made.kind) else {
                 continue;
             };
             let name = |field: &str| format!("{field} of the {} in record", made.kind.says());
             claims.push((name("address"), made.address.to_string(), found.address.to_string()));
-            claims.push((name("code_hash"), made.code_hash.to_string(), found.code_hash.to_string()));
+            claims.push((
+                name("code_hash"),
+                made.code_hash.to_string(),
+                found.code_hash.to_string(),
+            ));
             if let (Kind::Bridge, Some(block)) = (made.kind, made.block) {
-                claims.push((name("block"), block.to_string(), deployment.deployment_block.to_string()));
+                claims.push((
+                    name("block"),
+                    block.to_string(),
+                    deployment.deployment_block.to_string(),
+                ));
             }
         }
     }
