@@ -83,7 +83,7 @@ async fn a_bridge_that_somebody_makes_and_uses_meanwhile_is_not_taken_unseen() {
     let bridge = plan.piece(Kind::Bridge).unwrap().clone();
     let send = |to: &str, value: U256, input: &[u8]| {
         let input = alloy::hex::encode_prefixed(input);
-        let transaction = json!({ "from": STRANGER, "to": to, "value": value, "input": input });
+        let transaction = json!({ "from": STRANGER, "to": to, "value": value, "input": input, "gas": "0x989680" });
         let hash = chain.rpc("eth_sendTransaction", &json!([transaction]));
         loop {
             let receipt = chain.rpc("eth_getTransactionReceipt", &json!([hash]));
