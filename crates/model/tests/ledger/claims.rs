@@ -1,7 +1,7 @@
 //! Withdrawals: finality, bits, openings (section 9).
 
 use alloy_primitives::U256;
-use nthroot_model::ledger::{ClaimError, Payment, WordError};
+use nthroot_model::ledger::{ClaimError, Ledger, Payment, WordError};
 use nthroot_protocol::{BatchId, BatchWord, Preimage, Status, Withdrawal, storage};
 
 use crate::world::{ALICE, BOB, WINDOW, World, spend, withdrawal};
