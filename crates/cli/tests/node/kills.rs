@@ -99,7 +99,7 @@ async fn a_lie_that_became_final_is_told_when_it_does_and_at_each_start() {
     assert_eq!(node.figure("nthroot_lies_final", ""), 0.0);
     net.mine(1);
     wait_for("alert", || (!told(&node).is_empty()).then_some(()));
-    // Long after L1 finalised it, in a node that goes on and in one that comes late.
+    // Long after L1 finalised it, in a node that goes on, in one that comes late, and when that resumes from what it kept.
     net.mine(100);
     wait_for("figure", || {
         (node.figure("nthroot_tip_block", "").to_string() == net.block().to_string()).then_some(())
@@ -107,14 +107,17 @@ async fn a_lie_that_became_final_is_told_when_it_does_and_at_each_start() {
     assert_eq!(told(&node), expected);
     assert_eq!(node.figure("nthroot_lies_open", ""), 0.0);
     node.stop();
-    node.spawn();
-    node.wait_until_ready();
-    assert!(node.logged("resuming").is_some());
-    let late = Node::start(&net, "late", "");
-    for node in [&node, &late] {
-        wait_for("alert", || (!told(node).is_empty()).then_some(()));
-        assert_eq!(told(node), expected);
-        assert_eq!(node.figure("nthroot_lies_final", ""), 1.0);
+    let mut late = Node::start(&net, "late", "");
+    for resumes in [false, true] {
+        if resumes {
+            late.stop();
+            late.spawn();
+            late.wait_until_ready();
+        }
+        assert_eq!(late.logged("resuming").is_some(), resumes);
+        wait_for("alert", || (!told(&late).is_empty()).then_some(()));
+        assert_eq!(told(&late), expected);
+        assert_eq!(late.figure("nthroot_lies_final", ""), 1.0);
     }
 }
 
