@@ -1,5 +1,7 @@
 //! Withdrawals: finality, bits, openings (section 9).
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::U256;
 use nthroot_model::ledger::{ClaimError, Ledger, Payment, WordError};
 use nthroot_protocol::{BatchId, BatchWord, Preimage, Status, Withdrawal, storage};
@@ -149,8 +151,10 @@ fn only_live_batches_pay() {
 fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
     let mut world = World::new();
     let id = withdrawing(&mut world);
-    let [x] = world.deposits();
-    let other = world.raw(BOB, vec![world.touch(&[x])]);
+    let x = world.deposit(0, 1000);
+    let mut builder = world.builder(BOB);
+    builder.step(&spend(&builder, 0, x, Some((1, 1)), &[])).unwrap();
+    let other = builder.build().unwrap();
     let other = world.submit(BOB, &other).unwrap().id;
     world.advance(WINDOW);
     world.ledger.prune_final();
@@ -186,7 +190,7 @@ fn a_lie_that_became_final_is_not_forgotten() {
     world.ledger.prune_final();
     assert_eq!(world.ledger.final_lies(), lies);
     let rows = world.ledger.rows_since(None).into_iter();
-    let rows = rows.map(|(key, value)| (key, value.unwrap()));
+    let rows: BTreeMap<_, _> = rows.map(|(key, value)| (key, value.unwrap())).collect();
     let read = Ledger::from_rows(world.ledger.params().clone(), world.ledger.env().clone(), rows).unwrap();
     assert_eq!(read.final_lies(), lies);
 }
