@@ -2,7 +2,7 @@
 
 use nthroot_api::ClaimInfo;
 use nthroot_model::ledger::Ledger;
-use nthroot_node::{L1, claims};
+use nthroot_node::{L1, claims, host_of};
 use nthroot_protocol::{BatchId, Domain, Fragment, FragmentId, Key, Lease, Status};
 use nthroot_wallet::RuleBook;
 
@@ -207,10 +207,15 @@ impl Reach {
 }
 
 pub(crate) async fn connect_l1(chain: &Chain) -> Result<L1> {
-    L1::connect(chain.rpc_url(), POLL).await.wrap_err_with(|| {
+    connect(chain.rpc_url()).await
+}
+
+/// The L1 node at an address, of which only the host is told: the rest may be a secret.
+pub(crate) async fn connect(url: &str) -> Result<L1> {
+    L1::connect(url, POLL).await.wrap_err_with(|| {
         format!(
             "no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL",
-            chain.rpc_url()
+            host_of(url)
         )
     })
 }

@@ -311,7 +311,8 @@ impl Ledger {
     }
 
     /// Forgets what can no longer matter: the steps of batches that are unwound, or final with nothing to pay, and what stood
-    /// before any that is final. Their heads, words and status stay. The cost is that of the batches whose windows are over.
+    /// before any that is final. Their heads, words and status stay, and so do lies that nobody proved in time
+    /// ([`Self::final_lies`]). The cost is that of the batches whose windows are over.
     pub fn prune_final(&mut self) {
         let over = self.block.checked_sub(self.params.window.saturating_add(1));
         let over = over.filter(|block| *block >= self.params.deployment_block);
@@ -322,7 +323,8 @@ impl Ledger {
             if self.is_final(id) {
                 self.changes.remove(&id);
             }
-            if self.is_done(id) {
+            let lies_for_ever = self.lying.contains(&id) && self.is_final(id);
+            if self.is_done(id) && !lies_for_ever {
                 self.accepted.remove(&id);
                 self.lying.remove(&id);
                 self.unwound.remove(&id);

@@ -60,6 +60,8 @@ impl Severity {
 pub enum Kind {
     /// A batch has a lie that can be proved.
     LieFound,
+    /// A lie was not proved in its window, and stands for ever.
+    LieFinal,
     /// This node proved a lie.
     Convicted,
     /// The contracts hold valid what the model holds a lie.
@@ -96,8 +98,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::LieFound,
+        Self::LieFinal,
         Self::Convicted,
         Self::VerdictDiffers,
         Self::Halted,
@@ -120,6 +123,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::LieFound => "lie_found",
+            Self::LieFinal => "lie_final",
             Self::Convicted => "convicted",
             Self::VerdictDiffers => "verdict_differs",
             Self::Halted => "halted",
@@ -151,6 +155,7 @@ impl Kind {
             | Self::DeepReorg
             | Self::Unverified => Severity::Warning,
             Self::LieFound
+            | Self::LieFinal
             | Self::VerdictDiffers
             | Self::Halted
             | Self::DutyRefused

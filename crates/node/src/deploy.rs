@@ -32,8 +32,8 @@ pub use self::{
     manifest::{Made, Manifest, Record},
     plan::{Kind, Piece, Plan},
     refuse::{Funds, Refusal, Surroundings},
-    run::{Outcome, Step, deploy, deploy_apart, run},
-    verify::{Finding, verify},
+    run::{Outcome, Step, deploy, deploy_apart, found, run},
+    verify::{Finding, Untrue, untrue, verify},
 };
 
 /// Blocks. The longest window that a bridge takes: 365 days.

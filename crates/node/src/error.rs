@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alloy::{
-    primitives::{Address, B256},
+    primitives::{Address, B256, utils::format_units},
     transports::TransportError,
 };
 use nthroot_model::builder::StepError;
@@ -39,6 +39,18 @@ pub enum Error {
         hash: B256,
         /// How long it was waited for.
         blocks: u64,
+    },
+    /// A unit of gas costs more than was agreed to: nothing was sent.
+    #[error(
+        "not sent: the base fee is {} gwei, and at most {} were agreed to. Wait until it is lower, or run it again and agree to more",
+        gwei(*found),
+        gwei(*most)
+    )]
+    TooDear {
+        /// Wei per gas: the base fee of the next block.
+        found: u128,
+        /// Wei per gas.
+        most: u128,
     },
     /// A transaction was included and failed: its sender's view was outdated.
     #[error("transaction {hash} failed with {gas_used} gas used: {revert}")]
@@ -228,6 +240,7 @@ impl Error {
             Self::Transport(_)
             | Self::Missing { .. }
             | Self::NotIncluded { .. }
+            | Self::TooDear { .. }
             | Self::Failed { .. }
             | Self::WouldFail(_)
             | Self::Leased { .. }
@@ -263,3 +276,9 @@ impl Error {
 
 /// Result with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Wei as gwei, without zeros at the end.
+fn gwei(wei: u128) -> String {
+    let exact = format_units(wei, "gwei").unwrap_or_default();
+    exact.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

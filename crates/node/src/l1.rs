@@ -18,6 +18,7 @@ use alloy::{
 };
 
 use self::endpoints::Endpoints;
+pub use self::endpoints::host_of;
 use crate::error::{Error, Result};
 
 /// How long an L1 node may take to answer, unless somebody says otherwise.

@@ -34,7 +34,7 @@ mod derive;
 pub use deploy::{Deployment, Manifest, Parameters, deploy};
 pub use error::{Action, Error, Result};
 pub use follower::Follower;
-pub use l1::L1;
+pub use l1::{L1, host_of};
 pub use proposer::Proposer;
 pub use revert::Revert;
 pub use sender::{Call, Mined, Sender};

@@ -81,6 +81,8 @@ metrics! {
     LIES: Counter Count = "nthroot_lies_total" [];
     /// Batches with a lie that could be proved now, and is not yet.
     LIES_OPEN: Gauge Count = "nthroot_lies_open" [];
+    /// Batches with a lie that nobody proved in its window: they stand for ever.
+    LIES_FINAL: Gauge Count = "nthroot_lies_final" [];
     /// Batches that were convicted, by who did: us, others.
     CONVICTIONS: Counter Count = "nthroot_convictions_total" ["by"];
     /// Blocks from the one with a lie to the one with its conviction.

@@ -164,6 +164,8 @@ pub struct Sender {
     l1: L1,
     address: Address,
     wallet: EthereumWallet,
+    /// Wei per gas that are paid at most.
+    most: u128,
 }
 
 impl Sender {
@@ -178,7 +180,15 @@ impl Sender {
             l1,
             address: wallet.default_signer().address(),
             wallet,
+            most: u128::MAX,
         }
+    }
+
+    /// Offers no more than so many wei for a unit of gas, whatever the base fee becomes and the L1 node proposes.
+    #[must_use]
+    pub const fn paying_at_most(mut self, price: u128) -> Self {
+        self.most = price;
+        self
     }
 
     /// Whose transactions these are.
@@ -208,6 +218,12 @@ impl Sender {
     /// reverted, [`Error::NotIncluded`] if it was not included in time; or if the node does not answer.
     pub async fn send(&self, call: Call) -> Result<Mined> {
         let nonce = self.nonce().await?;
+        self.send_under(nonce, call).await
+    }
+
+    /// The same under a nonce that was asked for before the caller looked whether there is anything to send: what was included in between
+    /// is not sent twice.
+    pub(crate) async fn send_under(&self, nonce: u64, call: Call) -> Result<Mined> {
         let call = self.with_gas(call).await?;
         let pending = self.broadcast(call, nonce).await?;
         self.finish(pending).await
@@ -236,7 +252,7 @@ impl Sender {
 
     /// That of the next transaction to be included. One that was given up has it too, and is replaced: behind it nothing
     /// would ever be included.
-    async fn nonce(&self) -> Result<u64> {
+    pub(crate) async fn nonce(&self) -> Result<u64> {
         Ok(self.l1.provider().get_transaction_count(self.address).latest().await?)
     }
 
@@ -283,7 +299,17 @@ impl Sender {
         let tip = self.l1.provider().get_max_priority_fee_per_gas().await?;
         let base = head.next_block_base_fee(BaseFeeParams::ethereum()).unwrap_or_default();
         let gas = pending.request.gas.unwrap_or(MAX_TX_GAS);
-        let offer = POLICY.offer(base.into(), tip, waited, pending.offer, gas);
+        if pending.offer.is_none() && u128::from(base) > self.most {
+            return Err(Error::TooDear {
+                found: base.into(),
+                most: self.most,
+            });
+        }
+        let policy = FeePolicy {
+            max_fee_budget_wei: self.most.saturating_mul(gas.into()),
+            ..POLICY
+        };
+        let offer = policy.offer(base.into(), tip, waited, pending.offer, gas);
         pending.offer = Some(offer);
         pending.request.max_fee_per_gas = Some(offer.max_fee);
         pending.request.max_priority_fee_per_gas = Some(offer.max_priority_fee);
@@ -435,7 +461,7 @@ pub(crate) async fn reason(l1: &L1, receipt: &TransactionReceipt) -> Revert {
 }
 
 /// Whether the node has the very transaction already, in the words of the usual clients.
-fn is_known(error: &TransportError) -> bool {
+pub(crate) fn is_known(error: &TransportError) -> bool {
     let says = |words: &str| {
         let response = error.as_error_resp();
         response.is_some_and(|error| error.message.to_ascii_lowercase().contains(words))

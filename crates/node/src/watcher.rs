@@ -89,6 +89,13 @@ pub fn lies(ledger: &Ledger) -> Vec<Lie> {
     lies
 }
 
+/// The lies that nobody proved in time, one for each batch, oldest first.
+pub fn final_lies(ledger: &Ledger) -> Vec<Lie> {
+    let mut lies = ledger.final_lies();
+    lies.dedup_by_key(|lie| lie.batch);
+    lies
+}
+
 /// The challenge of a step. Whether it convicts depends on the step.
 ///
 /// # Errors

@@ -74,6 +74,17 @@ pub enum BadPreset {
     /// A cap that lets nothing in.
     #[error("the cap of {0} is zero: leave the asset out, and nothing of it can be deposited")]
     ZeroCap(Capped),
+    /// More ether may be at stake than the window was computed for.
+    #[error(
+        "up to {cap} of ETH, and the window is computed for {value} at stake: whoever takes more than that can pay for a longer censorship. Take \
+         a lower cap, or assume more"
+    )]
+    CapAboveValue {
+        /// The cap of ether.
+        cap: Wei,
+        /// The value at stake that is assumed.
+        value: Wei,
+    },
     /// The window does not outlast L1's finality.
     #[error(
         "a window of {window} blocks ends before L1 finalises: a conviction could be taken back after it. At least {LEAST_WINDOW} are needed, \
@@ -174,6 +185,13 @@ impl Preset {
         let (lock, budget) = (self.min_lock, self.assumes.budget);
         if lock.0 / 2 < budget.0 {
             return Err(BadPreset::Budget { lock, budget });
+        }
+        let value = self.assumes.value;
+        if let Some(cap) = self.caps.get(&Capped(Address::ZERO))
+            && cap.0 > U256::from(value.0)
+        {
+            let cap = Wei(cap.0.saturating_to());
+            return Err(BadPreset::CapAboveValue { cap, value });
         }
         let window = self.window;
         match window {
@@ -290,6 +308,12 @@ mod tests {
         let (_, swift) = Preset::all().unwrap().remove(0);
         let needed = super::super::answer(&swift.assumes).unwrap().window;
         assert_eq!(refused(|preset| preset.window = needed), None);
+        let capped = |preset: &mut Preset, more: u128| {
+            let cap = U256::from(preset.assumes.value.0 + more);
+            preset.caps = [(Capped(Address::ZERO), Cap(cap))].into();
+        };
+        assert_eq!(refused(|preset| capped(preset, 0)), None);
+        assert!(refused(|preset| capped(preset, 1)).is_some_and(|error| error.contains("CapAboveValue")));
         let cases: [(Change, &str); 7] = [
             (|preset| preset.window = 96, "BelowFinality { window: 96 }"),
             (|preset| preset.window = 97, "ShortWindow { window: 97"),

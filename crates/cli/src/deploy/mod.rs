@@ -6,9 +6,13 @@ mod show;
 pub(crate) mod sources;
 pub(crate) mod verify;
 
-use std::path::PathBuf;
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use alloy::{
+    eips::BlockNumberOrTag,
     network::EthereumWallet,
     primitives::{Address, B256},
 };
@@ -16,13 +20,13 @@ use eyre::{Result, WrapErr, bail, ensure};
 use nthroot_node::{
     L1, Manifest, Sender,
     config::Wei,
-    deploy::{Funds, Plan, Rehearsed, Step, run as carry_out, verify as inspect},
+    deploy::{Funds, Kind, Plan, Rehearsed, Step, found, run as carry_out, verify as inspect},
 };
 
 use crate::{
     amount::parse_amount,
     args::KeyArgs,
-    client::POLL,
+    reach::connect,
     sign::confirm,
     text::{print_json, thousands},
 };
@@ -64,7 +68,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", default_value = "deployment.json")]
     out: PathBuf,
 
-    /// Say what would be deployed, where, and what it costs, and stop. Needs no key
+    /// Say what would be deployed, where, and what it costs, and stop. Needs no key. With --adopt it writes the manifest of a bridge that
+    /// is there
     #[arg(long)]
     dry_run: bool,
 
@@ -76,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_short_window: bool,
 
-    /// Take a bridge that is there and that others have used: look through its history first
+    /// Take a bridge that is there and that others have used, its first window being over: look through its history first
     #[arg(long)]
     adopt: bool,
 
@@ -128,18 +133,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let chosen = Chosen::read(&args.preset)?;
     let parameters = chosen.parameters()?;
     parameters.check()?;
-    let l1 = L1::connect(&args.rpc_url, POLL).await.wrap_err_with(|| {
-        format!(
-            "no L1 node at {}: name one with --rpc-url or NTHROOT_RPC_URL",
-            args.rpc_url
-        )
-    })?;
+    let l1 = connect(&args.rpc_url).await?;
     chosen
         .check(&l1, args.chain_id, args.allow_short_window)
         .await
         .wrap_err("not deployed")?;
     let plan = Plan::new(&parameters, args.salt);
-    let known = known(&args.out, &plan)?;
+    let known = known(&args.out, &plan, &l1).await?;
     if !known && !args.adopt {
         plan.check_unused(&l1).await?;
     }
@@ -160,6 +160,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     if args.dry_run {
         prospect.show(args.base_fee, args.json)?;
         prospect.check_tokens_and_funds(&l1).await?;
+        if args.adopt && prospect.is_there(Kind::Bridge) {
+            write(&args.out, &found(&l1, &prospect.plan).await?)?;
+            eprintln!(
+                "\nThe manifest is {}: look through its history before you adopt it (nthroot audit --deployment {0}).",
+                args.out.display()
+            );
+        }
         return write_sources(&args, &prospect.plan);
     }
     let Some(wallet) = wallet else {
@@ -171,6 +178,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         prospect.show(args.base_fee, false)?;
     }
     prospect.check_tokens_and_funds(&l1).await?;
+    check_writable(&args.out)?;
     if !prospect.todo.is_empty() {
         confirm(
             args.yes,
@@ -179,7 +187,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         )?;
     }
 
-    let sender = Sender::with_wallet(l1.clone(), wallet);
+    let sender = Sender::with_wallet(l1.clone(), wallet).paying_at_most(prospect.funds.most());
     let tell = |piece: &nthroot_node::deploy::Piece, step: &Step| {
         let line = match step {
             Step::There => "there already".to_owned(),
@@ -198,8 +206,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let findings = inspect(&l1, &manifest.deployment, manifest.record.as_ref()).await?;
     verify::ensure_good(&findings)?;
     write(&args.out, &manifest)?;
+    let mut last = show::watch_by(&manifest.deployment);
+    if !is_final(&l1, manifest.deployment.deployment_block).await {
+        last = format!("{}\n{last}", show::not_final(&manifest.deployment));
+    }
     if args.json {
         print_json(&serde_json::to_value(&manifest)?);
+        eprintln!("{last}");
     } else {
         println!(
             "\nThe bridge is {} since block {}: all code is as its constructors leave it. The manifest is {}.",
@@ -207,13 +220,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             manifest.deployment.deployment_block,
             args.out.display()
         );
-        println!("Now start a watcher, before anybody deposits: docs/operating.md.");
+        println!("{last}");
     }
     write_sources(&args, &prospect.plan)?;
     match args.canary {
         Some(amount) => canary::run(&args, amount).await,
         None => Ok(()),
     }
+}
+
+/// Whether L1 has finalised a block, as far as its node says.
+async fn is_final(l1: &L1, block: u64) -> bool {
+    let finalised = l1.header(BlockNumberOrTag::Finalized).await;
+    finalised.is_ok_and(|header| header.number >= block)
 }
 
 /// Who signs, and the address, if there is a key. For a dry run nobody is asked for a password.
@@ -239,28 +258,51 @@ async fn signer(args: &Args, chain_id: u64) -> Result<(Option<EthereumWallet>, O
     Ok((Some(key.into()), Some(who)))
 }
 
-/// Whether the manifest that is there already is of this deployment. One of another is never overwritten.
-fn known(out: &PathBuf, plan: &Plan) -> Result<bool> {
-    let Ok(text) = std::fs::read_to_string(out) else {
-        return Ok(false);
+/// Whether the manifest of this very bridge is there already. One of another is never overwritten: addresses are the same on every chain,
+/// so that a manifest of a rehearsal names the same bridge.
+async fn known(out: &Path, plan: &Plan, l1: &L1) -> Result<bool> {
+    let text = match std::fs::read_to_string(out) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).wrap_err_with(|| format!("cannot read {}", out.display())),
     };
-    let bridge = plan.address(nthroot_node::deploy::Kind::Bridge);
-    let manifest: Option<Manifest> = serde_json::from_str(&text).ok();
+    let found = serde_json::from_str(&text).map(|manifest: Manifest| manifest.deployment);
+    let block = plan.deployment_block(l1).await?;
+    let expected = block.map(|block| plan.deployment(l1.chain_id(), block));
     ensure!(
-        manifest.is_some_and(|manifest| manifest.deployment.bridge == bridge),
-        "{} is there and is not the manifest of {bridge}: name another file with --out",
-        out.display()
+        expected.is_some() && expected == found.ok(),
+        "{} is there and is not the manifest of {} on chain {}{}: name another file with --out",
+        out.display(),
+        plan.address(Kind::Bridge),
+        l1.chain_id(),
+        block.map_or_else(
+            || ", which has no such bridge yet".to_owned(),
+            |block| format!(", made in block {block}")
+        )
     );
     Ok(true)
 }
 
 /// Writes the manifest so that it is there whole or not at all.
-fn write(out: &PathBuf, manifest: &Manifest) -> Result<()> {
+fn write(out: &Path, manifest: &Manifest) -> Result<()> {
     let text = serde_json::to_string_pretty(manifest)? + "\n";
     let part = out.with_extension("part");
     std::fs::write(&part, text)
         .and_then(|()| std::fs::rename(&part, out))
         .wrap_err_with(|| format!("cannot write {}", out.display()))
+}
+
+/// Whether the manifest can be written: found out before all gas is paid.
+fn check_writable(out: &Path) -> Result<()> {
+    let part = out.with_extension("part");
+    std::fs::write(&part, "")
+        .and_then(|()| std::fs::remove_file(&part))
+        .wrap_err_with(|| {
+            format!(
+                "nothing was sent: cannot write {}, name another file with --out",
+                out.display()
+            )
+        })
 }
 
 fn write_sources(args: &Args, plan: &Plan) -> Result<()> {

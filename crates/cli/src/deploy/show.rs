@@ -4,7 +4,7 @@ use alloy::primitives::{U256, utils::format_units};
 use eyre::Result;
 use nthroot_evm::SpecId;
 use nthroot_node::{
-    L1,
+    Deployment, L1,
     deploy::{Kind, Rehearsed, factory::FACTORY, rehearse},
 };
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ impl Prospect {
         Ok(pairs.map(|(now, soon)| (now.kind, now.gas, soon.gas)).collect())
     }
 
-    fn is_there(&self, kind: Kind) -> bool {
+    pub(super) fn is_there(&self, kind: Kind) -> bool {
         !self.todo.iter().any(|made: &Rehearsed| made.kind == kind)
     }
 
@@ -69,6 +69,7 @@ impl Prospect {
             "contracts": contracts.collect::<Vec<_>>(),
             "gas": self.funds.gas,
             "price": self.funds.price.to_string(),
+            "mostPrice": self.funds.most().to_string(),
             "cost": self.funds.cost.to_string(),
             "atBaseFee": base_fee.map(|fee| json!({ "price": fee.to_string(), "cost": self.cost_at(fee).to_string() })),
             "needed": self.funds.needed.to_string(),
@@ -97,8 +98,15 @@ impl Prospect {
             format!("  insured gas price {} gwei", gwei(parameters.insured_gas_price.into())),
             format!("  least lock {}", wei(parameters.min_lock)),
         ];
+        let value = self.chosen.preset.assumes.value;
         if parameters.caps.is_empty() {
-            lines.push("  takes any token, without bound".to_owned());
+            lines.push(format!(
+                "  takes any token, without bound: the window was computed for at most {value} at stake, and nothing bounds it"
+            ));
+        } else if parameters.caps.keys().any(|token| !token.is_zero()) {
+            lines.push(format!(
+                "  the window was computed for at most {value} at stake in all, and nothing compares caps of tokens with that"
+            ));
         }
         for (token, cap) in &parameters.caps {
             lines.push(if token.is_zero() {
@@ -132,6 +140,10 @@ impl Prospect {
             ether(self.funds.cost),
             gwei(self.funds.price)
         ));
+        lines.push(format!(
+            "  no unit of gas is paid with more than {} gwei: beyond that it stops",
+            gwei(self.funds.most())
+        ));
         if let Some(fee) = base_fee {
             lines.push(format!("  {} ether at {} gwei", ether(self.cost_at(fee)), gwei(fee)));
         }
@@ -140,6 +152,24 @@ impl Prospect {
         }
         Ok(lines.join("\n"))
     }
+}
+
+/// What is done is done at one confirmation: it is not final on L1 yet.
+pub(super) fn not_final(deployment: &Deployment) -> String {
+    format!(
+        "It is in block {}: until L1 finalises that, a reorganisation may take it back. Then nothing is lost: run the same command again with \
+         another --out. Give the manifest away, and deposit, once it is final.",
+        deployment.deployment_block
+    )
+}
+
+/// Until when somebody must watch: what is posted in the bridge's first block is final one window later, deposits or not.
+pub(super) fn watch_by(deployment: &Deployment) -> String {
+    format!(
+        "Now start a watcher (docs/operating.md). It must be at L1's head before block {}: a lie that nobody proves until then stands for \
+         ever, and takes from whoever deposits later. If it is late, treat the bridge as one in use: `nthroot audit`, or another --salt.",
+        deployment.deployment_block.saturating_add(deployment.parameters.window)
+    )
 }
 
 /// Wei as gwei, without zeros at the end.

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use alloy::primitives::{Address, U256};
-use eyre::{Result, ensure};
-use nthroot_node::deploy::{Difference, Finding, Kind, verify};
+use eyre::{Result, ensure, eyre};
+use nthroot_node::{
+    Error,
+    deploy::{Difference, Finding, Kind, untrue, verify},
+};
 use serde_json::{Value, json};
 
 use super::sources::Checkout;
@@ -40,9 +43,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let sources = sources.or_else(|| (!args.built_in && Checkout::is_at(&here)).then_some(here));
     let manifest = args.chain.manifest()?;
     let l1 = connect_l1(&args.chain).await?;
-    // First what is quick.
-    manifest.deployment.check(&l1).await?;
-    let findings = verify(&l1, &manifest.deployment, manifest.record.as_ref()).await?;
+    // What the contracts answer is compared too, and does not keep the table back.
+    let answers = match manifest.deployment.check(&l1).await {
+        Ok(()) => None,
+        Err(error @ (Error::WrongDeployment { .. } | Error::Missing { .. })) => Some(error),
+        Err(error) => return Err(error.into()),
+    };
+    let findings = match (
+        verify(&l1, &manifest.deployment, manifest.record.as_ref()).await,
+        answers.as_ref(),
+    ) {
+        (Ok(findings), _) => findings,
+        (Err(error), None) => return Err(error.into()),
+        (Err(error), Some(answers)) => return Err(eyre!("{answers}; and nothing can be compared: {error}")),
+    };
+    let untrue = untrue(&manifest, &findings);
     let others = match &sources {
         Some(root) => {
             eprintln!("Compiling {}, which takes half a minute of a core", root.display());
@@ -56,7 +71,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             "sources": sources,
             "otherSources": others.iter().map(|kind| kind.contract()).collect::<Vec<_>>(),
             "contracts": findings.iter().map(as_json).collect::<Vec<_>>(),
-            "isGood": others.is_empty() && findings.iter().all(Finding::is_good),
+            "answers": answers.as_ref().map(ToString::to_string),
+            "untrue": untrue.iter().map(|one| json!({ "what": one.what, "says": one.says, "is": one.is })).collect::<Vec<_>>(),
+            "isGood": others.is_empty() && findings.iter().all(Finding::is_good) && answers.is_none() && untrue.is_empty(),
         }));
     } else {
         show(&findings);
@@ -69,7 +86,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             ),
         }
     }
-    ensure_good(&findings)?;
+    let mut wrong: Vec<String> = answers.iter().map(ToString::to_string).collect();
+    wrong.extend(bad(&findings));
+    wrong.extend(
+        untrue
+            .iter()
+            .map(|one| format!("the manifest's {} is {}, and should be {}", one.what, one.says, one.is)),
+    );
+    ensure_none(&wrong)?;
     let names: Vec<&str> = others.iter().map(|kind| kind.contract()).collect();
     ensure!(
         others.is_empty(),
@@ -90,15 +114,20 @@ fn other_bytecode(root: &std::path::Path) -> Result<Vec<Kind>> {
 
 /// Whether all is as it should be, or else what is not.
 pub(crate) fn ensure_good(findings: &[Finding]) -> Result<()> {
-    let bad: Vec<String> = findings
-        .iter()
-        .filter(|finding| !finding.is_good())
-        .map(|finding| format!("{} {}: {}", finding.kind.says(), finding.address, says(finding)))
-        .collect();
+    ensure_none(&bad(findings))
+}
+
+fn bad(findings: &[Finding]) -> Vec<String> {
+    let bad = findings.iter().filter(|finding| !finding.is_good());
+    bad.map(|finding| format!("{} {}: {}", finding.kind.says(), finding.address, says(finding)))
+        .collect()
+}
+
+fn ensure_none(wrong: &[String]) -> Result<()> {
     ensure!(
-        bad.is_empty(),
+        wrong.is_empty(),
         "the deployment is not as it should be: {}",
-        bad.join("; ")
+        wrong.join("; ")
     );
     Ok(())
 }

@@ -65,6 +65,8 @@ fn number_of(value: &Value) -> u128 {
 #[test]
 fn the_manual_says_what_deploying_costs() {
     let chain = Stranger::start("deploy-gas", &[]);
+    let unbound = chain.run(&["deploy", "--preset", "prudent", "--dry-run"]);
+    assert!(String::from_utf8_lossy(&unbound.stdout).contains("at stake, and nothing bounds it"));
     // Caps cost a slot each: the manual's are those of the presets, which have none.
     let dry = chain.ask(&["deploy", "--preset", "prudent", "--dry-run"]);
     let manual = fs::read_to_string(root().join("docs/deploying.md")).unwrap();

@@ -2,7 +2,9 @@
 
 mod cut;
 mod dry;
+mod factory;
 mod manual;
+mod meanwhile;
 mod refusals;
 mod resume;
 mod script;

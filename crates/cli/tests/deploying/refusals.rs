@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stranger::{ASSUMES, DEPLOYER, SHORT, Stranger};
+use crate::stranger::{ASSUMES, DEPLOYER, SHORT, Stranger, number};
 
 #[test]
 fn nonsense_costs_nothing() {
@@ -31,6 +31,8 @@ fn nonsense_costs_nothing() {
     let price = "window = 200\ninsured-gas-price = \"0 wei\"\nmin-lock = \"0.02 ether\"";
     check(price, "", &[], "an insured gas price of 0 wei");
     check(&good(200), "[caps]\nETH = \"0 ether\"", &[], "the cap of ETH is zero");
+    let more = "up to 1.1 ether of ETH, and the window is computed for 1 ether at stake";
+    check(&good(200), "[caps]\nETH = \"1.1 ether\"", &[], more);
     let token = "0x00000000000000000000000000000000000000aa";
     let caps = format!("[caps]\n\"{token}\" = \"1000000\"");
     check(&good(200), &caps, &trial, "has a cap, and no code on this chain");
@@ -84,7 +86,7 @@ fn a_chain_that_cannot_bear_a_bridge_gets_none() {
     fast.rpc("anvil_mine", &json!(["0x10", "0x2"]));
     fast.refuse(
         &["deploy", "--preset", "swift", "--yes"],
-        "a block of this chain takes 2 s on average",
+        "the last 16 blocks of this chain took 3",
     );
 
     // Ethereum itself is no place for trials.
@@ -130,10 +132,94 @@ fn a_bridge_that_others_made_and_used_is_not_taken_unseen() {
     assert_eq!(chain.nonce(DEPLOYER), 7);
     // But they may have posted a lie that nobody saw, and waited.
     chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
+    // Until its first window is over nothing is final: whoever broke off goes on.
+    let since = first["deployment"]["deployment_block"].as_u64().unwrap();
+    let last = since + 20;
+    let now = number(&chain.rpc("eth_blockNumber", &json!([])));
+    chain.rpc("anvil_mine", &json!([format!("{:#x}", last - now)]));
+    assert_eq!(chain.ask(&[&args[..], &["soon.json"]].concat()), first);
+    chain.rpc("anvil_mine", &json!(["0x1"]));
     chain.refuse(&[&args[..], &["late.json"]].concat(), "and in use");
     chain.refuse(&[&args[..], &["late.json", "--dry-run"]].concat(), "and in use");
+    // There is a way to look first.
+    chain.ask(&[&args[..], &["look.json", "--adopt", "--dry-run"]].concat());
+    assert_eq!(chain.manifest("look.json"), first);
+    let report = chain.ask(&["audit", "--block", "latest", "--deployment", "look.json"]);
+    assert!(report.to_string().contains("verdict"), "{report}");
     let adopted = chain.ask(&[&args[..], &["late.json", "--adopt"]].concat());
     assert_eq!(adopted, first);
     // Whoever has its manifest knows it.
     assert_eq!(chain.ask(&[&args[..], &["mine.json"]].concat()), first);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_written_is_found_out_before_gas_is_paid() {
+    let chain = Stranger::start("deploy-unwritable", &[]);
+    chain.preset("my.toml", SHORT, "");
+    let args = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--yes",
+        "--out",
+    ];
+    chain.refuse(
+        &[&args[..], &["missing/deployment.json"]].concat(),
+        "nothing was sent: cannot write",
+    );
+}
+
+#[test]
+fn what_may_be_secret_in_an_address_is_not_told() {
+    let chain = Stranger::start("deploy-secret", &[]);
+    chain.preset("my.toml", SHORT, "");
+    chain.ask(&["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"]);
+    for secret in ["http://user:hunter2@127.0.0.1:9/hunter2", "hunter2"] {
+        for args in [&["deploy", "--preset", "swift"][..], &["balance"]] {
+            let output = chain.command(args).env("NTHROOT_RPC_URL", secret).output().unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                !output.status.success() && !error.contains("hunter2"),
+                "{args:?}: {error}"
+            );
+        }
+    }
+}
+
+/// A chain on which somebody made the bridge that was rehearsed elsewhere, and used it.
+#[test]
+fn a_manifest_of_another_chain_neither_vouches_for_a_bridge_nor_is_overwritten() {
+    let rehearsal = Stranger::start("deploy-rehearsal", &["--chain-id", "4242"]);
+    let chain = Stranger::start("deploy-earnest", &["--chain-id", "4243"]);
+    let args = ["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"];
+    for place in [&rehearsal, &chain] {
+        place.preset("my.toml", SHORT, "");
+    }
+    let rehearsed = rehearsal.ask(&args).to_string();
+    let theirs = [&args[..], &["--out", "theirs.json"]].concat();
+    let made = chain.ask(&theirs);
+    chain.ask(&["deposit", "--amount", "1gwei", "--deployment", "theirs.json"]);
+    chain.rpc("anvil_mine", &json!(["0x40"]));
+    let refused = |manifest: &str| {
+        chain.write("deployment.json", manifest);
+        chain.refuse(&args, "on chain 4243, made in block");
+        assert_eq!(chain.manifest("deployment.json").to_string(), manifest);
+    };
+    refused(&rehearsed);
+    // Of a chain of the same id, which was begun anew, too; and of other parameters.
+    let mut other = made.clone();
+    other["deployment"]["deployment_block"] = 1.into();
+    refused(&other.to_string());
+    let mut other = made.clone();
+    other["deployment"]["parameters"]["window"] = 21.into();
+    refused(&other.to_string());
+    // What cannot be read is not taken for nothing.
+    std::fs::remove_file(chain.path("deployment.json")).unwrap();
+    std::fs::create_dir(chain.path("deployment.json")).unwrap();
+    chain.refuse(&args, "cannot read deployment.json");
+    std::fs::remove_dir(chain.path("deployment.json")).unwrap();
+    // Its own is known.
+    chain.write("deployment.json", &made.to_string());
+    assert_eq!(chain.ask(&args), made);
 }

@@ -15,7 +15,7 @@ const TOKENS: [&str; 2] = [
 #[test]
 fn script_and_command_deploy_the_same() {
     let caps = format!(
-        "[caps]\n\"{}\" = \"5_000e6\"\nETH = \"1.5 ether\"\n\"{}\" = \"1_000_000\"",
+        "[caps]\n\"{}\" = \"5_000e6\"\nETH = \"0.5 ether\"\n\"{}\" = \"1_000_000\"",
         TOKENS[0], TOKENS[1]
     );
     let salt = format!("0x{}", "5a".repeat(32));

@@ -34,6 +34,25 @@ fn a_chain_without_the_factory_gets_it() {
 }
 
 #[test]
+fn it_says_until_when_somebody_must_watch() {
+    let chain = Stranger::start("deploy-watch", &[]);
+    chain.preset("my.toml", SHORT, "");
+    let output = chain.run(&["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"]);
+    let block = chain.manifest("deployment.json")["deployment"]["deployment_block"].as_u64();
+    let says = format!("at L1's head before block {}", block.unwrap() + 20);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.contains(&says) && said.contains("a reorganisation may take it back"),
+        "{said}"
+    );
+    // Anvil finalises what is 64 blocks deep.
+    chain.rpc("anvil_mine", &json!(["0x80"]));
+    let output = chain.run(&["deploy", "--preset", "my.toml", "--allow-short-window", "--yes"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&says) && !said.contains("a reorganisation"), "{said}");
+}
+
+#[test]
 fn what_differs_is_told_by_its_name() {
     let chain = deployed("deploy-verify", &[]);
     let verify = ["verify", "--built-in"];
@@ -84,11 +103,65 @@ fn what_differs_is_told_by_its_name() {
         &|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(),
         "is not that of the manifest",
     );
+    // The table is there all the same.
+    wrong(
+        &|manifest| manifest["deployment"]["parameters"]["window"] = 21.into(),
+        "WINDOW is 20 instead of 21",
+    );
+    let output = chain.run(&["verify", "--built-in", "--deployment", "wrong.json", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&found["isGood"], &found["contracts"][6]["isGood"]),
+        (&json!(false), &json!(false))
+    );
+    assert!(
+        found["answers"]
+            .as_str()
+            .unwrap()
+            .contains("is not that of the manifest")
+    );
+    // What it says beside the deployment.
+    wrong(
+        &|manifest| manifest["rules"]["swap"] = manifest["rules"]["pool"].clone(),
+        "the manifest's rules.swap is",
+    );
+    wrong(
+        &|manifest| manifest["record"]["contracts"][2]["code_hash"] = format!("0x{}", "33".repeat(32)).into(),
+        "the manifest's code_hash of the verifier in record is",
+    );
+    wrong(
+        &|manifest| manifest["record"]["contracts"][6]["block"] = 1.into(),
+        "the manifest's block of the bridge in record is 1",
+    );
+    wrong(
+        &|manifest| manifest["record"]["factory"] = DEPLOYER.into(),
+        "the manifest's record.factory is",
+    );
     let salt = format!("0x{}", "22".repeat(32));
     wrong(
         &|manifest| manifest["record"]["salt"] = salt.as_str().into(),
         "does not follow from its creation code",
     );
+}
+
+#[test]
+fn the_canary_takes_out_nothing_but_itself() {
+    let chain = deployed("deploy-canary", &[]);
+    let canary = [
+        "deploy",
+        "--preset",
+        "my.toml",
+        "--allow-short-window",
+        "--canary",
+        "0.001ether",
+    ];
+    let yes = [&canary[..], &["--yes"]].concat();
+    // All contracts are there: it asks all the same.
+    chain.refuse(&canary, "the canary was not sent: nobody is there to consent");
+    chain.ask(&["bond", "fund", "--amount", "0.02ether"]);
+    chain.refuse(&yes, "has a bond of 0.02 ether in this bridge");
+    chain.ask(&["deposit", "--amount", "0.0010001ether"]);
+    chain.refuse(&yes, "holds more than the canary");
 }
 
 #[test]

@@ -79,6 +79,49 @@ async fn a_lie_is_convicted_in_the_next_block_and_told() {
 }
 
 #[tokio::test]
+async fn a_lie_that_became_final_is_told_when_it_does_and_at_each_start() {
+    let net = Net::start("node-missed");
+    net.bond("bob");
+    let fragment: FragmentId = net.fragment("bob", 1, 0).parse().unwrap();
+    // Nobody proves anything.
+    let mut node = Node::start(&net, "n", "");
+    let lie = Chain::read(&net).await.lie(&net, "bob", fragment).await;
+    net.mine(20);
+    wait_for("lie", || (node.figure("nthroot_lies_open", "") == 1.0).then_some(()));
+    let told = |node: &Node| -> Vec<_> {
+        let lines = node.log().into_iter();
+        let told = lines.filter(|line| line["alert"] == "lie_final");
+        told.map(|line| (line["level"].clone(), line["subject"].clone()))
+            .collect()
+    };
+    let expected = vec![(json!("ERROR"), json!(lie.to_string()))];
+    assert_eq!(told(&node), []);
+    assert_eq!(node.figure("nthroot_lies_final", ""), 0.0);
+    net.mine(1);
+    wait_for("alert", || (!told(&node).is_empty()).then_some(()));
+    // Long after L1 finalised it, in a node that goes on, in one that comes late, and when that resumes from what it kept.
+    net.mine(100);
+    wait_for("figure", || {
+        (node.figure("nthroot_tip_block", "").to_string() == net.block().to_string()).then_some(())
+    });
+    assert_eq!(told(&node), expected);
+    assert_eq!(node.figure("nthroot_lies_open", ""), 0.0);
+    node.stop();
+    let mut late = Node::start(&net, "late", "");
+    for resumes in [false, true] {
+        if resumes {
+            late.stop();
+            late.spawn();
+            late.wait_until_ready();
+        }
+        assert_eq!(late.logged("resuming").is_some(), resumes);
+        wait_for("alert", || (!told(&late).is_empty()).then_some(()));
+        assert_eq!(told(&late), expected);
+        assert_eq!(late.figure("nthroot_lies_final", ""), 1.0);
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_is_killed_loses_nothing_and_repeats_nothing() {
     let (mut dice, rounds) = (Dice::new(), rounds());
     let net = Net::start("node-kills");

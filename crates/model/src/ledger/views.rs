@@ -194,12 +194,21 @@ impl Ledger {
 
     /// The lies that can still be proved, oldest first: those of live and condemned batches within their windows.
     pub fn lies(&self) -> Vec<Lie> {
-        let open = |id: &BatchId| {
-            let status = self.status(*id);
-            matches!(status, Some(Status::Live | Status::Condemned)) && !self.window_is_over(*id)
-        };
-        let lying = self.lying.iter().copied();
-        lying.filter(open).flat_map(|id| self.lies_of(id)).collect()
+        self.lies_where(|id| {
+            let status = self.status(id);
+            matches!(status, Some(Status::Live | Status::Condemned)) && !self.window_is_over(id)
+        })
+    }
+
+    /// The lies that nobody proved in time, oldest first: those of live batches whose windows are over. They stand for ever, and what they
+    /// say is paid.
+    pub fn final_lies(&self) -> Vec<Lie> {
+        self.lies_where(|id| self.status(id) == Some(Status::Live) && self.window_is_over(id))
+    }
+
+    fn lies_where(&self, is: impl Fn(BatchId) -> bool) -> Vec<Lie> {
+        let lying = self.lying.iter().copied().filter(|id| is(*id));
+        lying.flat_map(|id| self.lies_of(id)).collect()
     }
 
     /// The lies of a batch, whether or not they can still be proved. None of a batch that is unknown or pruned.

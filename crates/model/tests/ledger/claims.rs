@@ -1,7 +1,9 @@
 //! Withdrawals: finality, bits, openings (section 9).
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::U256;
-use nthroot_model::ledger::{ClaimError, Payment, WordError};
+use nthroot_model::ledger::{ClaimError, Ledger, Payment, WordError};
 use nthroot_protocol::{BatchId, BatchWord, Preimage, Status, Withdrawal, storage};
 
 use crate::world::{ALICE, BOB, WINDOW, World, spend, withdrawal};
@@ -149,8 +151,11 @@ fn only_live_batches_pay() {
 fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
     let mut world = World::new();
     let id = withdrawing(&mut world);
-    let [x] = world.deposits();
-    let other = world.lie(BOB, &[x]);
+    let x = world.deposit(0, 1000);
+    let mut builder = world.builder(BOB);
+    builder.step(&spend(&builder, 0, x, Some((1, 1)), &[])).unwrap();
+    let other = builder.build().unwrap();
+    let other = world.submit(BOB, &other).unwrap().id;
     world.advance(WINDOW);
     world.ledger.prune_final();
     assert!(world.ledger.evidence(other, 0).is_ok(), "its window still runs");
@@ -167,6 +172,27 @@ fn pruning_keeps_what_can_still_be_claimed_and_every_status() {
     assert_eq!(world.anchors(), anchors);
     let batch = world.raw(ALICE, vec![world.touch(&[x])]);
     assert_eq!(batch.header.slot, 0, "its word slot is free");
+}
+
+#[test]
+fn a_lie_that_became_final_is_not_forgotten() {
+    let mut world = World::new();
+    let [x, y] = world.deposits();
+    let [proved, missed] = [(BOB, x), (ALICE, y)].map(|(proposer, anchor)| world.lie(proposer, &[anchor]));
+    world.convict(proved, 0, true);
+    world.advance(WINDOW);
+    assert_eq!(world.ledger.final_lies(), []);
+    assert_eq!(world.ledger.lies().len(), 1);
+    world.advance(1);
+    let lies = world.ledger.final_lies();
+    assert_eq!(lies.iter().map(|lie| lie.batch).collect::<Vec<_>>(), [missed]);
+    assert_eq!(world.ledger.lies(), []);
+    world.ledger.prune_final();
+    assert_eq!(world.ledger.final_lies(), lies);
+    let rows = world.ledger.rows_since(None).into_iter();
+    let rows: BTreeMap<_, _> = rows.map(|(key, value)| (key, value.unwrap())).collect();
+    let read = Ledger::from_rows(world.ledger.params().clone(), world.ledger.env().clone(), rows).unwrap();
+    assert_eq!(read.final_lies(), lies);
 }
 
 /// A batch with this many withdrawals, of 1, 2, 3 … units.

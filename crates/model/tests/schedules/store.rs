@@ -124,7 +124,7 @@ pub(crate) enum Visit {
 fn answers(ledger: &Ledger, proposers: &[Address]) -> Vec<String> {
     let mut answers = vec![
         format!("{} {:?} {:?}", ledger.block(), ledger.global(), ledger.oldest_fault()),
-        format!("{:?} {:?}", ledger.lies(), ledger.rollbacks()),
+        format!("{:?} {:?} {:?}", ledger.lies(), ledger.final_lies(), ledger.rollbacks()),
     ];
     answers.extend(ledger.anchors().map(|anchor| format!("{anchor:?}")));
     for token in [Address::ZERO, Address::repeat_byte(0x70)] {

@@ -8,14 +8,15 @@ use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, TxKind, U256, address, b256, hex},
     providers::Provider,
+    transports::TransportError,
 };
 use tracing::info;
 
 use super::refuse::Refusal;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     l1::L1,
-    sender::{Call, Sender, TRANSFER_GAS},
+    sender::{Call, Sender, TRANSFER_GAS, is_known},
 };
 
 /// Where it is.
@@ -104,19 +105,28 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
         return Ok(());
     }
     check(l1).await?;
+    // Before any ether is given: some nodes never take a transaction that is signed for every chain.
+    if let Err(error) = publish(l1).await
+        && is_for_ever(&error)
+    {
+        return Err(no_factory(&error));
+    }
+    // In this order: if the ether of an earlier run arrives in between, the nonce is used up, and nothing is sent twice.
+    let nonce = sender.nonce().await?;
     let missing = missing_ether(l1).await?;
-    if !missing.is_zero() {
+    // What it did not use is not missing.
+    let was_sent = l1.provider().get_transaction_count(MAKER).await? > 0;
+    if !missing.is_zero() && !was_sent {
         let call = Call {
             to: TxKind::Call(MAKER),
             value: missing,
             input: Bytes::new(),
             gas: Some(FUNDING_GAS),
         };
-        let _ = sender.send(call).await?;
+        let _ = sender.send_under(nonce, call).await?;
     }
     // Somebody else may have sent it: what counts is whether it is there in the end.
-    let sent = l1.provider().send_raw_transaction(TRANSACTION).await;
-    let refused = sent.err().map(|error| error.to_string());
+    let refused = publish(l1).await.err();
     let first = l1.block_number().await?;
     while l1.block_number().await? <= first + super::run::PATIENCE {
         if is_there(l1).await? {
@@ -124,7 +134,7 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
             return Ok(());
         }
         if let Some(why) = &refused {
-            return Err(Refusal::NoFactory { why: why.clone() }.into());
+            return Err(no_factory(why));
         }
         let receipt = l1.provider().get_transaction_receipt(TRANSACTION_HASH).await?;
         if receipt.is_some_and(|receipt| !receipt.status()) {
@@ -132,10 +142,30 @@ pub(super) async fn install(sender: &Sender) -> Result<()> {
         }
         tokio::time::sleep(l1.poll()).await;
     }
-    Err(Refusal::NoFactory {
-        why: "its transaction failed, or was not included".to_owned(),
+    Err(no_factory(&"its transaction failed, or was not included"))
+}
+
+/// Hands its transaction to the node, which may have it already.
+async fn publish(l1: &L1) -> Result<(), TransportError> {
+    match l1.provider().send_raw_transaction(TRANSACTION).await {
+        Err(error) if !is_known(&error) => Err(error),
+        _ => Ok(()),
     }
-    .into())
+}
+
+/// Whether the node says, in the words of the usual clients, that it takes no transaction without a chain id.
+fn is_for_ever(error: &TransportError) -> bool {
+    let response = error.as_error_resp();
+    response.is_some_and(|error| {
+        let message = error.message.to_ascii_lowercase();
+        ["replay-protected", "eip-155", "eip155", "chainid", "chain id"]
+            .iter()
+            .any(|words| message.contains(words))
+    })
+}
+
+fn no_factory(why: &impl ToString) -> Error {
+    Refusal::NoFactory { why: why.to_string() }.into()
 }
 
 #[cfg(test)]

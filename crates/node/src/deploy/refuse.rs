@@ -18,6 +18,10 @@ use crate::{
 /// with a gas limit above what it uses.
 const HEADROOM: u64 = 2;
 
+/// How many times the present price is offered at most for a unit of gas, after somebody has agreed to that price: a first offer is
+/// about twice the base fee, and each of three replacements a quarter more.
+const MOST: u128 = 4;
+
 /// Blocks over which the time between blocks is measured.
 const PACE_OF: u64 = 64;
 
@@ -44,14 +48,16 @@ pub enum Refusal {
     },
     /// Blocks come faster than was assumed: the window is shorter than it should be.
     #[error(
-        "a block of this chain takes {found} s on average, and the window assumes slots of {assumed} s: it would be over sooner than \
+        "the last {blocks} blocks of this chain took {seconds} s, and the window assumes slots of {assumed} s: it would be over sooner than \
          meant. Say `slot` in the preset, and count the window in such blocks"
     )]
     Pace {
         /// Seconds.
         assumed: u64,
-        /// Seconds, rounded down.
-        found: u64,
+        /// Blocks that were looked at.
+        blocks: u64,
+        /// Seconds that they took.
+        seconds: u64,
     },
     /// A cap is for something that is no token.
     #[error("{0} has a cap, and no code on this chain: is it of another chain?")]
@@ -87,10 +93,10 @@ pub enum Refusal {
         /// Why.
         why: String,
     },
-    /// The bridge is there already, and others have used it.
+    /// The bridge is there already, others have used it, and its first window is over.
     #[error(
         "the bridge {bridge} is there since block {since}, and in use: what became final before you watched nobody may have judged. Take \
-         another --salt, or look through its history (`nthroot audit`) and say --adopt"
+         another --salt; or let --dry-run --adopt write its manifest, look through its history (`nthroot audit`), and say --adopt"
     )]
     InUse {
         /// The bridge.
@@ -136,14 +142,24 @@ impl Surroundings {
             && blocks > 0
         {
             let then = l1.header(first.into()).await?.timestamp;
-            let found = head.timestamp.saturating_sub(then) / blocks;
-            // A slot is missed now and then, so that the mean is above: a half is no chance.
-            if 2 * found < assumed {
-                return Err(Refusal::Pace { assumed, found }.into());
+            let seconds = head.timestamp.saturating_sub(then);
+            if is_fast(assumed, blocks, seconds) {
+                return Err(Refusal::Pace {
+                    assumed,
+                    blocks,
+                    seconds,
+                }
+                .into());
             }
         }
         Ok(())
     }
+}
+
+/// Whether blocks that took so many seconds came more than twice as fast as slots would. A slot is missed now and then, so that the mean is
+/// above: a half is no chance.
+const fn is_fast(slot: u64, blocks: u64, seconds: u64) -> bool {
+    seconds.saturating_mul(2) < slot.saturating_mul(blocks)
 }
 
 impl Plan {
@@ -203,6 +219,11 @@ impl Funds {
         })
     }
 
+    /// Wei per gas that is offered at most by whoever agreed to the present price.
+    pub const fn most(&self) -> u128 {
+        self.price.saturating_mul(MOST)
+    }
+
     /// Whether they suffice.
     ///
     /// # Errors
@@ -217,5 +238,23 @@ impl Funds {
             needed: self.needed,
             found: self.balance,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_fast;
+
+    #[test]
+    fn blocks_are_fast_when_they_come_more_than_twice_as_fast() {
+        for (slot, blocks, seconds, fast) in [
+            (1, 64, 63, false),
+            (1, 64, 32, false),
+            (1, 64, 31, true),
+            (12, 64, 384, false),
+            (12, 64, 383, true),
+        ] {
+            assert_eq!(is_fast(slot, blocks, seconds), fast, "{slot} {blocks} {seconds}");
+        }
     }
 }

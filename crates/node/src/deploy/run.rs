@@ -94,8 +94,22 @@ impl Plan {
         Ok((todo, needs_factory))
     }
 
-    /// Whether nobody has used the bridge, if it is there. One that was there before and is in use may have a final lie in it: whoever
-    /// made it first could post one while nobody watched, and wait for the window.
+    /// The block in which the bridge was made. None: it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If the L1 node fails.
+    pub async fn deployment_block(&self, l1: &L1) -> Result<Option<u64>> {
+        let bridge = self.address(Kind::Bridge);
+        if l1.provider().get_code_at(bridge).await?.is_empty() {
+            return Ok(None);
+        }
+        deployment_block(l1, bridge).await.map(Some)
+    }
+
+    /// Whether nothing in the bridge can be final that nobody judged, if it is there: nobody has used it, or its first window still runs,
+    /// so that whoever watches in time sees all of it. In any other there may be a final lie: whoever made it first could post one
+    /// while nobody watched, and wait for the window.
     ///
     /// # Errors
     ///
@@ -107,6 +121,9 @@ impl Plan {
             return Ok(());
         }
         let since = deployment_block(l1, bridge).await?;
+        if l1.block_number().await? <= since.saturating_add(self.parameters.window) {
+            return Ok(());
+        }
         Err(Refusal::InUse { bridge, since }.into())
     }
 }
@@ -142,21 +159,44 @@ pub async fn run(sender: &Sender, plan: &Plan, adopt: bool, mut tell: impl FnMut
         tell(piece, &step);
         steps.push((piece.kind, step));
     }
+    // Somebody may have made it meanwhile, and used it.
+    if !adopt && matches!(steps.last(), Some((Kind::Bridge, Step::There))) {
+        plan.check_unused(l1).await?;
+    }
+    let manifest = manifest(l1, plan, &steps).await?;
+    Ok(Outcome { manifest, steps })
+}
+
+/// The manifest of a bridge that is there, by whomever: to look through its history before it is adopted.
+///
+/// # Errors
+///
+/// [`Error::WrongDeployment`] if something is not as it should be; or if the L1 node fails.
+pub async fn found(l1: &L1, plan: &Plan) -> Result<Manifest> {
+    let mut steps = Vec::new();
+    for piece in &plan.pieces {
+        if is_there(l1, plan, piece).await? {
+            steps.push((piece.kind, Step::There));
+        }
+    }
+    manifest(l1, plan, &steps).await
+}
+
+async fn manifest(l1: &L1, plan: &Plan, steps: &[(Kind, Step)]) -> Result<Manifest> {
     let block = deployment_block(l1, plan.address(Kind::Bridge)).await?;
     let deployment = plan.deployment(l1.chain_id(), block);
     deployment.check(l1).await?;
-    let made = contracts(l1, plan, &deployment, &steps).await?;
-    let manifest = Manifest {
+    let contracts = contracts(l1, plan, &deployment, steps).await?;
+    Ok(Manifest {
         rules: rules::book(&deployment),
         deployment,
         record: Some(Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             factory: FACTORY,
             salt: plan.salt,
-            contracts: made,
+            contracts,
         }),
-    };
-    Ok(Outcome { manifest, steps })
+    })
 }
 
 /// Makes a contract, unless it is there.
@@ -212,7 +252,7 @@ async fn contracts(l1: &L1, plan: &Plan, deployment: &Deployment, steps: &[(Kind
     let rehearsed = rehearse(plan, SpecId::OSAKA, deployment.deployment_block)?;
     let mut contracts = Vec::new();
     // In the order in which they were made: each is there before the next.
-    for (piece, (_, step)) in plan.pieces.iter().zip(steps) {
+    for (piece, step) in steps.iter().filter_map(|(kind, step)| Some((plan.piece(*kind)?, step))) {
         let (block, transaction) = match step {
             Step::Made(mined) => (Some(mined.block()), Some(mined.hash())),
             Step::There => origin(l1, deployment, piece).await?,

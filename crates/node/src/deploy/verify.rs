@@ -8,11 +8,12 @@ use nthroot_bindings::RuleRegistry;
 use nthroot_evm::SpecId;
 
 use super::{
-    Deployment, Difference, Kind, Plan, Record,
+    Deployment, Difference, Kind, Manifest, Plan, Record,
     code::{compare, immutables, rehearse},
     contract,
+    factory::FACTORY,
 };
-use crate::{error::Result, l1::L1};
+use crate::{error::Result, l1::L1, rules};
 
 /// What was found of a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,4 +77,64 @@ pub async fn verify(l1: &L1, deployment: &Deployment, record: Option<&Record>) -
         });
     }
     Ok(findings)
+}
+
+/// Something that a manifest says beside its deployment, and that is otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untrue {
+    /// What, by its name in the manifest.
+    pub what: String,
+    /// What the manifest says.
+    pub says: String,
+    /// What is.
+    pub is: String,
+}
+
+/// What a manifest says untruly of its rules and of how it came to be, by what was found. The version is not compared, since the code is; nor
+/// are transactions.
+pub fn untrue(manifest: &Manifest, findings: &[Finding]) -> Vec<Untrue> {
+    let deployment = &manifest.deployment;
+    let (says, is) = (&manifest.rules, rules::book(deployment));
+    let mut claims = vec![
+        (
+            "rules.account".to_owned(),
+            says.account.to_string(),
+            is.account.to_string(),
+        ),
+        ("rules.swap".to_owned(), says.swap.to_string(), is.swap.to_string()),
+        ("rules.pool".to_owned(), says.pool.to_string(), is.pool.to_string()),
+        (
+            "rules.credit".to_owned(),
+            says.credit.to_string(),
+            is.credit.to_string(),
+        ),
+    ];
+    if let Some(record) = &manifest.record {
+        claims.push((
+            "record.factory".to_owned(),
+            record.factory.to_string(),
+            FACTORY.to_string(),
+        ));
+        for made in &record.contracts {
+            let Some(found) = findings.iter().find(|finding| finding.kind == made.kind) else {
+                continue;
+            };
+            let name = |field: &str| format!("{field} of the {} in record", made.kind.says());
+            claims.push((name("address"), made.address.to_string(), found.address.to_string()));
+            claims.push((
+                name("code_hash"),
+                made.code_hash.to_string(),
+                found.code_hash.to_string(),
+            ));
+            if let (Kind::Bridge, Some(block)) = (made.kind, made.block) {
+                claims.push((
+                    name("block"),
+                    block.to_string(),
+                    deployment.deployment_block.to_string(),
+                ));
+            }
+        }
+    }
+    let untrue = claims.into_iter().filter(|(_, says, is)| says != is);
+    untrue.map(|(what, says, is)| Untrue { what, says, is }).collect()
 }

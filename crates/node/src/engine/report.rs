@@ -1,10 +1,16 @@
 //! What the engine tells of itself: condition, figures, log, alerts.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use alloy::primitives::{Address, B256, U256};
 use metrics::{counter, gauge, histogram};
-use nthroot_model::{ledger::Judgement, params::GWEI};
+use nthroot_model::{
+    ledger::{Judgement, Lie},
+    params::GWEI,
+};
 use nthroot_protocol::BatchId;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -16,8 +22,8 @@ use crate::{
     follower::{News, Progress, Trouble},
     inputs::What,
     metrics::{
-        ANCHORS, BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_OPEN,
-        MEMPOOL, PROPOSER_HALTED, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
+        ANCHORS, BALANCE, CONVICTIONS, FINALISED, HALTED, L1_BLOCK, L1_ERRORS, LAG, LIE_TO_PROOF, LIES, LIES_FINAL,
+        LIES_OPEN, MEMPOOL, PROPOSER_HALTED, REORG_DEPTH, REORGS, STEPS, SYNCED, TIP,
     },
     outbox::Event,
     proposer::Bond,
@@ -43,6 +49,8 @@ pub(super) struct Report {
     floors: [(&'static str, Wei); 2],
     /// The last block, and when it came. None until there was one.
     last: Option<(B256, Instant)>,
+    /// The batches with lies that became final, which were told.
+    missed: BTreeSet<BatchId>,
 }
 
 impl Report {
@@ -58,6 +66,7 @@ impl Report {
                 ("proposer", config.proposer.balance_floor),
             ],
             last: None,
+            missed: BTreeSet::new(),
         }
     }
 
@@ -168,9 +177,25 @@ impl Report {
                 }
             }
         }
-        gauge!(LIES_OPEN).set(figure(
-            u64::try_from(watcher::lies(&view.ledger).len()).unwrap_or(u64::MAX),
-        ));
+        let count = |lies: usize| figure(u64::try_from(lies).unwrap_or(u64::MAX));
+        gauge!(LIES_OPEN).set(count(watcher::lies(&view.ledger).len()));
+        let missed = watcher::final_lies(&view.ledger);
+        gauge!(LIES_FINAL).set(count(missed.len()));
+        self.tell_missed(&missed);
+    }
+
+    /// Lies that nobody proved in time: once after the start, and when it happens.
+    fn tell_missed(&mut self, lies: &[Lie]) {
+        for lie in lies {
+            if self.missed.insert(lie.batch) {
+                let text = format!(
+                    "step {} of batch {} is a lie that nobody proved in its window, and stands for ever: who holds anything in this bridge \
+                     may pay for it. {}",
+                    lie.step, lie.batch, lie.reason
+                );
+                self.alerts.raise(Alert::new(Kind::LieFinal, lie.batch, text));
+            }
+        }
     }
 
     /// What happened in new blocks.

@@ -44,14 +44,17 @@ struct Endpoint {
     checked: AtomicBool,
 }
 
+/// Host and port of an address: the rest of it may be a secret. A question mark for what is no address.
+pub fn host_of(url: &str) -> String {
+    url.parse::<Url>().map_or_else(
+        |_| "?".to_owned(),
+        |url| url.authority().rsplit('@').next().unwrap_or("?").to_owned(),
+    )
+}
+
 impl Endpoint {
-    /// Host and port: the rest of an address may be a secret.
     fn name(&self) -> String {
-        let url = self.http.url().parse::<Url>();
-        url.map_or_else(
-            |_| "?".to_owned(),
-            |url| url.authority().rsplit('@').next().unwrap_or("?").to_owned(),
-        )
+        host_of(self.http.url())
     }
 
     async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
@@ -75,7 +78,7 @@ impl Endpoints {
         let client = client.map_err(|error| Error::missing(format!("HTTP client: {error}")))?;
         let endpoint = |url: &str| {
             let parsed = url.parse();
-            let url: Url = parsed.map_err(|error| Error::missing(format!("address {url}: {error}")))?;
+            let url: Url = parsed.map_err(|error| Error::missing(format!("address that can be read: {error}")))?;
             Ok(Endpoint {
                 http: Http::with_client(client.clone(), url),
                 checked: AtomicBool::new(false),
