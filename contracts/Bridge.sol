@@ -32,7 +32,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev What whoever unwinds an orphan is paid for beside its anchors: the transaction, its calldata, condemning it before.
     uint256 private constant ORPHAN_GAS = 250_000;
     /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence, of below 92,000
-    /// bytes (16 states of 3,673, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
+    /// bytes (16 states of 3,645, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
     uint256 private constant OVERSIZE_PROOF_GAS = 6_100_000;
     uint256 private constant MAX_CAPS = 64;
     /// @dev Enough for a wallet contract's receive function; the verdict does not depend on it.
