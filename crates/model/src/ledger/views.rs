@@ -136,7 +136,10 @@ impl Ledger {
     /// The epoch of the oldest unresolved fault: since then no lock is released.
     pub fn held_since(&self) -> Option<u64> {
         let fault = self.oldest_fault()?;
-        Some(self.params.epoch(self.params.deployment_block.saturating_add(fault.block_offset())))
+        Some(
+            self.params
+                .epoch(self.params.deployment_block.saturating_add(fault.block_offset())),
+        )
     }
 
     /// Last block in which a batch can be challenged.
