@@ -32,7 +32,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev What whoever unwinds an orphan is paid for beside its anchors: the transaction, its calldata, condemning it before.
     uint256 private constant ORPHAN_GAS = 250_000;
     /// @dev Proof that a step exceeds its batch's ceiling, which that ceiling does not bound: all that costs is evidence, of below 92,000
-    /// bytes (16 states of 3,673, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
+    /// bytes (16 states of 3,645, 24 siblings each, a step of 18,500, preimage and path of 2,500), at 64 gas each.
     uint256 private constant OVERSIZE_PROOF_GAS = 6_100_000;
     uint256 private constant MAX_CAPS = 64;
     /// @dev Enough for a wallet contract's receive function; the verdict does not depend on it.
@@ -146,7 +146,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             (global, id) = _global.nextId(block.number - DEPLOYMENT_BLOCK);
             _global = global;
             _requireFree(BatchHeader.wordSlot(batch), global);
-            _lock(BatchHeader.ceiling(batch), BatchHeader.entryCount(batch), global.isFrozen());
+            _lock(BatchHeader.ceiling(batch), BatchHeader.entryCount(batch), global);
 
             // Heads of the clock's block or before, and older than every unresolved fault.
             uint256 newest = (BatchHeader.clock(batch) - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
@@ -334,13 +334,13 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @inheritdoc IBridge
     function withdrawBond(uint256 amount, address payable to) external nonReentrant {
         if (_global.isFrozen()) revert Frozen(_global.oldestFault());
-        _bonds[msg.sender] = _bonds[msg.sender].roll(_epoch(), false).remove(_gwei(amount));
+        _bonds[msg.sender] = _rolled(msg.sender, _global).remove(_gwei(amount));
         emit BondWithdrawn(msg.sender, to, amount);
         _sendAll(to, amount);
     }
 
-    function _lock(uint256 ceiling, uint256 entryCount, bool frozen) private {
-        Bond bond = _bonds[msg.sender].roll(_epoch(), frozen);
+    function _lock(uint256 ceiling, uint256 entryCount, GlobalWord global) private {
+        Bond bond = _rolled(msg.sender, global);
         _bonds[msg.sender] = bond.lock(_lockGwei(ceiling, entryCount));
     }
 
@@ -382,9 +382,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         return amount / 1 gwei;
     }
 
-    function _epoch() private view returns (uint256) {
+    /// @dev A bond as it stands now.
+    function _rolled(address proposer, GlobalWord global) private view returns (Bond) {
         unchecked {
-            return (block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1);
+            // Without a fault that is an epoch which never comes.
+            uint256 held = (global.oldestFault() >> BatchIdLib.SEQUENCE_BITS) / (WINDOW + 1);
+            return _bonds[proposer].roll((block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1), held);
         }
     }
 
@@ -436,7 +439,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function bondOf(address proposer) external view returns (uint256 balance, uint256 free) {
-        Bond bond = _bonds[proposer].roll(_epoch(), _global.isFrozen());
+        Bond bond = _rolled(proposer, _global);
         (balance,,,) = bond.unpack();
         return (balance * 1 gwei, bond.free() * 1 gwei);
     }

@@ -140,7 +140,7 @@ contract FraudVerifier is IFraudVerifier {
                     anchor = touch < loc.fresh
                         ? evidence.number(loc.stepAt + 4 + 39 * touch, 7)
                         : evidence.number(loc.anchorsAt + 7 * (touch - loc.fresh), 7);
-                    // That of the header holds for the whole anchor.
+                    // That of the header holds for the whole anchor. Without one it is zero, which no clock is.
                     uint224 lease = work.state.lease;
                     leased = uint64(lease) >= step.clock;
                     if (leased && lease >> 64 != uint160(step.proposer)) return false;

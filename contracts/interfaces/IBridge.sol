@@ -152,7 +152,8 @@ interface IBridge is IEvidenceErrors {
     /// @notice Opens a fragment that holds what arrives of `amount` of an ERC-20.
     function depositToken(address token, uint256 amount, bytes21 key) external returns (BatchId id);
 
-    /// @notice Posts a batch. Locks a part of the sender's bond until it can no longer be challenged.
+    /// @notice Posts a batch. Locks a part of the sender's bond until the epoch after the next begins, and beyond that while a fault of its own
+    /// epoch or an earlier one is unresolved.
     function submit(bytes calldata batch) external returns (BatchId id);
 
     /// @notice Disproves one step, in one transaction. Convicts, or reverts.

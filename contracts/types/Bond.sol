@@ -36,11 +36,13 @@ library BondLib {
         return Bond.wrap((balance << 192) | (current << 128) | (previous << 64) | (epoch << 32));
     }
 
-    /// @dev Brings the locks to epoch `now_`. While frozen nothing is released: what time would release counts as of the epoch before.
-    function roll(Bond bond, uint256 now_, bool frozen) internal pure returns (Bond) {
+    /// @dev Brings the locks to epoch `now_`. Time releases none of an epoch since `held`, that of the oldest fault: of those batches some may
+    /// stand on it. They count as of the epoch before then.
+    function roll(Bond bond, uint256 now_, uint256 held) internal pure returns (Bond) {
         (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
         if (now_ == epoch) return bond;
-        uint256 kept = frozen ? current + previous : now_ == epoch + 1 ? current : 0;
+        uint256 kept = now_ == epoch + 1 || epoch >= held ? current : 0;
+        if (epoch > held) kept += previous;
         return pack(balance, 0, kept, now_);
     }
 

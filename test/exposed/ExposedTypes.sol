@@ -87,8 +87,8 @@ contract ExposedTypes {
         return Bond.wrap(bond).free();
     }
 
-    function roll(uint256 bond, uint256 epoch, bool frozen) external pure returns (uint256) {
-        return Bond.unwrap(Bond.wrap(bond).roll(epoch, frozen));
+    function roll(uint256 bond, uint256 epoch, uint256 held) external pure returns (uint256) {
+        return Bond.unwrap(Bond.wrap(bond).roll(epoch, held));
     }
 
     function add(uint256 bond, uint256 amount) external pure returns (uint256) {

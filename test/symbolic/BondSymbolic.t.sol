@@ -34,7 +34,7 @@ contract BondSymbolic {
     ) external pure {
         if (present < epoch) return;
         Bond bond = _word(balance, current, previous, epoch);
-        Bond rolled = bond.roll(present, false);
+        Bond rolled = bond.roll(present, type(uint256).max);
         Parts memory p = _parts(rolled);
         assert(p.balance == balance && p.epoch == present);
         if (present == epoch) assert(Bond.unwrap(rolled) == Bond.unwrap(bond));
@@ -42,17 +42,27 @@ contract BondSymbolic {
         assert(uint32(Bond.unwrap(rolled)) == 0);
     }
 
-    function check_AFreezeReleasesNothing(uint64 balance, uint64 current, uint64 previous, uint32 epoch, uint32 present)
-        external
-        pure
-    {
-        uint256 locked = uint256(current) + previous;
-        if (locked > type(uint64).max || present < epoch) return;
-        Bond rolled = _word(balance, current, previous, epoch).roll(present, true);
+    /// @dev What was made since the oldest fault's epoch, and nothing that time would not have kept besides.
+    function check_AFaultHoldsTheLocksMadeSince(
+        uint64 balance,
+        uint64 current,
+        uint64 previous,
+        uint32 epoch,
+        uint32 present,
+        uint32 held
+    ) external pure {
+        if (uint256(current) + previous > type(uint64).max || present < epoch) return;
+        Bond bond = _word(balance, current, previous, epoch);
+        Bond rolled = bond.roll(present, held);
         Parts memory p = _parts(rolled);
         assert(p.balance == balance && p.epoch == present);
-        assert(p.current + p.previous == locked);
-        assert(p.current == (present == epoch ? current : 0));
+        if (present == epoch) {
+            assert(Bond.unwrap(rolled) == Bond.unwrap(bond));
+            return;
+        }
+        uint256 ofCurrent = held <= epoch || present == uint256(epoch) + 1 ? current : 0;
+        uint256 ofPrevious = held < epoch ? previous : 0;
+        assert(p.current == 0 && p.previous == ofCurrent + ofPrevious);
         assert(uint32(Bond.unwrap(rolled)) == 0);
     }
 

@@ -9,7 +9,7 @@ import {Random} from "../harness/Random.sol";
 interface IExposedBond {
     function unpackBond(uint256 bond) external pure returns (uint256, uint256, uint256, uint256);
     function free(uint256 bond) external pure returns (uint256);
-    function roll(uint256 bond, uint256 epoch, bool frozen) external pure returns (uint256);
+    function roll(uint256 bond, uint256 epoch, uint256 held) external pure returns (uint256);
     function add(uint256 bond, uint256 amount) external pure returns (uint256);
     function remove(uint256 bond, uint256 amount) external pure returns (uint256);
     function lock(uint256 bond, uint256 amount) external pure returns (uint256);
@@ -21,10 +21,12 @@ interface IExposedBond {
 contract BondTest is Test {
     using Random for Random.Rng;
 
+    uint256 private constant NONE = type(uint256).max;
+
     struct Lock {
         uint256 amount;
         uint256 posted; // epoch of the batch
-        uint256 counted; // epoch that the lock counts from: in a freeze, for older ones, the epoch before
+        uint256 counted; // epoch that the lock counts from: the epoch before, where a fault holds it
     }
 
     struct Model {
@@ -54,7 +56,7 @@ contract BondTest is Test {
         assertEq(d, epoch);
         uint256 locked = uint256(current) + previous;
         assertEq(bonds.free(word), locked < balance ? balance - locked : 0);
-        assertEq(bonds.roll(word, epoch, false), word, "an epoch rolls once");
+        assertEq(bonds.roll(word, epoch, 0), word, "an epoch rolls once");
     }
 
     function testFuzz_ABondIsItsBalanceAndItsLocks(uint256 seed) public {
@@ -62,10 +64,10 @@ contract BondTest is Test {
         Model memory m;
         m.locks = new Lock[](128);
         for (uint256 i = 0; i < 60; i++) {
-            bool frozen = rng.onceIn(4);
             m.epoch += rng.onceIn(3) ? rng.below(4) : 0;
-            m.word = bonds.roll(m.word, m.epoch, frozen);
-            _release(m, frozen);
+            uint256 held = rng.onceIn(2) ? rng.below(m.epoch + 1) : NONE;
+            m.word = bonds.roll(m.word, m.epoch, held);
+            _release(m, held);
             uint256 amount = rng.below(1000);
             uint256 free = m.balance - _locked(m);
             assertEq(bonds.free(m.word), free, "free");
@@ -134,21 +136,30 @@ contract BondTest is Test {
     }
 
     function test_ALockIsReleasedWhenTheEpochAfterTheNextBegins() public view {
-        uint256 word = bonds.lock(bonds.add(bonds.roll(0, 7, false), 100), 60);
+        uint256 word = bonds.lock(bonds.add(bonds.roll(0, 7, NONE), 100), 60);
         assertEq(bonds.free(word), 40);
-        assertEq(bonds.free(bonds.roll(word, 8, false)), 40, "the next epoch");
-        assertEq(bonds.free(bonds.roll(word, 9, false)), 100, "the one after");
-        assertEq(bonds.free(bonds.roll(word, 9, true)), 40, "not while frozen");
-        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 9, false)), 40, "not in that epoch either");
-        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, true), 10, false)), 100);
-        assertEq(bonds.free(bonds.roll(bonds.roll(word, 8, true), 9, false)), 100, "a freeze does not make a lock new");
+        assertEq(bonds.free(bonds.roll(word, 8, NONE)), 40, "the next epoch");
+        assertEq(bonds.free(bonds.roll(word, 9, NONE)), 100, "the one after");
     }
 
-    function _release(Model memory m, bool frozen) private pure {
+    function test_AFaultHoldsTheLocksMadeSince() public view {
+        uint256 word = bonds.lock(bonds.add(bonds.roll(0, 7, NONE), 100), 60);
+        assertEq(bonds.free(bonds.roll(word, 9, 8)), 100, "of a later epoch");
+        assertEq(bonds.free(bonds.roll(word, 9, 7)), 40, "of the same");
+        assertEq(bonds.free(bonds.roll(word, 20, 3)), 40, "of an earlier one");
+        // An epoch later each time: what stays counts as of the epoch before.
+        word = bonds.lock(bonds.roll(word, 8, 7), 10);
+        assertEq(bonds.free(bonds.roll(word, 9, 8)), 90, "the second");
+        assertEq(bonds.free(bonds.roll(word, 9, 7)), 30, "both");
+        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, 7), 9, NONE)), 30, "in that epoch");
+        assertEq(bonds.free(bonds.roll(bonds.roll(word, 9, 7), 10, NONE)), 100, "and no longer");
+    }
+
+    function _release(Model memory m, uint256 held) private pure {
         uint256 kept = 0;
         for (uint256 i = 0; i < m.count; i++) {
             Lock memory lock = m.locks[i];
-            if (frozen && m.epoch > lock.counted + 1) lock.counted = m.epoch - 1;
+            if (m.epoch > lock.counted + 1 && lock.counted >= held) lock.counted = m.epoch - 1;
             if (m.epoch <= lock.counted + 1) m.locks[kept++] = lock;
         }
         m.count = kept;

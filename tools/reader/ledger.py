@@ -91,14 +91,14 @@ class Bond:
     previous: int = 0
     epoch: int = 0
 
-    def move_to(self, epoch: int, frozen: bool) -> None:
+    def move_to(self, epoch: int, held: int | None) -> None:
+        """`held`: the epoch of the oldest fault."""
         if epoch == self.epoch:
             return
-        if frozen:
-            self.previous += self.current
-        else:
-            self.previous = self.current if epoch == self.epoch + 1 else 0
-        self.current, self.epoch = 0, epoch
+        stay = self.current if epoch == self.epoch + 1 or (held is not None and self.epoch >= held) else 0
+        if held is not None and self.epoch > held:
+            stay += self.previous
+        self.previous, self.current, self.epoch = stay, 0, epoch
 
     def slash(self, lock: int, epoch: int) -> None:
         self.balance -= min(lock, self.balance)
@@ -173,7 +173,8 @@ class Ledger:
         self.batches[id_] = batch
         self.words[proposer, header.slot] = self.last_id = id_
         bond = self.bonds.setdefault(proposer, Bond())
-        bond.move_to(self.epoch(block), bool(self.faults.oldest()))
+        fault = self.faults.oldest()
+        bond.move_to(self.epoch(block), self.epoch(self.parameters.deployment + (fault >> 13)) if fault else None)
         bond.current += self.lock(header)
         return batch
 

@@ -90,7 +90,7 @@ class Reader:
         elif name in ("BondFunded", "BondWithdrawn"):
             bond = state.bonds.setdefault(bare(e["proposer"]), ledger.Bond())
             if name == "BondWithdrawn":
-                bond.move_to(state.epoch(block), False)
+                bond.move_to(state.epoch(block), None)
             bond.balance += e["amount"] // ledger.GWEI * (1 if name == "BondFunded" else -1)
         elif name == "OrphanFeePaid":
             state.bonds[bare(e["proposer"])].balance -= e["amount"] // ledger.GWEI

@@ -24,19 +24,21 @@ pub struct BondTooLow {
 }
 
 impl Bond {
-    /// The bond as it stands in `epoch`: a lock is released when the epoch after the next begins, but none is while the
-    /// bond is `frozen` by an unresolved fault. Then all that is older counts as of the epoch before.
+    /// The bond as it stands in `epoch`: a lock is released when the epoch after the next begins. `held` is the epoch of the oldest
+    /// unresolved fault: no lock made since is released, it counts as of the epoch before.
     #[must_use]
-    pub const fn at(self, epoch: u64, frozen: bool) -> Self {
-        let locked_before = match epoch.saturating_sub(self.epoch) {
-            0 => return self,
-            _ if frozen => self.total_locked(),
-            1 => self.locked,
-            _ => 0,
-        };
+    pub fn at(self, epoch: u64, held: Option<u64>) -> Self {
+        if epoch <= self.epoch {
+            return self;
+        }
+        // What `locked_before` has was made before this word's epoch.
+        let is_held = |made: Option<u64>| matches!((made, held), (Some(made), Some(held)) if made >= held);
+        let keep = |amount, is_kept| if is_kept { amount } else { 0 };
+        let locked = keep(self.locked, epoch == self.epoch + 1 || is_held(Some(self.epoch)));
+        let before = keep(self.locked_before, is_held(self.epoch.checked_sub(1)));
         Self {
             locked: 0,
-            locked_before,
+            locked_before: locked.saturating_add(before),
             epoch,
             ..self
         }
@@ -48,8 +50,8 @@ impl Bond {
     }
 
     /// What is not locked in `epoch`.
-    pub const fn free(self, epoch: u64, frozen: bool) -> u64 {
-        self.balance.saturating_sub(self.at(epoch, frozen).total_locked())
+    pub fn free(self, epoch: u64, held: Option<u64>) -> u64 {
+        self.balance.saturating_sub(self.at(epoch, held).total_locked())
     }
 
     /// Adds to the balance. None, and nothing changes, if it would not fit.
@@ -65,8 +67,8 @@ impl Bond {
     ///
     /// If not so much is free.
     pub fn withdraw(self, amount: u64, epoch: u64) -> Result<Self, BondTooLow> {
-        self.require(amount, epoch, false)?;
-        let bond = self.at(epoch, false);
+        self.require(amount, epoch, None)?;
+        let bond = self.at(epoch, None);
         Ok(Self {
             balance: bond.balance - amount,
             ..bond
@@ -78,9 +80,9 @@ impl Bond {
     /// # Errors
     ///
     /// If not so much is free.
-    pub fn lock(self, amount: u64, epoch: u64, frozen: bool) -> Result<Self, BondTooLow> {
-        self.require(amount, epoch, frozen)?;
-        let bond = self.at(epoch, frozen);
+    pub fn lock(self, amount: u64, epoch: u64, held: Option<u64>) -> Result<Self, BondTooLow> {
+        self.require(amount, epoch, held)?;
+        let bond = self.at(epoch, held);
         Ok(Self {
             // No sum overflows: the locks are at most the balance, since so much was free.
             locked: bond.locked + amount,
@@ -88,8 +90,8 @@ impl Bond {
         })
     }
 
-    const fn require(self, needed: u64, epoch: u64, frozen: bool) -> Result<(), BondTooLow> {
-        let free = self.free(epoch, frozen);
+    fn require(self, needed: u64, epoch: u64, held: Option<u64>) -> Result<(), BondTooLow> {
+        let free = self.free(epoch, held);
         if needed > free {
             return Err(BondTooLow { needed, free });
         }

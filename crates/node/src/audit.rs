@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Instant};
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
-    primitives::{B256, U256},
+    primitives::{Address, B256, U256},
 };
 use serde::{Serialize, Serializer};
 
@@ -183,6 +183,14 @@ impl Audit {
             began,
             findings,
         })
+    }
+
+    /// Lets only these tokens decide, and ether: what the bridge lacks of another is a notice. Anyone can deposit a token that misbehaves, and
+    /// it harms nobody else.
+    #[must_use]
+    pub fn of_assets(mut self, tokens: impl IntoIterator<Item = Address>) -> Self {
+        self.findings.decide_by(tokens.into_iter().collect());
+        self
     }
 
     /// The block.

@@ -5,7 +5,7 @@ mod sections;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use alloy::eips::BlockNumberOrTag;
+use alloy::{eips::BlockNumberOrTag, primitives::Address};
 use eyre::{Result, WrapErr};
 use nthroot_node::{
     Action, Error,
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use self::sections::Section;
 use crate::{
+    amount::parse_asset,
     args::Chain,
     cache,
     reach::connect_l1,
@@ -72,6 +73,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BLOCK", default_value_t = u64::MAX)]
     to: u64,
 
+    /// Judge by these tokens only, and ether, which always counts: what the bridge lacks of another is a notice. Anyone can deposit a token
+    /// that takes back what it gave; that harms whoever holds it, and nobody else [default: all]
+    #[arg(long = "asset", value_name = "TOKEN", value_parser = token)]
+    assets: Vec<Address>,
+
     /// Count notices as wrong too: ether that somebody sent, a convicted batch not unwound yet, a base fee at which a proof costs more
     /// than it pays
     #[arg(long)]
@@ -92,6 +98,14 @@ fn block(text: &str) -> Result<BlockNumberOrTag, String> {
     number
         .or_else(|_| text.parse())
         .map_err(|_| "a number, finalized, safe or latest".to_owned())
+}
+
+/// `ETH`, or a token's address.
+fn token(text: &str) -> Result<Address, String> {
+    let asset = parse_asset(text)?;
+    asset
+        .as_token()
+        .ok_or_else(|| format!("`{text}` is issued by a rule: the bridge holds tokens of L1 only"))
 }
 
 /// Audits, and says by the exit status what came of it.
@@ -150,7 +164,10 @@ async fn audit(args: &Args) -> Result<u8> {
         }
         .into());
     }
-    let audit = Audit::pin(l1, manifest.deployment, args.block).await?;
+    let mut audit = Audit::pin(l1, manifest.deployment, args.block).await?;
+    if !args.assets.is_empty() {
+        audit = audit.of_assets(args.assets.iter().copied());
+    }
     let mut follower = audit.follower().await?;
     let sync = async |follower: &mut nthroot_node::Follower| cache::sync(follower).await.map(drop);
     let report = audit.run(&mut follower, sync).await?;

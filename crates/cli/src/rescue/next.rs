@@ -189,7 +189,7 @@ fn bond(ledger: &Ledger, wish: &Wish<'_>, now: u64) -> Next {
     // A lock is released when the epoch after the next begins: at the latest in two epochs.
     let length = params.window.saturating_add(1);
     let this = params.epoch(now);
-    let epoch = (this..this + 3).find(|epoch| bond.free(*epoch, false) == bond.balance);
+    let epoch = (this..this + 3).find(|epoch| bond.free(*epoch, None) == bond.balance);
     Next::Release {
         at: epoch.map(|epoch| params.deployment_block + epoch * length),
     }

@@ -41,8 +41,7 @@ impl Ledger {
         self.check_header(&header)?;
         self.check_slot(sender, header.slot)?;
         let lock = self.params.lock(header.ceiling, header.entry_count);
-        let frozen = self.oldest_fault().is_some();
-        let bond = self.bond(sender).lock(lock, self.epoch(), frozen)?;
+        let bond = self.bond(sender).lock(lock, self.epoch(), self.held_since())?;
 
         let id = self.next_id()?;
         let terms = WalkTerms {

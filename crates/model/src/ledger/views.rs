@@ -130,8 +130,16 @@ impl Ledger {
 
     /// What a proposer could lock now, in gwei.
     pub fn free_bond(&self, proposer: Address) -> u64 {
-        let frozen = self.oldest_fault().is_some();
-        self.bond(proposer).free(self.epoch(), frozen)
+        self.bond(proposer).free(self.epoch(), self.held_since())
+    }
+
+    /// The epoch of the oldest unresolved fault: since then no lock is released.
+    pub fn held_since(&self) -> Option<u64> {
+        let fault = self.oldest_fault()?;
+        Some(
+            self.params
+                .epoch(self.params.deployment_block.saturating_add(fault.block_offset())),
+        )
     }
 
     /// Last block in which a batch can be challenged.

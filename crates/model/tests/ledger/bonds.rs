@@ -46,18 +46,16 @@ const PARAMS: Params = Params {
 };
 
 fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {
-    let (mut bond, mut block, mut faults) = (Bond::default(), 1000, 0_u32);
+    let (mut bond, mut block, mut faults) = (Bond::default(), 1000, Vec::new());
     let (mut balance, mut locks): (u64, Vec<Lock>) = (0, Vec::new());
     for op in ops {
         let epoch = PARAMS.epoch(block);
-        let frozen = faults > 0;
-        if !frozen {
-            // Released when the epoch after the next begins.
-            locks.retain(|lock| lock.epoch + 2 > epoch);
-        }
+        let held = faults.iter().min().copied();
+        // Released when the epoch after the next begins, but for what was made since the oldest fault.
+        locks.retain(|lock| lock.epoch + 2 > epoch || held.is_some_and(|held| lock.epoch >= held));
         let free = balance - locks.iter().map(|lock| lock.amount).sum::<u64>();
-        let found = bond.free(epoch, frozen);
-        // After a freeze some locks are held for longer, and never one for less.
+        let found = bond.free(epoch, held);
+        // After a fault some locks are held for longer, and never one for less.
         prop_assert!(found <= free, "{} free, at most {} may be", found, free);
         if !convictions {
             prop_assert_eq!(found, free);
@@ -67,7 +65,7 @@ fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {
                 bond = bond.fund(amount).expect("64 bits suffice");
                 balance += amount;
             }
-            Op::Withdraw(amount) if !frozen => {
+            Op::Withdraw(amount) if held.is_none() => {
                 if let Ok(after) = bond.withdraw(amount, epoch) {
                     bond = after;
                     balance -= amount;
@@ -76,7 +74,7 @@ fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {
                 }
             }
             Op::Lock(amount) => {
-                if let Ok(after) = bond.lock(amount, epoch, frozen) {
+                if let Ok(after) = bond.lock(amount, epoch, held) {
                     bond = after;
                     locks.push(Lock { block, epoch, amount });
                 } else {
@@ -93,10 +91,10 @@ fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {
                     prop_assert_eq!(slashed, lock.amount, "what is locked is there to be slashed");
                     bond = after;
                     balance -= slashed;
-                    faults += 1;
+                    faults.push(lock.epoch);
                 }
             }
-            Op::Resolve => faults = faults.saturating_sub(1),
+            Op::Resolve => drop(faults.pop()),
             Op::Advance(blocks) => block += blocks,
             Op::Withdraw(_) | Op::Convict(_) => {}
         }
@@ -104,7 +102,7 @@ fn run(ops: Vec<Op>, convictions: bool) -> Result<(), TestCaseError> {
     }
     // All is free in the end.
     let epoch = PARAMS.epoch(block) + 2;
-    prop_assert_eq!(bond.free(epoch, false), balance);
+    prop_assert_eq!(bond.free(epoch, None), balance);
     Ok(())
 }
 
@@ -124,9 +122,9 @@ proptest! {
     #[test]
     fn a_lock_outlives_its_window(offset in 0..100_u64, amount in 1..100_u64) {
         let (posted, bond) = (PARAMS.epoch(1000 + offset), Bond::default().fund(amount).expect("fits"));
-        let bond = bond.lock(amount, posted, false).expect("covered");
+        let bond = bond.lock(amount, posted, None).expect("covered");
         for block in 1000 + offset..=1000 + offset + PARAMS.window {
-            prop_assert_eq!(bond.free(PARAMS.epoch(block), false), 0);
+            prop_assert_eq!(bond.free(PARAMS.epoch(block), None), 0);
         }
     }
 }

@@ -164,7 +164,8 @@ pub(super) async fn assets(
             balance(l1, token, deployment.bridge, block).await?
         };
         let Some(held) = held else {
-            findings.wrong(
+            findings.wrong_in(
+                token,
                 "solvency",
                 format!("token {token} does not say what the bridge holds of it"),
             );
@@ -225,7 +226,8 @@ async fn judge(
         );
     }
     if !missing.is_zero() {
-        findings.wrong(
+        findings.wrong_in(
+            asset.token,
             "solvency",
             format!("{name}: the bridge holds {held} and owes {owed}: {missing} are missing"),
         );

@@ -119,9 +119,8 @@ pub(super) fn stakes(
 }
 
 fn locked(ledger: &Ledger, proposer: Address) -> u64 {
-    let frozen = ledger.oldest_fault().is_some();
     let epoch = ledger.params().epoch(ledger.block());
-    ledger.bond(proposer).at(epoch, frozen).total_locked()
+    ledger.bond(proposer).at(epoch, ledger.held_since()).total_locked()
 }
 
 fn exposure(ledger: &Ledger, batch: &Batch, base_fee: u64, findings: &mut Findings) -> Exposure {
