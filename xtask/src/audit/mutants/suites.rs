@@ -38,7 +38,7 @@ const KIN: [(&str, &str); 35] = [
     ("Pool", "PoolRule|PoolCalls|PoolAttacks|RuleVectors"),
     ("Position", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
     ("Preimage", "BridgeChallenge|BridgeClaim|BridgeRollback|HappyPath"),
-    ("ProofGas", "StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
+    ("ProofGas", "BodyBounds|StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
     ("Purity", "RuleRegistry|Impure"),
     ("RuleInput", "RuleInput|RuleReturns|Meanings"),
     ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
@@ -60,9 +60,9 @@ pub(super) fn quick(file: &str) -> [Vec<String>; 2] {
     ]
 }
 
-/// The same once more, for some were left out while mutants were woven in, with those that take longest: gas and invariants.
+/// The same once more, for some were left out while mutants were woven in, with those that take longest or rarely see more: attacks, gas and invariants.
 pub(super) fn all(file: &str) -> Vec<String> {
-    let paths = words(&["--match-path", "test/{unit,template,gas,invariant}/**"]);
+    let paths = words(&["--match-path", "test/{unit,template,attack,gas,invariant}/**"]);
     [paths, words(apart(file))].concat()
 }
 
