@@ -18,7 +18,7 @@ import {Submission} from "./libraries/Submission.sol";
 import {BatchId, BatchIdLib} from "./types/BatchId.sol";
 import {BatchWord, BatchWordLib, Status} from "./types/BatchWord.sol";
 import {Bond} from "./types/Bond.sol";
-import {GlobalWord} from "./types/GlobalWord.sol";
+import {GlobalWord, GlobalWordLib} from "./types/GlobalWord.sol";
 import {Head, HeadLib} from "./types/Head.sol";
 
 contract Bridge is IBridge, ReentrancyGuardTransient {
@@ -145,12 +145,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             GlobalWord global;
             (global, id) = _global.nextId(block.number - DEPLOYMENT_BLOCK);
             _global = global;
-            _requireFree(BatchHeader.wordSlot(batch), global);
-            _lock(BatchHeader.ceiling(batch), BatchHeader.entryCount(batch), global);
+            uint256 fault = global.oldestFault();
+            _requireFree(BatchHeader.wordSlot(batch), fault);
+            _lock(BatchHeader.ceiling(batch), BatchHeader.entryCount(batch), fault);
 
             // Heads of the clock's block or before, and older than every unresolved fault.
             uint256 newest = (BatchHeader.clock(batch) - DEPLOYMENT_BLOCK + 1) << BatchIdLib.SEQUENCE_BITS;
-            uint256 fault = global.oldestFault();
             if (fault < newest) newest = fault;
             bytes calldata steps = batch.slice(headerSize, batch.length - headerSize);
             done = Submission.walk(steps, BatchHeader.stepCount(batch), BatchHeader.entryCount(batch), id, newest);
@@ -163,7 +163,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @dev A word is reused once nothing can be asked of its batch any more.
-    function _requireFree(uint256 k, GlobalWord global) private view {
+    function _requireFree(uint256 k, uint256 fault) private view {
         BatchWord word = BatchWordLib.load(msg.sender, k);
         if (word.isEmpty()) return;
         Status fate = word.status();
@@ -172,7 +172,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         unchecked {
             if (
                 fate != Status.Live || word.hasUnpaid() || block.number <= DEPLOYMENT_BLOCK + posted + WINDOW
-                    || global.oldestFault() >> BatchIdLib.SEQUENCE_BITS <= posted
+                    || fault >> BatchIdLib.SEQUENCE_BITS <= posted
             ) revert WordSlotBusy(k, BatchWord.unwrap(word));
         }
     }
@@ -333,14 +333,15 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function withdrawBond(uint256 amount, address payable to) external nonReentrant {
-        if (_global.isFrozen()) revert Frozen(_global.oldestFault());
-        _bonds[msg.sender] = _rolled(msg.sender, _global).remove(_gwei(amount));
+        uint256 fault = _global.oldestFault();
+        if (fault != GlobalWordLib.NO_FAULT) revert Frozen(fault);
+        _bonds[msg.sender] = _rolled(msg.sender, fault).remove(_gwei(amount));
         emit BondWithdrawn(msg.sender, to, amount);
         _sendAll(to, amount);
     }
 
-    function _lock(uint256 ceiling, uint256 entryCount, GlobalWord global) private {
-        Bond bond = _rolled(msg.sender, global);
+    function _lock(uint256 ceiling, uint256 entryCount, uint256 fault) private {
+        Bond bond = _rolled(msg.sender, fault);
         _bonds[msg.sender] = bond.lock(_lockGwei(ceiling, entryCount));
     }
 
@@ -383,10 +384,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @dev A bond as it stands now.
-    function _rolled(address proposer, GlobalWord global) private view returns (Bond) {
+    function _rolled(address proposer, uint256 fault) private view returns (Bond) {
         unchecked {
-            // Without a fault that is an epoch which never comes.
-            uint256 held = (global.oldestFault() >> BatchIdLib.SEQUENCE_BITS) / (WINDOW + 1);
+            uint256 held = fault == GlobalWordLib.NO_FAULT
+                ? type(uint256).max
+                : (fault >> BatchIdLib.SEQUENCE_BITS) / (WINDOW + 1);
             return _bonds[proposer].roll((block.number - DEPLOYMENT_BLOCK) / (WINDOW + 1), held);
         }
     }
@@ -439,7 +441,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function bondOf(address proposer) external view returns (uint256 balance, uint256 free) {
-        Bond bond = _rolled(proposer, _global);
+        Bond bond = _rolled(proposer, _global.oldestFault());
         (balance,,,) = bond.unpack();
         return (balance * 1 gwei, bond.free() * 1 gwei);
     }

@@ -41,9 +41,12 @@ library BondLib {
     function roll(Bond bond, uint256 now_, uint256 held) internal pure returns (Bond) {
         (uint256 balance, uint256 current, uint256 previous, uint256 epoch) = bond.unpack();
         if (now_ == epoch) return bond;
-        uint256 kept = now_ == epoch + 1 || epoch >= held ? current : 0;
-        if (epoch > held) kept += previous;
-        return pack(balance, 0, kept, now_);
+        // An epoch has 32 bits, each lock 64.
+        unchecked {
+            uint256 kept = now_ == epoch + 1 || epoch >= held ? current : 0;
+            if (epoch > held) kept += previous;
+            return pack(balance, 0, kept, now_);
+        }
     }
 
     /// @dev Unlocked part of a bond that was rolled to the present.

@@ -24,6 +24,9 @@ library GlobalWordLib {
     uint256 private constant LAST = ID_BITS * FAULTS;
     uint256 private constant SURPLUS_SHIFT = 240;
 
+    /// @dev No id: above all of them.
+    uint256 internal constant NO_FAULT = 1 << ID_BITS;
+
     /// @dev Gives out the next id of a block (counted from deployment).
     function nextId(GlobalWord word, uint256 relativeBlock) internal pure returns (GlobalWord, BatchId) {
         unchecked {
@@ -41,9 +44,9 @@ library GlobalWordLib {
         return GlobalWord.unwrap(word) >> ID_BITS != 0;
     }
 
-    /// @dev Lowest id among the unresolved faults; 2^40 if there are none.
+    /// @dev Lowest id among the unresolved faults; `NO_FAULT` if there are none.
     function oldestFault(GlobalWord word) internal pure returns (uint256 oldest) {
-        oldest = 1 << ID_BITS;
+        oldest = NO_FAULT;
         if (!word.isFrozen()) return oldest;
         for (uint256 shift = ID_BITS; shift <= LAST; shift += ID_BITS) {
             uint256 id = (GlobalWord.unwrap(word) >> shift) & ID_MASK;

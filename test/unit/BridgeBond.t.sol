@@ -229,6 +229,20 @@ contract BridgeBondTest is Scenario {
         assertEq(uint256(vm.load(meter, 0)), 30_000 + 2300 - 2);
     }
 
+    /// Ids end with block 2^27 after the deployment, and bonds do not: that block is in no fault's epoch if there is none.
+    function test_LocksOfTheLastIdsAreReleasedToo() public {
+        vm.roll(DEPLOYMENT_BLOCK + 2 ** 27 - 1);
+        assertNotEq(2 ** 27 % (WINDOW + 1), 0, "ids end within an epoch");
+        _lockMore();
+        (uint256 balance, uint256 free) = bridge.bondOf(proposer);
+        assertEq(balance - free, 0.2 ether);
+        vm.roll(block.number + 2 * (WINDOW + 1));
+        vm.prank(proposer);
+        bridge.withdrawBond(balance, payable(proposer));
+        (balance,) = bridge.bondOf(proposer);
+        assertEq(balance, 0);
+    }
+
     // ---------------------------------------------------------------- helpers
 
     /// @dev The first block of the next epoch.

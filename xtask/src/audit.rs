@@ -224,7 +224,7 @@ fn run(part: Part, options: &Options, share: Option<Duration>) -> Result<Outcome
         Part::Differential => parts::differential(options.effort, share),
         Part::Fuzz => fuzz::run(options.effort, share, options.keep_corpus),
         Part::Mutants => mutants::run(options.effort),
-        Part::ModelMutants => mutants::model::run(options.effort),
+        Part::ModelMutants => mutants::model::run(options.effort, options.install),
     }
 }
 

@@ -19,6 +19,11 @@ pub(super) const DENY: Tool = Tool {
     name: "deny",
     version: "0.20.2",
 };
+/// Mutation tests of crates.
+pub(super) const MUTANTS: Tool = Tool {
+    name: "mutants",
+    version: "27.1.0",
+};
 /// Coverage of crates. It reads LLVM's profiles itself, so that no other tool of LLVM is needed.
 pub(super) const TARPAULIN: Tool = Tool {
     name: "tarpaulin",

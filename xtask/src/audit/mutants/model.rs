@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::answers;
 use crate::{
-    audit::{Outcome, follow},
+    audit::{Outcome, follow, toolbox},
     tally::Tally,
-    tools::{cargo, output, root},
+    tools::{output, root},
 };
 
 /// Both are one page read once: a mutant of either may be killed by tests of either.
@@ -18,25 +18,14 @@ const PACKAGES: [&str; 2] = ["nthroot-protocol", "nthroot-model"];
 /// Where cargo-mutants writes; it goes on there when it is run again.
 const HOME: &str = "target/mutants/model";
 
-pub(in crate::audit) fn run(effort: u64) -> Result<Outcome> {
-    let commands = output(&mut cargo(["--list"]))?;
-    if !commands
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some("mutants"))
-    {
-        return Ok(Outcome::Skipped("`cargo install cargo-mutants` first".to_owned()));
+pub(in crate::audit) fn run(effort: u64, install: bool) -> Result<Outcome> {
+    if let Err(why) = toolbox::MUTANTS.is_there(install)? {
+        return Ok(Outcome::Skipped(why));
     }
     fs::create_dir_all(root().join(HOME))?;
-    let mut list = cargo(["mutants", "--list", "--json"]);
-    let mut mutants = cargo([
-        "mutants",
-        "--iterate",
-        "--no-shuffle",
-        "--colors",
-        "never",
-        "--output",
-        HOME,
-    ]);
+    let (mut list, mut mutants) = (toolbox::MUTANTS.command(), toolbox::MUTANTS.command());
+    list.args(["--list", "--json"]);
+    mutants.args(["--iterate", "--no-shuffle", "--colors", "never", "--output", HOME]);
     for package in PACKAGES {
         list.args(["--package", package]);
         mutants.args(["--package", package, "--test-package", package]);
