@@ -85,9 +85,7 @@ fn contracts() -> Result<(Table, BTreeMap<String, Reached>)> {
     ]);
     let tally = follow(test.env("NTHROOT_COVERAGE", &records).env("ANVIL", anvil()?))?;
     ensure!(tally.failed == 0, "tests fail, so what they reach says little");
-    let out = folder().join("bytecode/out");
-    let out = if out.exists() { out } else { bytecode::compile()? };
-    mapped(&records, &out)
+    mapped(&records, &bytecode::compile()?)
 }
 
 /// Maps records to contracts and files.

@@ -52,8 +52,11 @@ impl Compiled {
         let instructions = instructions(&code);
         let sources = instructions.into_iter().zip(entries(text("sourceMap")?)?);
         let sources = sources.map(|(at, (first, length, file))| {
-            let file = files.get(&file).cloned();
-            (at, file.map(|file| (file, first, length)))
+            let range = (usize::try_from(first).ok(), usize::try_from(length).ok());
+            match (files.get(&file), range) {
+                (Some(file), (Some(first), Some(length))) => (at, Some((file.clone(), first, length))),
+                _ => (at, None),
+            }
         });
         Ok(Self {
             name: name.to_owned(),
@@ -91,8 +94,8 @@ fn instructions(code: &[u8]) -> Vec<usize> {
     found
 }
 
-/// The entries `s:l:f:j:m` of a source map, in which what is left out is as before.
-fn entries(map: &str) -> Result<Vec<(usize, usize, i64)>> {
+/// The entries `s:l:f:j:m` of a source map, in which what is left out is as before. −1 stands for none.
+fn entries(map: &str) -> Result<Vec<(i64, i64, i64)>> {
     let mut last = (0, 0, -1);
     let mut found = Vec::new();
     for entry in map.split(';') {
@@ -148,20 +151,20 @@ mod tests {
 
     #[test]
     fn an_instruction_has_the_source_that_its_entry_says_or_repeats() {
-        // PUSH2 0x0102 · JUMPI · STOP
+        // PUSH2 0x0102 · JUMPI · STOP · STOP
         let artifact = json!({"deployedBytecode": {
-            "object": "0x6101025700",
-            "sourceMap": "5:7:1:-:0;;9:2",
+            "object": "0x610102570000",
+            "sourceMap": "5:7:1:-:0;;9:2;-1:-1:-1",
             "immutableReferences": {"8": [{"start": 1, "length": 2}]},
         }});
         let files = BTreeMap::from([(1, "a.sol".to_owned())]);
         let compiled = Compiled::of("A", &artifact, &files).unwrap();
         let range = |first, length| Some(("a.sol".to_owned(), first, length));
-        let expected = BTreeMap::from([(0, range(5, 7)), (3, range(5, 7)), (4, range(9, 2))]);
+        let expected = BTreeMap::from([(0, range(5, 7)), (3, range(5, 7)), (4, range(9, 2)), (5, None)]);
         assert_eq!(compiled.sources, expected);
         assert_eq!(compiled.opcode(3), JUMPI);
-        assert!(compiled.is(&[0x61, 9, 9, 0x57, 0]), "immutables are filled in");
-        assert!(!compiled.is(&[0x61, 1, 2, 0x56, 0]));
+        assert!(compiled.is(&[0x61, 9, 9, 0x57, 0, 0]), "immutables are filled in");
+        assert!(!compiled.is(&[0x61, 1, 2, 0x56, 0, 0]));
     }
 
     #[test]
