@@ -84,6 +84,11 @@ fn main() -> Result<ExitCode> {
         Command::Setup => setup()?,
         Command::Build => build()?,
         Command::Abi { check } => {
+            if !check {
+                // What the optimizer makes of a contract depends on what is compiled with it. From nothing that is always the same.
+                setup()?;
+                run(forge()?.arg("clean"))?;
+            }
             build()?;
             if check {
                 return Ok(artifacts::check_committed()?.exit_code());
