@@ -155,7 +155,7 @@ pub(crate) fn check_gas() -> Result<Tally> {
     Ok(tally)
 }
 
-/// Measures gas anew, and writes it to `snapshots/`.
+/// Measures gas anew, and writes it to `snapshots/` and to what `nthroot advise` counts with.
 fn refresh_gas() -> Result<()> {
     run(&mut gas_tests()?)?;
     let mut worst = cargo([
@@ -170,7 +170,11 @@ fn refresh_gas() -> Result<()> {
         "--test",
         "worst",
     ]);
-    run(worst.env("NTHROOT_SNAPSHOTS", "1").env("ANVIL", anvil()?))
+    run(worst.env("NTHROOT_SNAPSHOTS", "1").env("ANVIL", anvil()?))?;
+    let mut spectrum = cargo(["test", "--quiet", "--package", "nthroot-bench", "--test", "spectrum"]);
+    run(spectrum
+        .arg("the_committed_figures_are_those_that_are_measured")
+        .env("NTHROOT_SNAPSHOTS", "1"))
 }
 
 /// Measures gas, runs the demonstration, and writes what they say to `snapshots/`, [`FIGURES`] and [`PAGE`].
