@@ -229,6 +229,31 @@ contract BridgeBondTest is Scenario {
         assertEq(uint256(vm.load(meter, 0)), 30_000 + 2300 - 2);
     }
 
+    /// Whichever block of its epoch it is of: nothing of that epoch is released, all of the one before.
+    function test_AFaultHoldsTheLocksMadeSinceItsEpoch() public {
+        address mallory = makeAddr("mallory");
+        fund(mallory, 1 ether);
+        Anchor memory early = depositEth(carol, 1);
+        Anchor memory late = depositEth(carol, 1);
+        uint256 first = DEPLOYMENT_BLOCK + 100 * (WINDOW + 1);
+        vm.roll(first - 1);
+        post(steps(step(solo(early, "", noAssets(), 0, 0))), 100);
+        vm.roll(first);
+        post(steps(step(solo(late, "", noAssets(), 0, 0))), 101);
+        for (uint256 last = 0; last < 2; last++) {
+            uint256 snapshot = vm.snapshotState();
+            vm.roll(first + last * WINDOW);
+            Draft memory d = lie(solo(c(), "", noAssets(), 0, 0));
+            Step[] memory list = steps(step(d));
+            Posted memory p = post(mallory, header(list, 0), list);
+            challenge(evidence(p, 0, preStates(d)), "");
+            vm.roll(first + 2 * (WINDOW + 1));
+            (uint256 balance, uint256 free) = bridge.bondOf(proposer);
+            assertEq(balance - free, _lock(), "the later one");
+            vm.revertToState(snapshot);
+        }
+    }
+
     /// Ids end with block 2^27 after the deployment, and bonds do not: that block is in no fault's epoch if there is none.
     function test_LocksOfTheLastIdsAreReleasedToo() public {
         vm.roll(DEPLOYMENT_BLOCK + 2 ** 27 - 1);

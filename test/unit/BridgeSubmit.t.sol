@@ -218,6 +218,10 @@ contract BridgeSubmitTest is Scenario {
         list = _list();
         list[0].opened = new bytes27[](15); // 2 + 15 touches
         _expect(header(list, 0), list, malformed);
+        list[0].opened = new bytes27[](14);
+        uint256 snapshot = vm.snapshotState();
+        post(list);
+        vm.revertToState(snapshot);
 
         list = _list();
         list[0].body = new bytes(16_385);
@@ -315,7 +319,33 @@ contract BridgeSubmitTest is Scenario {
         send(proposer, batchBytes(h, list));
     }
 
+    /// A bit for each step, the first lowest, and no byte without one.
+    function test_EachSkippedStepIsItsOwnBit() public {
+        for (uint256 count = 8; count <= 16; count++) {
+            Step[] memory list = new Step[](count);
+            list[0] = step(transfer(a(), b(), ETH, 1));
+            for (uint256 i = 1; i < count; i++) {
+                list[i] = step(solo(c(), "", noAssets(), 0, 0));
+                if (i == 7 || i == 8 || i == 15) list[i].fresh[0].parent++;
+                else list[i] = _again(list[0]);
+            }
+            Header memory h = header(list, 9);
+            bytes memory bits = count == 8 ? bytes(hex"80") : count < 16 ? bytes(hex"8001") : bytes(hex"8081");
+            uint256 snapshot = vm.snapshotState();
+            vm.expectEmit(address(bridge));
+            emit IBridge.StepsSkipped(nextId(), bits);
+            send(proposer, batchBytes(h, list));
+            vm.revertToState(snapshot);
+        }
+    }
+
     // ---------------------------------------------------------------- helpers
+
+    /// @dev Touches what a step wrote before.
+    function _again(Step memory first) private pure returns (Step memory more) {
+        more.again = new Again[](1);
+        more.again[0] = Again(0, first.fresh[0].root);
+    }
 
     function _list() private view returns (Step[] memory) {
         return steps(step(transfer(a(), b(), ETH, 1)));

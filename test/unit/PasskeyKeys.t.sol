@@ -56,6 +56,37 @@ contract PasskeyKeysTest is Passkeys {
         return signWebAuthn(unsigned(0, "", noAssets()), _digest(), key, authenticator, rest);
     }
 
+    // ---------------------------------------------------------------- the chain
+
+    /// P256VERIFY says 1 in a word, or it is not there.
+    function test_WithoutP256ThereIsNoVerifier() public {
+        bytes memory anything;
+        bytes[5] memory answers =
+            [bytes(""), abi.encode(0), abi.encode(2), abi.encode(1, 0), abi.encodePacked(uint248(1))];
+        for (uint256 i = 0; i < answers.length; i++) {
+            vm.mockCall(address(0x100), anything, answers[i]);
+            _refusesToBeDeployed();
+            vm.clearMockedCalls();
+        }
+        vm.mockCallRevert(address(0x100), anything, abi.encode(1));
+        _refusesToBeDeployed();
+        vm.clearMockedCalls();
+        deployCode("FraudVerifier.sol:FraudVerifier", abi.encode(account));
+    }
+
+    function _refusesToBeDeployed() private {
+        bytes memory init = bytes.concat(vm.getCode("FraudVerifier.sol:FraudVerifier"), abi.encode(account));
+        address made;
+        bytes32 reason;
+        assembly ("memory-safe") {
+            made := create(0, add(init, 32), mload(init))
+            returndatacopy(0, 0, 4)
+            reason := mload(0)
+        }
+        assertEq(made, address(0));
+        assertEq(bytes4(reason), bytes4(keccak256("NoP256Precompile()")));
+    }
+
     // ---------------------------------------------------------------- raw
 
     function test_APasskeyPaysAndIsPaid() public view {
@@ -196,7 +227,30 @@ contract PasskeyKeysTest is Passkeys {
         _check(s, false, "a browser's as raw");
     }
 
+    /// A key's fragment can be under any address: also under one that an error could be taken for.
+    function test_AHigherSIsNobodysSignature() public view {
+        bytes32 above = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a1;
+        Signed memory s = unsigned(0, "", noAssets());
+        s.scheme = 1;
+        s.signature = abi.encodePacked(bytes32(uint256(1)), above);
+        for (uint160 controller = 0; controller < 4; controller++) {
+            assertInvalid(_step(_under(1, address(controller)), s), "of secp256k1");
+        }
+    }
+
     // ---------------------------------------------------------------- in a browser
+
+    /// Without a user there is no message: not even zero, which somebody may have signed.
+    function test_WithoutAUserNothingIsSigned() public view {
+        Signed memory s = unsigned(0, "", noAssets());
+        s.scheme = 3;
+        bytes memory absent = authenticatorData(37);
+        absent[32] = 0;
+        s.signature = bytes.concat(signatureOf(key, 0), hex"25", absent, hex"0000");
+        _check(s, false, "absent");
+        s.signature = bytes.concat(signatureOf(key, 0), hex"000000");
+        _check(s, false, "no data");
+    }
 
     function test_AuthenticatorDataAndTheRestOfClientDataAreTheWalletsOwn() public view {
         uint256[4] memory sizes = [uint256(37), 38, 69, 255];

@@ -83,6 +83,8 @@ contract StatesTest is Test {
         state.lease = Lease(address(5), 0);
         vm.expectRevert(notAState);
         states.decode(state.encode());
+        state.lease = Lease(address(1), 1);
+        states.decode(state.encode());
         // Neither: 28 zero bytes behind the nonce, and the bit.
         state.lease = Lease(address(0), 0);
         bytes memory plain = state.encode();
