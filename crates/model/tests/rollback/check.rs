@@ -89,9 +89,11 @@ impl World {
 
     /// What is in a bond is what came less what went, and it keeps every lock at least as long as it has to.
     fn verify_bonds(&mut self) -> Outcome {
-        let frozen = !self.oracle.faults.is_empty();
+        let oldest = self.oracle.oldest_fault();
         for place in 0..self.oracle.batches.len() {
-            let over = !frozen && !self.in_window(&self.oracle.batches[place].posted);
+            let posted = &self.oracle.batches[place].posted;
+            // What is older than every fault stands on none of them.
+            let over = oldest.is_none_or(|oldest| posted.id() < oldest) && !self.in_window(posted);
             self.oracle.batches[place].lock_over |= over;
         }
         for (proposer, account) in PROPOSERS.iter().zip(&self.accounts) {

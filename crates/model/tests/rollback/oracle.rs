@@ -64,7 +64,7 @@ pub(crate) struct Batch {
     /// It was seen to be final.
     pub(crate) was_final: bool,
     pub(crate) paid: BTreeSet<u8>,
-    /// Its lock was seen without a fault and past its time: the bond need not keep it any more.
+    /// Its lock was seen past its time and without a fault that is older: the bond need not keep it any more.
     pub(crate) lock_over: bool,
 }
 
