@@ -59,6 +59,9 @@ contract BridgeSubmitTest is Scenario {
         h = header(list, 0);
         h.rules = new address[](33);
         _expect(h, list, abi.encodeWithSelector(IBridge.TooManyRules.selector, 32, 33));
+        // One less: what is missing now is the first rule.
+        h.rules = new address[](32);
+        _expect(h, list, abi.encodeWithSelector(IBridge.RuleNotRegistered.selector, address(0), 0, h.clock));
     }
 
     function test_AHeaderMustBeThere() public {

@@ -101,6 +101,7 @@ contract CohortsTest is CohortTrials {
 
     function test_ALeafIsOpenedWhereThereIsNone() public view {
         assertValid(openLeafStep(8, 200), "empty");
+        assertValid(openLeafStep(8, 1), "the first");
         Draft memory d = openLeafStep(8, 200);
         d.freshCohorts[0].leaves[0].state = userState(carol, one(ETH, 1));
         assertInvalid(d, "carol's");

@@ -85,6 +85,12 @@ contract LeasesTest is CohortTrials {
         assertInvalid(d, "a repeated touch by another");
     }
 
+    function test_WhatIsLeasedToAnotherHasNoOtherIdToSignFor() public view {
+        Draft memory d = solo(a(), "", noAssets(), 0, 0);
+        d.calls[0].signed[0] = sign(unsigned(0, "", noAssets()), account, 0, 0, keyOf[alice]);
+        assertInvalid(_leased(d, other, _clock()), "id zero");
+    }
+
     function test_ALeaseIsThatBeforeTheStep() public view {
         uint64 clock = _clock();
         // Set for another in this very step: it goes on as it began.

@@ -68,6 +68,17 @@ contract ManyWithdrawalsTest is Selling {
         assertEq(_bitmap(q.id), 0);
     }
 
+    function test_TwoBatchesOfABlockHaveABitmapEach() public {
+        // Ids that differ in their lowest bit only.
+        post(steps(step(solo(c(), "", noAssets(), 0, 0))), 1);
+        (Posted memory p, IBridge.Withdrawal[] memory list) = _postMany(25);
+        assertEq(p.id % 2, 0);
+        vm.roll(block.number + WINDOW + 1);
+        bridge.claim(p.preimage, 3, list[3], withdrawalOpening(p, 3));
+        assertEq(_bitmap(p.id), 8);
+        assertEq(_bitmap(p.id + 1), 0);
+    }
+
     function test_AClaimOfManyIsAssigned() public {
         (Posted memory p, IBridge.Withdrawal[] memory list) = _postMany(255);
         IBridge.Terms memory terms = IBridge.Terms(bob, carol, address(0), 1 ether, block.number, true);

@@ -81,6 +81,55 @@ contract StepEvaluationTest is Trials {
         assertInvalid(d, "left out");
     }
 
+    function test_EachWithdrawalCounts() public view {
+        Draft memory d =
+            solo(a(), bytes.concat(withdraw(carol, address(0), 3), withdraw(bob, address(0), 4)), one(ETH, 7), 0, 2);
+        d.freshAfter[0].assets = one(ETH, 5 ether - 7);
+        d.withdrawals[0] = IBridge.Withdrawal(carol, address(0), 3);
+        d.withdrawals[1] = IBridge.Withdrawal(bob, address(0), 4);
+        assertValid(d, "both");
+        d.withdrawals[1].amount = 5;
+        assertInvalid(d, "another amount");
+        d.withdrawals[1] = IBridge.Withdrawal(alice, address(0), 4);
+        assertInvalid(d, "another recipient");
+        d.withdrawals[1] = IBridge.Withdrawal(bob, address(1), 4);
+        assertInvalid(d, "another token");
+        (d.withdrawals[0], d.withdrawals[1]) =
+        (IBridge.Withdrawal(bob, address(0), 4), IBridge.Withdrawal(carol, address(0), 3));
+        assertInvalid(d, "another order");
+    }
+
+    function test_EachRepeatedTouchIsOfItsOwnAnchor() public view {
+        Anchor[3] memory anchors = [a(), b(), c()];
+        Draft memory d = draft(0, 0, 3, 0, 1);
+        d.calls[0] = Call(0, RULE_GAS, 64, new uint8[](3), new Signed[](3), "");
+        for (uint8 i = 0; i < 3; i++) {
+            (d.again[i], d.entries[i]) = (anchors[i], i);
+            d.calls[0].fragments[i] = i;
+            d.calls[0].signed[i] = sign(unsigned(i, "", noAssets()), account, anchors[i]);
+            d.againAfter[i] = anchors[i].state.copy();
+            d.againAfter[i].nonce = 1;
+        }
+        Trial memory t = trial(d);
+        assertValid(t, "all three");
+        for (uint256 i = 0; i < 3; i++) {
+            t.step.again[i].root ^= bytes27(uint216(1));
+            assertInvalid(t, "another root");
+            t.step.again[i].root ^= bytes27(uint216(1));
+        }
+    }
+
+    function test_ARuleThatItsBatchDoesNotNameIsInvalid() public view {
+        // Nothing happens, whatever is called.
+        Draft memory d = solo(a(), "", noAssets(), 0, 0);
+        d.freshAfter[0] = a().state;
+        uint8[3] memory beyond = [5, 128, 255];
+        for (uint256 i = 0; i < 3; i++) {
+            d.calls[0].rule = beyond[i];
+            assertInvalid(d, "there are four");
+        }
+    }
+
     // ---------------------------------------------------------------- pre-states
 
     function test_APreStateThatIsNotAStateIsInvalid() public view {
