@@ -27,7 +27,7 @@ contract HookToken is ERC20("Hook", "HOOK") {
             bytes memory again = abi.encodeCall(
                 IDepositRouter.depositWithPermit, (address(this), 0, bytes21(uint168(2 ** 160 + 1)), 0, 0, 0, 0)
             );
-            (, answer) = msg.sender.call(again);
+            (, answer) = to.call(again);
         }
         return true;
     }

@@ -213,6 +213,15 @@ contract DepositRouterTest is Posting {
         assertEq(token.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"));
     }
 
+    function test_NorOnItsWayThroughPermit2() public {
+        token = _token("RouterTokens.sol:HookToken");
+        ISignatureTransfer.PermitTransferFrom memory permit = _permit2(100, 7);
+        bytes memory sig = _sign2(alice, permit, keyFor(alice), address(router));
+        uint40 id = BatchId.unwrap(router.depositWithPermit2(permit, alice, keyFor(alice), sig));
+        _assertDeposited(id, keyFor(alice), 100);
+        assertEq(token.answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"));
+    }
+
     // ---------------------------------------------------------------- helpers
 
     /// @dev A token of which Alice has 1e30, and Permit2 her approval.

@@ -4,7 +4,7 @@
 const KIN: [(&str, &str); 35] = [
     ("Account", "AccountRule|Leases|RuleVectors"),
     ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
-    ("BatchHeader", "BridgeSubmit|SubmissionMalformed|Types|HappyPath"),
+    ("BatchHeader", "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation"),
     ("BatchId", "Types|HappyPath|BridgeDeposit"),
     ("BatchWord", "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge"),
     ("Bond", "Bond|Types|BridgeBond"),
@@ -15,7 +15,7 @@ const KIN: [(&str, &str); 35] = [
     ("CommitmentTree", "CommitmentTree|ManyWithdrawals|BridgeClaim"),
     ("Credit", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
     ("DepositRouter", "DepositRouter"),
-    ("Effects", "RuleVectors|AccountRule|KernelEffects|LibraryMemory"),
+    ("Effects", "RuleVectors|AccountRule|KernelEffects|LibraryMemory|Leases"),
     ("Entries", "BridgeRollback|SubmissionReference|Faults"),
     (
         "Evidence",
@@ -23,7 +23,7 @@ const KIN: [(&str, &str); 35] = [
     ),
     (
         "FraudVerifier",
-        "StepEvaluation|Leases|Cohorts|OpenedFragments|BridgeChallenge",
+        "StepEvaluation|Leases|Cohorts|OpenedFragments|BridgeChallenge|EvaluationFrame|ManyWithdrawals|PasskeyKeys",
     ),
     ("GlobalWord", "Types|Faults|BridgeRollback"),
     ("Head", "Types|HappyPath|BridgeStale|SubmissionReference"),
