@@ -4,6 +4,7 @@ mod answers;
 mod bench;
 mod compile;
 mod list;
+mod log;
 pub(super) mod model;
 mod operators;
 mod place;
@@ -12,11 +13,8 @@ mod weave;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
-    fs::{self, OpenOptions},
+    env, fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io::Write,
-    path::PathBuf,
     process::Stdio,
     sync::Mutex,
     thread,
@@ -24,12 +22,13 @@ use std::{
 };
 
 use eyre::{OptionExt, Result, bail};
-use serde_json::{Value, json};
 
 use self::{
+    answers::Row,
     bench::{Bench, Fate},
     compile::{Code, Codes, Compiled, Sources},
     list::Mutant,
+    log::{Known, Log},
     place::Place,
 };
 use super::Outcome;
@@ -41,8 +40,8 @@ use crate::{
 /// Mutants that are compiled together. More would save little: by then most of the time goes into tests.
 const TOGETHER: usize = 60;
 
-/// What is known of a mutant: its fate in a word, and the test that killed it.
-type Known = BTreeMap<String, (String, String)>;
+/// Of those that a table explains, as many meet the slow tests at once: should one be killed, they are looked for by halves.
+const AT_ONCE: usize = 16;
 
 pub(super) fn run(effort: u64) -> Result<Outcome> {
     execute(forge()?.arg("build").stdout(Stdio::null()))?;
@@ -64,19 +63,22 @@ pub(super) fn run(effort: u64) -> Result<Outcome> {
         .iter()
         .filter(|(name, mutant)| is_chosen(name, mutant, effort))
         .collect();
-    let log = Log::open(&sources)?;
-    let open: Vec<&(String, Mutant)> = chosen
-        .iter()
-        .copied()
-        .filter(|(name, _)| !log.is_settled(name))
-        .collect();
+    let log = Log::open(&sources, &all)?;
+    let mut open: Vec<&(String, Mutant)> = Vec::new();
+    for &entry in &chosen {
+        if !log.is_settled(&entry.0)? {
+            open.push(entry);
+        }
+    }
     eprintln!(
         "{} mutants, {} chosen, {} still to be run",
         all.len(),
         chosen.len(),
         open.len()
     );
-    run_all(&sources, &open, &log)?;
+    let ended = run_all(&sources, &open, &committed, &log);
+    log.record()?;
+    ended?;
 
     let known = log.known();
     let mut killed_rows = BTreeSet::new();
@@ -203,21 +205,51 @@ fn batches<'a>(open: &[&'a (String, Mutant)]) -> Vec<Batch<'a>> {
 }
 
 /// First the quick tests, of mutants that are compiled together; then the slow ones, for the few that are left alive by then.
-fn run_all(sources: &Sources, open: &[&(String, Mutant)], log: &Log) -> Result<()> {
-    let queue = batches(open)
-        .into_iter()
-        .filter_map(|mut batch| {
-            batch.mutants.retain(|(name, _)| !log.is(name, "left"));
-            (!batch.mutants.is_empty()).then_some(batch)
-        })
-        .collect();
-    work_off(queue, |batch, bench| run_batch(sources, &batch, bench, log))?;
+fn run_all(sources: &Sources, open: &[&(String, Mutant)], explained: &BTreeSet<Row>, log: &Log) -> Result<()> {
+    let (mut left, mut unmet) = (Vec::new(), Vec::new());
+    for &entry in open {
+        let list = if log.is_left(&entry.0)? { &mut left } else { &mut unmet };
+        list.push(entry);
+    }
+    work_off(batches(&unmet), |batch, bench| {
+        run_batch(sources, &batch, bench, log)?;
+        log.record()
+    })?;
 
-    let left: Vec<&(String, Mutant)> = open.iter().copied().filter(|(name, _)| log.is(name, "left")).collect();
+    let known = log.known();
+    let is_left = |name: &String| known.get(name).is_some_and(|known| known.0 == "left");
+    left.extend(unmet.into_iter().filter(|(name, _)| is_left(name)));
     eprintln!("{} mutants are left for the slow tests", left.len());
-    work_off(left.into_iter().rev().collect(), |entry, bench| {
-        run_slowly(sources, entry, bench, log)
+    work_off(groups(&left, explained), |group, bench| {
+        run_slowly(sources, &group, bench, log)?;
+        log.record()
     })
+}
+
+/// Which mutants meet the slow tests at once: each alone, but those of a file that are explained together.
+fn groups<'a>(left: &[&'a (String, Mutant)], explained: &BTreeSet<Row>) -> Vec<Vec<&'a (String, Mutant)>> {
+    let mut groups: Vec<Vec<&(String, Mutant)>> = Vec::new();
+    let (together, alone): (Vec<_>, Vec<_>) = left
+        .iter()
+        .copied()
+        .partition(|(_, mutant)| explained.contains(&answers::row(mutant)));
+    for entry in together {
+        let (start, end) = entry.1.edit;
+        let apart = |other: &&(String, Mutant)| {
+            let edit = other.1.edit;
+            other.1.file == entry.1.file && (edit.1 < start || end < edit.0)
+        };
+        match groups
+            .iter_mut()
+            .find(|group| group.len() < AT_ONCE && group.iter().all(apart))
+        {
+            Some(group) => group.push(entry),
+            None => groups.push(vec![entry]),
+        }
+    }
+    groups.extend(alone.into_iter().map(|entry| vec![entry]));
+    groups.reverse();
+    groups
 }
 
 /// Lets each core take from the end of the queue, until it is empty.
@@ -266,7 +298,7 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
                 let (first, second) = mutants.split_at(mutants.len() / 2);
                 if first.is_empty() {
                     // By itself it may compile.
-                    return log.settle(&mutants[0].0, &Fate::Left, start);
+                    return log.settle(&mutants[0].0, &Fate::Left, start.elapsed().as_secs_f64());
                 }
                 for half in [first, second] {
                     let (file, mutants) = (file.clone(), half.to_vec());
@@ -276,7 +308,7 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
             }
             Err(unviable) => {
                 for &at in unviable.iter().rev() {
-                    log.add(&mutants.remove(at).0, "unviable", "", 0.0)?;
+                    log.settle(&mutants.remove(at).0, &Fate::Unviable, 0.0)?;
                 }
             }
         }
@@ -289,7 +321,7 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
         start.elapsed().as_secs_f64()
     );
     if alone && bench.is_original(&compiled)? {
-        return log.add(&mutants[0].0, "same", "", start.elapsed().as_secs_f64());
+        return log.settle(&mutants[0].0, &Fate::Same, start.elapsed().as_secs_f64());
     }
     // The choice is in these only.
     let changed = |code: &Code| alone || code.creation.contains("__$");
@@ -305,27 +337,32 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
         let start = Instant::now();
         let unchosen = (!alone).then(|| pick(0));
         let fate = bench.judge(&mutant.file, &pick(at + 1), unchosen.as_ref())?;
-        log.settle(name, &fate.unwrap_or(Fate::Left), start)?;
+        log.settle(name, &fate.unwrap_or(Fate::Left), start.elapsed().as_secs_f64())?;
     }
     Ok(())
 }
 
-/// Compiles a mutant by itself, unless it was: now its gas and its size are what they would be.
-fn run_slowly(sources: &Sources, (name, mutant): &(String, Mutant), bench: &mut Bench, log: &Log) -> Result<()> {
+/// Compiles mutants without the choices: now their gas and their size are what they would be. All live, or one does not.
+fn run_slowly(sources: &Sources, group: &[&(String, Mutant)], bench: &mut Bench, log: &Log) -> Result<()> {
     let start = Instant::now();
-    let source = weave::alone(&sources[&mutant.file], mutant);
-    let Ok(codes) = compile_changed(sources, &mutant.file, &source)? else {
+    let file = &group[0].1.file;
+    let mutants: Vec<&Mutant> = group.iter().map(|(_, mutant)| mutant).collect();
+    let fate = match compile_changed(sources, file, &weave::changed(&sources[file], &mutants))? {
         // The mutant as it was woven in is another text.
-        return log.add(name, "unviable", "", start.elapsed().as_secs_f64());
+        Err(_) => Fate::Unviable,
+        Ok(codes) if bench.is_original(&codes)? => Fate::Same,
+        Ok(codes) => match bench.judge_slowly(file, &codes)? {
+            Some(fate) => fate,
+            None => bench.compare(&codes)?.unwrap_or(Fate::Survived),
+        },
     };
-    if bench.is_original(&codes)? {
-        return log.add(name, "same", "", start.elapsed().as_secs_f64());
+    let each = start.elapsed().as_secs_f64() / group.len() as f64;
+    if group.len() == 1 || matches!(fate, Fate::Same | Fate::Survived) {
+        return group.iter().try_for_each(|(name, _)| log.settle(name, &fate, each));
     }
-    let fate = match bench.judge_slowly(&mutant.file, &codes)? {
-        Some(fate) => fate,
-        None => bench.compare(&codes)?.unwrap_or(Fate::Survived),
-    };
-    log.settle(name, &fate, start)
+    let (first, second) = group.split_at(group.len() / 2);
+    run_slowly(sources, first, bench, log)?;
+    run_slowly(sources, second, bench, log)
 }
 
 /// Code with all these mutants, or the places of those that are to blame for there being none, as far as the compiler says.
@@ -337,7 +374,7 @@ fn compile_batch(
     let original = &sources[file];
     let alone = mutants[0].1.place == Place::Alone;
     let changed = if alone {
-        weave::alone(original, &mutants[0].1)
+        weave::changed(original, &[&mutants[0].1])
     } else {
         let plain: Vec<Mutant> = mutants.iter().map(|(_, mutant)| mutant.clone()).collect();
         weave::weave(original, &plain)
@@ -370,83 +407,6 @@ fn compile_changed(sources: &Sources, file: &str, text: &str) -> Result<Compiled
     let mut mutated = sources.clone();
     mutated.insert(file.to_owned(), text.to_owned());
     compile::compile(&mutated, &compile::users(sources, file))
-}
-
-/// What has been found out, a line to each mutant, kept while its file stays as it is.
-struct Log {
-    path: PathBuf,
-    known: Mutex<Known>,
-    /// By file, what its text is known by.
-    texts: BTreeMap<String, String>,
-}
-
-impl Log {
-    fn open(sources: &Sources) -> Result<Self> {
-        let path = root().join("target/mutants/results.jsonl");
-        eprintln!("results lie in {}", path.display());
-        fs::create_dir_all(root().join("target/mutants"))?;
-        let texts: BTreeMap<String, String> = sources
-            .iter()
-            .map(|(file, text)| (file.clone(), format!("{:016x}", digest(text))))
-            .collect();
-        let mut known = Known::new();
-        for line in fs::read_to_string(&path).unwrap_or_default().lines() {
-            let line: Value = serde_json::from_str(line)?;
-            let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-            let mutant = text("mutant");
-            if texts.get(file_of(&mutant)) == Some(&text("of")) {
-                known.insert(mutant, (text("fate"), text("by")));
-            }
-        }
-        Ok(Self {
-            path,
-            known: Mutex::new(known),
-            texts,
-        })
-    }
-
-    /// Tests are added, so one that survived may be killed today; what was killed stays so.
-    fn is_settled(&self, name: &str) -> bool {
-        self.known()
-            .get(name)
-            .is_some_and(|(fate, _)| fate != "survived" && fate != "left")
-    }
-
-    fn is(&self, name: &str, fate: &str) -> bool {
-        self.known().get(name).is_some_and(|known| known.0 == fate)
-    }
-
-    fn settle(&self, name: &str, fate: &Fate, since: Instant) -> Result<()> {
-        let (word, by) = match fate {
-            Fate::Killed(test) => ("killed", test.as_str()),
-            Fate::Endless => ("endless", ""),
-            Fate::Left => ("left", ""),
-            Fate::Survived => ("survived", ""),
-        };
-        let seconds = since.elapsed().as_secs_f64();
-        eprintln!("{word} {by} {seconds:.1} s: {name}");
-        self.add(name, word, by, seconds)
-    }
-
-    fn known(&self) -> Known {
-        self.known.lock().expect("not poisoned").clone()
-    }
-
-    fn add(&self, name: &str, fate: &str, by: &str, seconds: f64) -> Result<()> {
-        let mut known = self.known.lock().expect("not poisoned");
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        let of = self.texts.get(file_of(name));
-        let seconds = (seconds * 10.0).round() / 10.0;
-        let line = json!({ "mutant": name, "of": of, "fate": fate, "by": by, "seconds": seconds });
-        writeln!(file, "{line}")?;
-        known.insert(name.to_owned(), (fate.to_owned(), by.to_owned()));
-        Ok(())
-    }
-}
-
-/// The file in which a mutant of this name is.
-fn file_of(name: &str) -> &str {
-    name.split(" | ").next().unwrap_or_default()
 }
 
 /// By file: how many there were, and what became of them.

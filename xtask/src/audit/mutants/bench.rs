@@ -1,7 +1,7 @@
 //! A copy of the project in which forge's tests meet mutants: sources as they are, artifacts exchanged. Forge finds nothing to compile.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -39,6 +39,10 @@ pub(super) enum Fate {
     Killed(String),
     /// A test did not end.
     Endless,
+    /// The compiler refuses it.
+    Unviable,
+    /// It is the same code.
+    Same,
     /// By the quick tests: the slow ones are to come.
     Left,
     Survived,
@@ -46,10 +50,12 @@ pub(super) enum Fate {
 
 pub(super) struct Bench {
     home: PathBuf,
+    /// The tests that are in it. Forge takes twice as long to choose tests as to start where there are no others.
+    tests: BTreeSet<PathBuf>,
     /// Artifacts that are not the project's now.
     exchanged: BTreeSet<PathBuf>,
-    /// Tests that fail although no mutant was chosen, by stage: the choices themselves cost gas.
-    excluded: BTreeMap<usize, Vec<String>>,
+    /// Tests that fail although no mutant was chosen, once that is known: the choices themselves cost gas.
+    excluded: Option<Vec<String>>,
 }
 
 impl Bench {
@@ -58,18 +64,11 @@ impl Bench {
         let home = root().join("target/mutants").join(format!("bench-{number}"));
         for folder in [
             "contracts",
-            "test",
             "snapshots",
-            "out",
-            "cache",
             "node_modules/@openzeppelin",
             "node_modules/@layerzerolabs",
         ] {
-            let to = home.join(folder);
-            if to.exists() {
-                fs::remove_dir_all(&to)?;
-            }
-            copy(&root().join(folder), &to)?;
+            replace(folder, &home)?;
         }
         fs::create_dir_all(home.join("tools"))?;
         fs::copy(
@@ -81,9 +80,34 @@ impl Bench {
         }
         Ok(Self {
             home,
+            tests: BTreeSet::new(),
             exchanged: BTreeSet::new(),
-            excluded: BTreeMap::new(),
+            excluded: None,
         })
+    }
+
+    /// Makes these the only tests that are there, with the project's own artifacts.
+    fn lay_out(&mut self, tests: BTreeSet<PathBuf>) -> Result<()> {
+        if self.tests == tests {
+            return Ok(());
+        }
+        for folder in ["out", "cache", "test"] {
+            replace(folder, &self.home)?;
+        }
+        for folder in fs::read_dir(self.home.join("test"))? {
+            let folder = folder?.path();
+            for file in fs::read_dir(&folder)? {
+                let path = file?.path();
+                let name = path.strip_prefix(&self.home)?;
+                if name.to_string_lossy().ends_with(".t.sol") && !tests.contains(name) {
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+        self.tests = tests;
+        self.exchanged.clear();
+        self.excluded = None;
+        Ok(())
     }
 
     /// Puts other code into the artifacts of these contracts, and the project's into all others.
@@ -106,7 +130,7 @@ impl Bench {
 
     /// Other choices are compiled in: which tests that alone makes fail is to be found out again.
     pub(super) fn forget(&mut self) {
-        self.excluded.clear();
+        self.excluded = None;
     }
 
     /// Whether it is the project's own code: then there is no mutant.
@@ -120,31 +144,26 @@ impl Bench {
         Ok(true)
     }
 
-    /// Runs the quick tests, those of this file first, until one fails. None if none does.
+    /// Runs the quick tests until one fails. None if none does.
     ///
     /// `unchosen` is the same code without a mutant, where that is not the project's own.
     pub(super) fn judge(&mut self, file: &str, mutant: &Codes, unchosen: Option<&Codes>) -> Result<Option<Fate>> {
-        for (stage, filter) in suites::quick(file).into_iter().enumerate() {
-            if let (Some(unchosen), false) = (unchosen, self.excluded.contains_key(&stage)) {
-                self.exchange(unchosen)?;
-                let failing = self
-                    .test(&filter, &[], false)?
-                    .ok_or_eyre("tests do not end although no mutant is chosen")?;
-                self.excluded.insert(stage, failing);
-            }
-            self.exchange(mutant)?;
-            let excluded = self.excluded.get(&stage).map(Vec::as_slice).unwrap_or_default();
-            if let Some(fate) = fate(self.test(&filter, excluded, true)?) {
-                return Ok(Some(fate));
-            }
+        self.lay_out(suites::quick(file)?)?;
+        if let (Some(unchosen), None) = (unchosen, &self.excluded) {
+            self.exchange(unchosen)?;
+            let failing = self.test(&[], false)?;
+            self.excluded = Some(failing.ok_or_eyre("tests do not end although no mutant is chosen")?);
         }
-        Ok(None)
+        self.exchange(mutant)?;
+        let excluded = self.excluded.as_deref().unwrap_or_default();
+        Ok(fate(self.test(excluded, true)?))
     }
 
     /// Runs all tests of forge, with code in which nothing is chosen.
     pub(super) fn judge_slowly(&mut self, file: &str, mutant: &Codes) -> Result<Option<Fate>> {
+        self.lay_out(suites::all(file)?)?;
         self.exchange(mutant)?;
-        Ok(fate(self.test(&suites::all(file), &[], true)?))
+        Ok(fate(self.test(&[], true)?))
     }
 
     /// Lets the tests of contracts against the model decide about what forge's have left alive: about exactly this mutant, since they hold
@@ -190,10 +209,10 @@ impl Bench {
     }
 
     /// Names of the tests that fail. None if they do not end.
-    fn test(&self, filter: &[String], excluded: &[String], first_only: bool) -> Result<Option<Vec<String>>> {
+    fn test(&self, excluded: &[String], first_only: bool) -> Result<Option<Vec<String>>> {
         let log = self.home.join("test.log");
         let mut test = forge()?;
-        test.arg("test").args(filter).current_dir(&self.home).envs(ENVIRONMENT);
+        test.arg("test").current_dir(&self.home).envs(ENVIRONMENT);
         test.env("NTHROOT_SOLC", root().join("tools/solc.mjs"));
         if first_only {
             test.arg("--fail-fast");
@@ -274,6 +293,15 @@ fn failures(said: &str) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// A folder of the project once more, as it is.
+fn replace(folder: &str, home: &Path) -> Result<()> {
+    let to = home.join(folder);
+    if to.exists() {
+        fs::remove_dir_all(&to)?;
+    }
+    copy(&root().join(folder), &to)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -1,6 +1,17 @@
 //! Which tests meet a mutant first.
 
-/// A file's own tests, by the names of their contracts: those that kill most of its mutants, and take a second.
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use eyre::Result;
+
+use crate::tools::root;
+
+/// A file's own tests, by how their names begin: those that kill most of its mutants, and take a second.
 const KIN: [(&str, &str); 35] = [
     ("Account", "AccountRule|Leases|RuleVectors"),
     ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
@@ -48,68 +59,84 @@ const KIN: [(&str, &str); 35] = [
     ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
 ];
 
-/// Words for forge that choose the quick tests: a file's own, then all others of rules and bridge.
-pub(super) fn quick(file: &str) -> [Vec<String>; 2] {
+/// Where tests are that are quick enough for every mutant.
+const QUICK: [&str; 3] = ["test/unit", "test/template", "test/gas"];
+
+/// And those that meet what these leave alive.
+const SLOW: [&str; 2] = ["test/attack", "test/invariant"];
+
+/// A file's own tests, by their paths.
+pub(super) fn quick(file: &str) -> Result<BTreeSet<PathBuf>> {
     let own = KIN
         .iter()
         .find(|(name, _)| *name == stem(file))
         .map_or(stem(file), |(_, suites)| suites);
-    [
-        words(&["--match-contract", &format!("^({own}).*Test$")]),
-        [words(&["--match-path", "test/{unit,template}/**"]), words(apart(file))].concat(),
-    ]
+    let is_own = |path: &PathBuf| own.split('|').any(|suite| name(path).starts_with(suite));
+    Ok(suites(&QUICK)?.into_iter().filter(is_own).collect())
 }
 
-/// The same once more, for some were left out while mutants were woven in, with those that take longest or rarely see more: attacks, gas and invariants.
-pub(super) fn all(file: &str) -> Vec<String> {
-    let paths = words(&["--match-path", "test/{unit,template,attack,gas,invariant}/**"]);
-    [paths, words(apart(file))].concat()
+/// All that can have this file's code in them.
+pub(super) fn all(file: &str) -> Result<BTreeSet<PathBuf>> {
+    let mut all = suites(&QUICK)?;
+    all.extend(suites(&SLOW)?);
+    all.retain(|path| meets(path, file));
+    Ok(all)
 }
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
+/// What tests are known by: their text.
+pub(super) fn digest(tests: &BTreeSet<PathBuf>) -> Result<String> {
+    let mut texts = Vec::new();
+    for path in tests {
+        texts.push(fs::read(root().join(path))?);
+    }
+    Ok(format!("{:08x}", super::digest(&texts) >> 32))
+}
+
+fn suites(folders: &[&str]) -> Result<BTreeSet<PathBuf>> {
+    let mut suites = BTreeSet::new();
+    for folder in folders {
+        for entry in fs::read_dir(root().join(folder))? {
+            let path = Path::new(folder).join(entry?.file_name());
+            if path.to_string_lossy().ends_with(".t.sol") {
+                suites.insert(path);
+            }
+        }
+    }
+    Ok(suites)
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 fn stem(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or(file).trim_end_matches(".sol")
 }
 
-/// Rules by themselves, without verifier or bridge, or all the rest, or both for libraries that these share.
-fn apart(file: &str) -> &'static [&'static str] {
-    const OF_RULES: &str = "^(Swap|Pool|Credit|Rule(Vectors|Bench|Gas))";
-    let shared = ["Amounts", "Calldata", "Effects", "Purity", "RuleRegistry"].contains(&stem(file));
-    if shared {
-        &[]
-    } else if file.contains("/rules/") && stem(file) != "Account" {
-        &["--match-contract", OF_RULES]
-    } else {
-        &["--no-match-contract", OF_RULES]
+/// Rules are tested by themselves, without verifier or bridge, or with all of them; so is what they share with these.
+fn meets(test: &Path, file: &str) -> bool {
+    const OF_RULES: [&str; 6] = ["Swap", "Pool", "Credit", "RuleVectors", "RuleBench", "RuleGas"];
+    const SHARED: [&str; 5] = ["Amounts", "Calldata", "Effects", "Purity", "RuleRegistry"];
+    let of_rules = OF_RULES.iter().any(|start| name(test).starts_with(start));
+    let attack = test.starts_with("test/attack");
+    if SHARED.contains(&stem(file)) {
+        return true;
     }
+    let is_rule = file.contains("/rules/") && stem(file) != "Account";
+    attack || of_rules == is_rule
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-    use crate::tools::root;
 
     #[test]
     fn each_file_of_code_has_tests_that_exist() {
-        let names = |folder: &str| -> String {
-            let files = fs::read_dir(root().join(folder))
-                .unwrap()
-                .map(|entry| entry.unwrap().path());
-            files
-                .filter(|path| path.is_file())
-                .map(|path| fs::read_to_string(path).unwrap())
-                .collect()
-        };
-        let tests = ["test/unit", "test/gas", "test/template"].map(names).concat();
+        let tests = suites(&QUICK).unwrap();
         for (stem, suites) in KIN {
             for suite in suites.split('|') {
                 assert!(
-                    tests.contains(&format!("contract {suite}")),
+                    tests.iter().any(|path| name(path).starts_with(suite)),
                     "{stem}: no test is called {suite}"
                 );
             }

@@ -169,10 +169,17 @@ impl Weaver<'_> {
     }
 }
 
-/// The file with one mutant in it.
-pub(super) fn alone(source: &str, mutant: &Mutant) -> String {
-    let (start, end) = mutant.edit;
-    format!("{}{}{}", &source[..start], mutant.after, &source[end..])
+/// The file with these changes in it, which must not overlap.
+pub(super) fn changed(source: &str, mutants: &[&Mutant]) -> String {
+    let mut mutants = mutants.to_vec();
+    mutants.sort_by_key(|mutant| mutant.edit);
+    let (mut text, mut at) = (String::new(), 0);
+    for Mutant { edit, after, .. } in mutants {
+        text.push_str(&source[at..edit.0]);
+        text.push_str(after);
+        at = edit.1;
+    }
+    text + &source[at..]
 }
 
 /// The mutants whose text an error lies in, or which lie in what an error is about.
@@ -228,6 +235,12 @@ mod tests {
         let first = format!("{{ if ({NUMBER} == 2) {{ /*<2>*//*</2>*/ }} else  {{ x = {sum}; }} }}");
         let second = format!("{{ if ({NUMBER} == 3) {{ /*<3>*//*</3>*/ }} else  {{ y = c; }} }}");
         assert!(woven.starts_with(&format!("{first} {second}\n")), "{woven}");
+    }
+
+    #[test]
+    fn some_changes_are_made_at_once() {
+        let mutants = [mutant((6, 7), "-", Place::Alone), mutant((0, 1), "zz", Place::Alone)];
+        assert_eq!(changed("x = a + b;", &mutants.each_ref()), "zz = a - b;");
     }
 
     #[test]
