@@ -12,8 +12,8 @@ mod suites;
 mod weave;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    env, fs,
+    collections::BTreeSet,
+    env,
     hash::{DefaultHasher, Hash, Hasher},
     process::Stdio,
     sync::Mutex,
@@ -28,13 +28,13 @@ use self::{
     bench::{Bench, Fate},
     compile::{Code, Codes, Compiled, Sources},
     list::Mutant,
-    log::{Known, Log},
+    log::Log,
     place::Place,
 };
 use super::Outcome;
 use crate::{
     tally::Tally,
-    tools::{forge, root, run as execute},
+    tools::{forge, run as execute},
 };
 
 /// Mutants that are compiled together. More would save little: by then most of the time goes into tests.
@@ -111,9 +111,7 @@ pub(super) fn run(effort: u64) -> Result<Outcome> {
         eprintln!("explained in {}, but killed: {}", answers::PAGE, row.join(" | "));
         tally.check(false);
     }
-    let score = score(&chosen, &known);
-    eprint!("{score}");
-    fs::write(root().join("target/mutants/score.md"), &score)?;
+    eprint!("{}", log::score()?);
     let count = |fate: &str| {
         chosen
             .iter()
@@ -407,26 +405,4 @@ fn compile_changed(sources: &Sources, file: &str, text: &str) -> Result<Compiled
     let mut mutated = sources.clone();
     mutated.insert(file.to_owned(), text.to_owned());
     compile::compile(&mutated, &compile::users(sources, file))
-}
-
-/// By file: how many there were, and what became of them.
-fn score(chosen: &[&(String, Mutant)], known: &Known) -> String {
-    let mut files: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
-    for (name, mutant) in chosen {
-        let column = match known.get(name).map(|(fate, _)| fate.as_str()) {
-            Some("killed" | "endless") => 1,
-            Some("survived") => 2,
-            Some("unviable" | "same") => 3,
-            _ => continue,
-        };
-        let row = files.entry(mutant.file.trim_start_matches("contracts/")).or_default();
-        row[0] += usize::from(column != 3);
-        row[column] += 1;
-    }
-    let mut text =
-        "| file | mutants | killed | survive | no mutants |\n| --- | ---: | ---: | ---: | ---: |\n".to_owned();
-    for (file, [all, killed, survived, unviable]) in files {
-        text += &format!("| `{file}` | {all} | {killed} | {survived} | {unviable} |\n");
-    }
-    text
 }

@@ -13,7 +13,7 @@ use eyre::{OptionExt, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{compile::Codes, suites};
-use crate::tools::{cargo, forge, root, run};
+use crate::tools::{cargo, forge, output, root, run};
 
 /// What no test of ours takes, however busy the machine. A loop that does not end runs out of gas long before.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -71,10 +71,12 @@ impl Bench {
             replace(folder, &home)?;
         }
         fs::create_dir_all(home.join("tools"))?;
-        fs::copy(
-            root().join("xtask/audit/solc-remembered.mjs"),
-            home.join("tools/solc.mjs"),
-        )?;
+        let compiler = root().join("tools/solc.mjs");
+        let version = output(Command::new(&compiler).arg("--version"))?;
+        fs::write(home.join("tools/version"), version)?;
+        for (from, to) in [("solc.sh", "solc.mjs"), ("solc-remembered.mjs", "remembered.mjs")] {
+            fs::copy(root().join("xtask/audit").join(from), home.join("tools").join(to))?;
+        }
         for file in ["foundry.toml", "package.json"] {
             fs::copy(root().join(file), home.join(file))?;
         }

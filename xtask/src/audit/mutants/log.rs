@@ -171,6 +171,37 @@ pub(super) fn record() -> Result<BTreeMap<String, (String, Fates)>> {
     Ok(files)
 }
 
+/// What the record says, as the page has it: by file how many were run, and what became of them.
+pub(super) fn score() -> Result<String> {
+    let mut text = "| file | mutants | killed | live | left for slow tests | not compiled, or the same code |\n\
+                    | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        .to_owned();
+    let mut all = [0; 4];
+    let mut row = |name: &str, counts: [usize; 4]| {
+        let [killed, live, left, none] = counts;
+        text += &format!(
+            "| {name} | {} | {killed} | {live} | {left} | {none} |\n",
+            killed + live + left
+        );
+    };
+    for (file, (_, fates)) in record()? {
+        let count = |words: &[&str]| -> usize {
+            let tests = words.iter().filter_map(|&word| fates.get(word));
+            tests.flat_map(BTreeMap::values).map(BTreeSet::len).sum()
+        };
+        let counts = [
+            count(&["killed", "endless"]),
+            count(&["survived"]),
+            count(&["left"]),
+            count(&["unviable", "same"]),
+        ];
+        row(&format!("`{}`", file.trim_start_matches("contracts/")), counts);
+        all = std::array::from_fn(|at| all[at] + counts[at]);
+    }
+    row("all", all);
+    Ok(text)
+}
+
 /// What the tests of a file are known by: the quick ones, and all.
 fn tests(file: &str) -> Result<String> {
     let digests = [suites::quick(file)?, suites::all(file)?].map(|tests| suites::digest(&tests));
@@ -185,4 +216,16 @@ fn id(name: &str) -> String {
 /// The file in which a mutant of this name is.
 pub(super) fn file_of(name: &str) -> &str {
     name.split(" | ").next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::answers::PAGE, *};
+
+    #[test]
+    fn the_page_has_the_score_of_the_record() {
+        let score = score().unwrap();
+        let page = fs::read_to_string(root().join(PAGE)).unwrap();
+        assert!(page.contains(&score), "{PAGE} must have this table:\n{score}");
+    }
 }

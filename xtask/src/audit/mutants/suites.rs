@@ -15,7 +15,10 @@ use crate::tools::root;
 const KIN: [(&str, &str); 35] = [
     ("Account", "AccountRule|Leases|RuleVectors"),
     ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
-    ("BatchHeader", "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation"),
+    (
+        "BatchHeader",
+        "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation",
+    ),
     ("BatchId", "Types|HappyPath|BridgeDeposit"),
     ("BatchWord", "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge"),
     ("Bond", "Bond|Types|BridgeBond"),
