@@ -7,7 +7,7 @@ import {CohortTree} from "../harness/CohortTree.sol";
 import {CohortTrials} from "../harness/CohortTrials.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Random} from "../harness/Random.sol";
-import {Leaf, Node} from "../harness/Shapes.sol";
+import {Call, Leaf, Node, Signed, State} from "../harness/Shapes.sol";
 import {Pre, Trial} from "../harness/Trials.sol";
 
 /// @notice Which leaves a step says it works on, and what opens them (docs/spec.md, sections 5 and 7): a table that cannot be read
@@ -100,6 +100,50 @@ contract CohortEvidenceTest is CohortTrials {
             if (extra <= 14) assertValid(both, "at most 16");
             else _assertUnreadable(trial(both), "17");
         }
+    }
+
+    function test_AnOpenedTouchCountsAmongTheSixteenToo() public view {
+        for (uint24 extra = 14; extra <= 15; extra++) {
+            uint24[] memory indices = new uint24[](extra);
+            for (uint24 i = 0; i < extra; i++) {
+                indices[i] = 1 + 3 * i;
+            }
+            Draft memory both = writeLeaves(10, indices);
+            (both.opened, both.depths) = (new State[](1), new uint8[](1));
+            both.opened[0] = userState(bob, noAssets());
+            both.calls[0].extra = bytes.concat(both.calls[0].extra, openEffect(1, bob));
+            if (extra == 14) assertValid(both, "16");
+            else _assertUnreadable(trial(both), "17, the last of which has no part in the table");
+        }
+    }
+
+    function test_ATableOfTooManyLeavesConvictsThoughNoCallNamesThem() public view {
+        Trial memory t = trial(solo(a(), "", noAssets(), 0, 0));
+        bytes memory calls = new bytes(t.step.body.length - 1);
+        for (uint256 i = 0; i < calls.length; i++) {
+            calls[i] = t.step.body[i + 1];
+        }
+        bytes memory many = hex"0110";
+        for (uint24 i = 1; i <= 16; i++) {
+            many = abi.encodePacked(many, i);
+        }
+        t.step.body = bytes.concat(many, calls);
+        assertInvalid(t, "17 fragments, and a call that would be valid without them");
+    }
+
+    /// @dev Of three touches the table speaks of the first and the last.
+    function test_EachCohortHasItsLeavesInTheTableAndAnOpenedTouchNone() public view {
+        Draft memory d = draft(1, 1, 1, 0, 1);
+        (d.fresh[0], d.freshAfter[0]) = (a(), a().state);
+        (d.again[0], d.againAfter[0]) = (b(), b().state);
+        d.opened[0] = userState(bob, noAssets());
+        d.freshCohorts[0] = cohort(9, leaves(puppetLeaf(300, hex"77"), puppetLeaf(301, hex"78")));
+        d.againCohorts[0] = cohort(4, leaves(puppetLeaf(5, hex"79")));
+        bytes memory effects = bytes.concat(write(0, hex"77"), write(1, hex"78"), write(2, hex"79"), openEffect(1, bob));
+        d.calls[0] = Call(PUPPET, RULE_GAS, 256, ids(1, 2, 5), new Signed[](0), effects);
+        assertValid(d, "leaves of two cohorts, an opened anchor between");
+        d.againCohorts[0].leaves[0].next.data = hex"7a";
+        assertInvalid(d, "another root of the last");
     }
 
     /// @dev A withdrawal from leaf 3 of a cohort of four; with `table` in the body.

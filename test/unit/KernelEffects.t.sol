@@ -45,6 +45,16 @@ contract KernelEffectsTest is Trials {
         _check(these(own, a()), move(255, 0, ETH, 1), false, "from position 255");
     }
 
+    function test_EffectsThatChangeNothingAreInvalidAllTheSame() public view {
+        Anchor memory holder = a();
+        holder.state.assets = one(issued(rules[0], TAG), 9);
+        bytes32 asset = holder.state.assets[0].id;
+        assertValid(puppet(these(holder), one(asset, 1), "", 0), "none");
+        assertInvalid(puppet(these(holder), one(asset, 1), move(0, 0, asset, 1), 0), "a move to itself");
+        assertInvalid(puppet(these(holder), one(asset, 1), mint(0, TAG, 0), 0), "nothing minted");
+        assertInvalid(puppet(these(holder), one(asset, 1), burn(0, TAG, 0), 0), "nothing burnt");
+    }
+
     function test_AnEffectIsValidWhenApplied() public view {
         Anchor memory own = vault(rules[0], one(ETH, 9), "");
         bytes32 asset = issued(rules[0], TAG);
@@ -185,6 +195,19 @@ contract KernelEffectsTest is Trials {
         d.freshAfter[0].data = hex"01";
         d.opened[0] = unleased(1, bob, 0, noAssets(), "");
         assertInvalid(d, "two for one");
+    }
+
+    function test_AnchorsAreOpenedInTheirOrder() public view {
+        Anchor memory own = vault(rules[0], one(ETH, 9), "");
+        bytes memory effects =
+            bytes.concat(openEffect(1, bob), openEffect(2, carol), move(0, 1, ETH, 4), move(0, 2, ETH, 3));
+        Draft memory d = puppet(these(own), noAssets(), effects, 2);
+        d.freshAfter[0].assets = one(ETH, 2);
+        d.opened[0] = unleased(1, bob, 0, one(ETH, 4), "");
+        d.opened[1] = unleased(2, carol, 0, one(ETH, 3), "");
+        assertValid(d, "in order");
+        (d.opened[0], d.opened[1]) = (d.opened[1], d.opened[0]);
+        assertInvalid(d, "the other way round");
     }
 
     function test_ALaterCallSeesWhatAnEarlierOneOpened() public view {

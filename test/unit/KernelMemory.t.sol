@@ -84,6 +84,50 @@ contract KernelMemoryTest is Passkeys {
         assertFalse(verdict(t));
     }
 
+    /// @dev What the first call's rule is given stays in memory behind what it returns: words of the proposer's, and there the second
+    /// call's list of fragments comes to lie. Whatever they point to, say to one of that list, is not at a position beyond it.
+    function test_WhatLiesBehindAListOfFragmentsIsNoneOfThem() public {
+        bytes memory effects;
+        for (uint256 i; i < 10; i++) {
+            effects = bytes.concat(effects, write(0, hex"01"));
+        }
+        bytes memory returned = abi.encode(effects);
+        vm.etch(
+            rules[REVERTER - 1], abi.encodePacked(hex"61", uint16(returned.length), hex"80600c6000396000f3", returned)
+        );
+        State memory own = unleased(3, rules[0], 0, one(ETH, 9), hex"02");
+        assertValid(_twoCalls("", own), "nothing beyond");
+        _sweep(_twoCalls(move(1, 0, ETH, 1), own), "debited");
+        _sweep(_twoCalls(move(0, 1, ETH, 1), own), "credited");
+        _sweep(_twoCalls(write(1, hex"02"), own), "written to");
+        _sweep(_twoCalls(leaseEffect(1, address(0), 0), own), "leased");
+    }
+
+    /// @dev The first call gets 64 words, aligned in memory. The second writes to the other vault, which is then in state `own`, and has
+    /// the effects `beyond`.
+    function _twoCalls(bytes memory beyond, State memory own) private view returns (Draft memory d) {
+        d = draft(2, 0, 0, 0, 2);
+        (d.fresh[0], d.fresh[1]) = (vault(rules[REVERTER - 1], one(ETH, 9), ""), vault(rules[0], one(ETH, 9), ""));
+        d.fresh[1].id++;
+        (d.freshAfter[0], d.freshAfter[1]) = (unleased(3, rules[REVERTER - 1], 0, one(ETH, 9), hex"01"), own);
+        d.calls[0] = Call(REVERTER, RULE_GAS, 256, ids(0), new Signed[](0), new bytes(28 + 32 * 64));
+        bytes memory effects = bytes.concat(write(0, hex"02"), beyond);
+        d.calls[1] = Call(PUPPET, RULE_GAS, 256, ids(1), new Signed[](0), effects);
+    }
+
+    function _sweep(Draft memory d, string memory what) private view {
+        Trial memory t = trial(d);
+        bytes memory body = t.step.body;
+        for (uint256 place = 0x80; place < 0x2000; place += 32) {
+            assembly ("memory-safe") {
+                // In the body: form, number of calls, 8 bytes of the first call, its fragment, no authorisation, length of extra.
+                let word := add(body, add(32, add(14, 28)))
+                for { let end := add(word, 2048) } lt(word, end) { word := add(word, 32) } { mstore(word, place) }
+            }
+            assertInvalid(t, what);
+        }
+    }
+
     /// @dev What is to be signed waits in memory while the rule's input and output, of any length, come and go; and signatures that are
     /// checked before the effects are applied leave these alone.
     function testFuzz_WhatIsSignedAndWhatIsReturnedDoNotMix(uint256 seed) public view {

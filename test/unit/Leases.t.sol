@@ -132,6 +132,12 @@ contract LeasesTest is CohortTrials {
         _checkSet(address(0), 0, true, "ended, though there was none");
     }
 
+    function test_AnyAddressButZeroHoldsALease() public view {
+        _checkSet(address(1), _clock() + 5, true, "one");
+        _checkSet(address(type(uint160).max), _clock() + 5, true, "the highest");
+        _checkSet(address(1), 0, false, "one, until never");
+    }
+
     function test_ALeaseCanBeProlongedAndHandedOn() public view {
         uint64 clock = _clock();
         Draft memory d = solo(a(), setLease(proposer, clock + 64), noAssets(), 0, 0);
@@ -319,6 +325,14 @@ contract LeasesTest is CohortTrials {
         assertValid(both, "leased");
         _leased(both, address(0), 0);
         assertInvalid(both, "without a lease");
+    }
+
+    function test_WhatDoesNotExistIsNotListedThoughItIsOpenedByThatCall() public view {
+        Draft memory d = puppet(these(a()), noAssets(), leafEffect(0, 1, bob), 0);
+        d.freshCohorts[0] = cohort(9, leaves(empty(300, userState(bob, noAssets()))));
+        assertValid(_leased(d, proposer, _clock()), "opened");
+        d.calls[0].fragments = ids(0, 1);
+        assertInvalid(_leased(d, proposer, _clock()), "listed before");
     }
 
     function test_WhatTheStepOpenedHasNoLeaseBefore() public view {

@@ -6,6 +6,24 @@ import {Draft} from "../harness/Drafts.sol";
 import {Anchor, Call, Signed} from "../harness/Shapes.sol";
 import {Trial, Trials} from "../harness/Trials.sol";
 
+/// @dev A rule that returns no effects, if it is given so much gas.
+contract Demanding {
+    uint256 private immutable LEAST;
+
+    constructor(uint256 least) {
+        LEAST = least;
+    }
+
+    fallback() external {
+        require(gasleft() >= LEAST);
+        assembly ("memory-safe") {
+            mstore(0, 32)
+            mstore(32, 0)
+            return(0, 64)
+        }
+    }
+}
+
 /// @notice Whatever a rule returns is a verdict: no return data is an error of the verifier's (docs/spec.md, section 6.1).
 contract RuleReturnsTest is Trials {
     uint16 private constant COMMITTED = 200;
@@ -90,6 +108,41 @@ contract RuleReturnsTest is Trials {
         _check(returned, "", false, "junk");
     }
 
+    function test_AllThatWasCommittedIsValidHoweverLittleOfItsLastWordThatIs() public view {
+        for (uint16 size = 32; size <= 66; size++) {
+            Draft memory d = _draft(_canonical(_effects(size)), _effects(size));
+            d.calls[0].maxEffects = size;
+            assertValid(d, "as long as committed");
+            d.calls[0].maxEffects = size - 1;
+            assertInvalid(d, "a byte more than committed");
+        }
+    }
+
+    /// @dev Effects take the place of what the rule was given, which may be less.
+    function test_ARuleMayReturnMuchMoreThanItWasGiven() public {
+        Anchor memory x = vault(rules[0], one(ETH, 9), "");
+        Anchor memory y = vault(rules[0], one(ETH, 9), "");
+        y.id++;
+        Draft memory d = puppet(these(x, y), noAssets(), "", 0);
+        (d.freshAfter[0].data, d.freshAfter[1].data) = (new bytes(2000), new bytes(2000));
+        for (uint256 i = 0; i < 2000; i++) {
+            (d.freshAfter[0].data[i], d.freshAfter[1].data[i]) = (0x11, 0x22);
+        }
+        bytes memory effects = bytes.concat(write(0, d.freshAfter[0].data), write(1, d.freshAfter[1].data));
+        bytes memory returned = _canonical(effects);
+        // Copies what follows the code, and returns it.
+        vm.etch(rules[0], abi.encodePacked(hex"61", uint16(returned.length), hex"80600c6000396000f3", returned));
+        assertValid(d, "4 KB for nothing");
+    }
+
+    function test_NothingBeyondWhatWasCommittedIsCopied() public {
+        // 1.76 MB of zeros, for 6 million gas: as much again would be missing afterwards, and there were no verdict.
+        vm.etch(rules[0], hex"621adb005ff3");
+        Draft memory d = puppet(these(a()), noAssets(), "", 0);
+        (d.calls[0].gasLimit, d.calls[0].maxEffects) = (7_000_000, 64);
+        assertInvalid(d, "far too long");
+    }
+
     function test_ARuleThatFailsIsInvalidWhateverItSays() public view {
         Anchor memory own = vault(rules[REVERTER - 1], one(ETH, 9), "");
         bytes[4] memory reasons = [
@@ -102,6 +155,18 @@ contract RuleReturnsTest is Trials {
             assertInvalid(ruled(REVERTER, these(own), noAssets(), reasons[i], 0), "reverts");
             assertInvalid(ruled(REVERTER, these(a()), noAssets(), reasons[i], 0), "reverts though all signed");
         }
+    }
+
+    function test_ARuleThatFailsIsInvalidThoughItSaysWhatOthersReturn() public view {
+        Anchor memory own = vault(rules[REVERTER - 1], one(ETH, 9), "");
+        bytes memory effects = _effects(36);
+        Draft memory d = ruled(REVERTER, these(own), noAssets(), _canonical(effects), 0);
+        d.freshAfter[0].data = new bytes(32);
+        d.freshAfter[0].data[0] = 0x77;
+        assertInvalid(d, "effects");
+        assertInvalid(ruled(REVERTER, these(a()), noAssets(), _canonical(""), 0), "none");
+        d = _draft(_canonical(effects), effects);
+        assertValid(d, "returned");
     }
 
     function test_ARuleThatLoopsIsInvalidAndCostsWhatWasCommitted() public view {
@@ -124,6 +189,39 @@ contract RuleReturnsTest is Trials {
         assertInvalid(d, "too little");
         d.calls[0].gasLimit = type(uint32).max;
         assertInvalid(d, "above the ceiling");
+    }
+
+    /// @dev Whatever gas the evaluation has: the rule gets what was committed, or there is no verdict.
+    function test_TooLittleGasForARuleIsNoVerdict() public {
+        uint32[3] memory limits = [uint32(100_000), 7_000_000, 400_000_000];
+        for (uint256 i = 0; i < 3; i++) {
+            uint256 limit = limits[i];
+            vm.etch(rules[0], address(new Demanding(limit - 1000)).code);
+            Draft memory d = puppet(these(a()), noAssets(), "", 0);
+            d.calls[0].gasLimit = limits[i];
+            bytes memory input = evaluationInput(evidence(trial(d)));
+            uint256 refused;
+            uint256 valid;
+            uint256 width = limit / 30 + 200_000;
+            for (uint256 given = limit; given < limit + width; given += width / 200) {
+                (bool done, bytes memory output) = address(verifier).staticcall{gas: given}(input);
+                if (done) {
+                    assertEq(output, abi.encode(true), "all of it");
+                    valid++;
+                    continue;
+                }
+                assertEq(output.length, 68, "a verdict");
+                assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, "another reason");
+                uint256 needed;
+                assembly ("memory-safe") {
+                    needed := mload(add(output, 36))
+                }
+                assertEq(needed, limit + limit / 63 + 10_000);
+                refused++;
+            }
+            assertGt(refused, 20, "never too little");
+            assertGt(valid, 20, "never enough");
+        }
     }
 
     function test_ARuleWithoutCodeIsInvalid() public {

@@ -71,6 +71,19 @@ contract StepEvaluationTest is Trials {
         assertInvalid(d, "255");
     }
 
+    function test_AnyFragmentIsListedOnce() public view {
+        Anchor memory x = vault(rules[0], one(ETH, 9), "");
+        Anchor memory y = vault(rules[0], one(ETH, 9), "");
+        y.id++;
+        Draft memory d = puppet(these(x, y), noAssets(), bytes.concat(write(0, hex"01"), write(1, hex"02")), 0);
+        (d.freshAfter[0].data, d.freshAfter[1].data) = (hex"01", hex"02");
+        assertValid(d, "both, once each");
+        d.calls[0].fragments = ids(0, 1, 0);
+        assertInvalid(d, "the first twice");
+        d.calls[0].fragments = ids(0, 1, 1);
+        assertInvalid(d, "the second twice");
+    }
+
     function test_WithdrawalsThatNothingBacksAreInvalid() public view {
         Draft memory d = transfer(a(), b(), ETH, 1);
         d.withdrawals = new IBridge.Withdrawal[](1);

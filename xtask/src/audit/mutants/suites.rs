@@ -44,7 +44,7 @@ const KIN: [(&str, &str); 35] = [
     ("Intents", "Authorisation|Meanings|PasskeyKeys"),
     (
         "Kernel",
-        "Kernel|Leases|Authorisation|RuleReturns|Meanings|OpenedFragments|StepEvaluation",
+        "Kernel|Leases|Authorisation|RuleReturns|Meanings|OpenedFragments|StepEvaluation|Cohorts",
     ),
     ("Leaf", "Types|Cohort|OpenedFragments"),
     ("Market", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
