@@ -143,6 +143,20 @@ contract StepEvaluationTest is Trials {
         }
     }
 
+    function test_NoDomainIsTakenForAFurtherLeaf() public view {
+        // It may lie behind the list of leaves, with any number where theirs have their touch.
+        Draft memory d = puppet(these(vault(rules[0], one(ETH, 9), "")), noAssets(), write(0, hex"01"), 0);
+        d.freshAfter[0].data = hex"01";
+        Trial memory t = trial(d);
+        uint256 touches = 0;
+        for (uint160 i = 1; touches < 3; i++) {
+            t.bridge = address(i);
+            if (uint8(uint256(Codec.domain(block.chainid, t.bridge)) >> 88) != 0) continue;
+            touches++;
+            assertValid(t, "touch 0");
+        }
+    }
+
     // ---------------------------------------------------------------- pre-states
 
     function test_APreStateThatIsNotAStateIsInvalid() public view {

@@ -52,6 +52,8 @@ impl Around<'_> {
                     let (start, end) = range(&node["value"]);
                     return Place::Expression(start, end);
                 }
+                // Where a loop starts nothing but an expression can stand.
+                "ExpressionStatement" if *field == "initializationExpression" => return Place::Alone,
                 "ExpressionStatement" | "RevertStatement" | "EmitStatement" | "Return" | "Break" | "Continue" => {
                     return self.statement(start, end);
                 }

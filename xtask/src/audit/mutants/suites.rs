@@ -17,7 +17,7 @@ const KIN: [(&str, &str); 35] = [
     ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
     (
         "BatchHeader",
-        "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation",
+        "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation|BridgeStale",
     ),
     ("BatchId", "Types|HappyPath|BridgeDeposit"),
     ("BatchWord", "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge"),
