@@ -181,7 +181,9 @@ contract BodyBoundsTest is Test {
                 for (uint256 i = 0; i < length; i++) {
                     cut[i] = body[i];
                 }
-                assertFalse(_isWellFormed(cut), "cut off");
+                (bool ok, uint256 gas_) = lib.evaluation(cut, BEFORE.length, 1000, 0, NO_LIMIT);
+                assertFalse(ok, "cut off");
+                assertEq(gas_, 0, "cut off");
             }
             assertTrue(_isWellFormed(body), "whole");
             assertFalse(_isWellFormed(abi.encodePacked(body, hex"00")), "longer");

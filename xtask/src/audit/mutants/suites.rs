@@ -15,7 +15,7 @@ const KIN: [(&str, &str); 35] = [
     ("CommitmentTree", "CommitmentTree|ManyWithdrawals|BridgeClaim"),
     ("Credit", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
     ("DepositRouter", "DepositRouter"),
-    ("Effects", "RuleVectors|AccountRule|KernelEffects|LibraryMemory"),
+    ("Effects", "RuleVectors|AccountRule|KernelEffects|Leases|LibraryMemory"),
     ("Entries", "BridgeRollback|SubmissionReference|Faults"),
     (
         "Evidence",
