@@ -37,8 +37,11 @@ const KIN: [(&str, &str); 35] = [
     ("Meanings", "CreditRule|CreditForgeries|RuleVectors"),
     ("Pool", "PoolRule|PoolCalls|PoolAttacks|RuleVectors"),
     ("Position", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
-    ("Preimage", "BridgeChallenge|BridgeClaim|BridgeRollback|HappyPath"),
-    ("ProofGas", "BodyBounds|StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
+    (
+        "Preimage",
+        "BridgeChallenge|BridgeClaim|BridgeRollback|BridgeStale|HappyPath|RuleReturns|StepEvaluation",
+    ),
+    ("ProofGas", "BodyBounds|States|StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
     ("Purity", "RuleRegistry|Impure"),
     ("RuleInput", "RuleInput|RuleReturns|Meanings"),
     ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
