@@ -130,23 +130,6 @@ contract StepEvaluationTest is Trials {
         }
     }
 
-    /// The bytes behind the table would be an address too, and there may be code.
-    function test_NoRuleIsReadBehindTheTable() public {
-        Draft memory d = solo(a(), "", noAssets(), 0, 0);
-        d.calls[0].rule = 5;
-        // Step index, header, anchor id, start of the root: what is signed is none of these.
-        bytes memory proof = evidence(trial(d));
-        bytes20 behind;
-        assembly ("memory-safe") {
-            behind := mload(add(proof, add(32, 265))) // 185 + 4 · 20
-        }
-        vm.etch(address(behind), rules[PUPPET - 1].code);
-        d.calls[0].signed[0] = sign(d.calls[0].signed[0], address(behind), a());
-        assertInvalid(d, "behind the table");
-        rules.push(address(behind));
-        assertValid(d, "in the table");
-    }
-
     // ---------------------------------------------------------------- pre-states
 
     function test_APreStateThatIsNotAStateIsInvalid() public view {

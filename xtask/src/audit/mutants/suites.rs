@@ -39,7 +39,7 @@ const KIN: [(&str, &str); 35] = [
     ("Position", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
     (
         "Preimage",
-        "BridgeChallenge|BridgeClaim|BridgeRollback|BridgeStale|HappyPath|RuleReturns|StepEvaluation",
+        "BridgeChallenge|BridgeClaim|BridgeRollback|BridgeStale|HappyPath|RuleReturns",
     ),
     ("ProofGas", "BodyBounds|States|StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
     ("Purity", "RuleRegistry|Impure"),
