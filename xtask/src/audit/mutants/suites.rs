@@ -46,7 +46,7 @@ const KIN: [(&str, &str); 35] = [
     ("RuleInput", "RuleInput|RuleReturns|Meanings"),
     ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
     ("Signatures", "Authorisation|Meanings|PasskeyKeys"),
-    ("States", "States|StepEvaluation|KernelEffects"),
+    ("States", "Authorisation|States|StepEvaluation|KernelEffects"),
     ("Submission", "Submission|BridgeSubmit|BridgeStale|HappyPath"),
     ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
 ];
