@@ -156,6 +156,12 @@ contract BodyBoundsTest is Test {
             (bool ok, uint256 gas_) = lib.evaluation(body, 2, 1000, 0, NO_LIMIT);
             assertFalse(ok, "unknown");
             assertEq(gas_, 0);
+            // The same of the bytes behind the form: one call, of a rule whose number is what is missed.
+            s.outflows = 4;
+            body = _body(s);
+            body[2] = bytes1(uint8(body.length - 259));
+            assertFalse(_isWellFormed(body), "unknown");
+            s.outflows = 1;
         }
     }
 

@@ -45,7 +45,7 @@ const KIN: [(&str, &str); 35] = [
     ("Purity", "RuleRegistry|Impure"),
     ("RuleInput", "RuleInput|RuleReturns|Meanings"),
     ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
-    ("Signatures", "Authorisation|Meanings|PasskeyKeys"),
+    ("Signatures", "Authorisation|BodyBounds|Meanings|PasskeyKeys"),
     ("States", "Authorisation|States|StepEvaluation|KernelEffects"),
     ("Submission", "Submission|BridgeSubmit|BridgeStale|HappyPath"),
     ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
