@@ -117,6 +117,22 @@ contract ExposedLibraries {
         Purity.check(runtime);
     }
 
+    /// @dev Whether the scan leaves memory as it was: the free pointer, and words in the way of its table.
+    function checkPurityAmong(bytes calldata runtime) external pure returns (bool same) {
+        uint256[8] memory words;
+        for (uint256 i; i < 8; ++i) {
+            words[i] = type(uint256).max / (i + 3);
+        }
+        bytes32 before;
+        assembly ("memory-safe") {
+            before := keccak256(0x40, 0x140)
+        }
+        Purity.check(runtime);
+        assembly ("memory-safe") {
+            same := eq(before, keccak256(0x40, 0x140))
+        }
+    }
+
     // ---------------------------------------------------------------- Signatures
 
     function base64url(bytes32 value) external pure returns (bytes memory) {

@@ -156,6 +156,12 @@ contract BodyBoundsTest is Test {
             (bool ok, uint256 gas_) = lib.evaluation(body, 2, 1000, 0, NO_LIMIT);
             assertFalse(ok, "unknown");
             assertEq(gas_, 0);
+            // The same of the bytes behind the form: one call, of a rule whose number is what is missed.
+            s.outflows = 4;
+            body = _body(s);
+            body[2] = bytes1(uint8(body.length - 259));
+            assertFalse(_isWellFormed(body), "unknown");
+            s.outflows = 1;
         }
     }
 
@@ -181,7 +187,9 @@ contract BodyBoundsTest is Test {
                 for (uint256 i = 0; i < length; i++) {
                     cut[i] = body[i];
                 }
-                assertFalse(_isWellFormed(cut), "cut off");
+                (bool ok, uint256 gas_) = lib.evaluation(cut, BEFORE.length, 1000, 0, NO_LIMIT);
+                assertFalse(ok, "cut off");
+                assertEq(gas_, 0, "cut off");
             }
             assertTrue(_isWellFormed(body), "whole");
             assertFalse(_isWellFormed(abi.encodePacked(body, hex"00")), "longer");

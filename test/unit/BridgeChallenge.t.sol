@@ -119,6 +119,21 @@ contract BridgeChallengeTest is Scenario {
         _expectBad(_cut(proof, 186), abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, 191, 186));
     }
 
+    function test_APreimageEndsBehindItsRuleTable() public {
+        Draft memory lying = lie(transfer(a(), b(), ETH, 1));
+        Header memory h = header(steps(step(lying)), 0);
+        h.rules = new address[](2);
+        (h.rules[0], h.rules[1]) = (account, account);
+        Posted memory p = post(proposer, h, steps(step(lying)));
+        bytes memory proof = evidence(p, 0, preStates(lying));
+        for (uint256 length = 185; length < 225; length++) {
+            bytes memory reason = abi.encodeWithSelector(Preimage.PreimageTruncated.selector, 225, length);
+            _expectBad(_cut(proof, length), reason);
+        }
+        // What is not there reads as zeros: an empty step.
+        _expectBad(_cut(proof, 225), abi.encodeWithSelector(IEvidenceErrors.EvidenceLength.selector, 231, 225));
+    }
+
     function test_EveryByteOfTheEvidenceIsCommittedTo() public {
         // Preimage, step and pre-states: whichever byte is changed, the evidence is bad, never fraud.
         (Posted memory p, bytes memory proof) = _lie();

@@ -250,6 +250,24 @@ contract BridgeStaleTest is Scenario {
         post(steps(_touch(a())), 3);
     }
 
+    // ---------------------------------------------------------------- gas
+
+    /// Whoever moves all anchors but one of a batch does not keep it from being included.
+    function test_ABatchOfManyStaleStepsFitsATransaction() public {
+        Step[] memory list = new Step[](300);
+        for (uint256 i = 0; i < 299; i++) {
+            Anchor memory gone = a();
+            gone.id += uint56(i + 1);
+            list[i] = _touch(gone);
+        }
+        list[299] = _touch(a());
+        bytes memory batch = batchBytes(header(list, 0), list);
+        uint256 word = bridge.wordOf(proposer, 0);
+        vm.prank(proposer, proposer);
+        bridge.submit{gas: 2 ** 24}(batch);
+        assertTrue(bridge.wordOf(proposer, 0) != word);
+    }
+
     // ---------------------------------------------------------------- helpers
 
     /// @dev A step that names the anchor. Nobody will evaluate it.

@@ -290,6 +290,22 @@ contract BridgeSubmitTest is Scenario {
         assertEq(bridge.wordOf(proposer, 0) % 2 ** 24, 255);
     }
 
+    /// A small batch does not pay for the room of a large one: it has as many withdrawals as its bytes can hold.
+    function test_NoMoreWithdrawalsThanBytesForThem() public {
+        Step[] memory list = _list();
+        list[0].withdrawals = new IBridge.Withdrawal[](15);
+        list[0].body = "";
+        bytes memory batch = batchBytes(header(list, 0), list);
+        assertEq(batch.length, 61 + 4 + 2 * 39 + 15 * 56);
+        // The two touches are there, but not all withdrawals: what is missing would be read as zeros.
+        for (uint256 room = 1; room < 15; room++) {
+            uint256 end = 61 + 56 * (room + 1) - 1;
+            _expect(_cut(batch, end), abi.encodeWithSelector(IBridge.TooManyWithdrawals.selector, room));
+        }
+        _expect(_cut(batch, 61 + 15 * 56), abi.encodeWithSelector(IBridge.MalformedBatch.selector));
+        send(proposer, batch);
+    }
+
     function test_OneBatchTakes512EntriesAndAThousandSteps() public {
         Step[] memory list = new Step[](1000);
         Step memory first = step(transfer(a(), b(), ETH, 1));

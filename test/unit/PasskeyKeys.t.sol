@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {IEvidenceErrors} from "../../contracts/interfaces/IEvidenceErrors.sol";
 import {BatchId} from "../../contracts/types/BatchId.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
@@ -85,6 +86,48 @@ contract PasskeyKeysTest is Passkeys {
         }
         assertEq(made, address(0));
         assertEq(bytes4(reason), bytes4(keccak256("NoP256Precompile()")));
+    }
+
+    /// A precompile fails for want of gas only: whatever the signature is, that is no verdict.
+    function test_APrecompileThatFailsIsNoVerdict() public {
+        Anchor memory ours = _under(2, key.controller);
+        Trial memory ethereum = trial(solo(a(), "", noAssets(), 0, 0));
+        Trial memory raw = trial(_step(ours, _raw()));
+        Trial memory browser = trial(_step(ours, _browser(authenticatorData(37), CLIENT_REST)));
+        _needsGas(address(1), ethereum, "ecrecover");
+        _needsGas(address(0x100), raw, "P256VERIFY");
+        _needsGas(address(0x100), browser, "P256VERIFY, in a browser");
+        _needsGas(address(2), browser, "SHA-256");
+        assertValid(raw, "nothing fails");
+    }
+
+    function _needsGas(address precompile, Trial memory t, string memory what) private {
+        bytes memory input = evaluationInput(evidence(t));
+        bytes memory anything;
+        vm.mockCallRevert(precompile, anything, "");
+        (bool done, bytes memory output) = address(verifier).staticcall(input);
+        vm.clearMockedCalls();
+        assertFalse(done, what);
+        assertEq(output.length, 68, what);
+        assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, what);
+        uint256 needed;
+        assembly ("memory-safe") {
+            needed := mload(add(output, 36))
+        }
+        assertEq(needed, 20_000, what);
+    }
+
+    function test_WhateverElseP256VerifyMaySayIsNoSignature() public {
+        Trial memory t = trial(_step(_under(2, key.controller), _raw()));
+        bytes memory anything;
+        bytes[5] memory answers =
+            [bytes(""), abi.encode(0), abi.encode(2), abi.encode(1, 0), abi.encodePacked(uint248(1))];
+        for (uint256 i = 0; i < answers.length; i++) {
+            vm.mockCall(address(0x100), anything, answers[i]);
+            assertInvalid(t, "not 1 in a word");
+            vm.clearMockedCalls();
+        }
+        assertValid(t, "1");
     }
 
     // ---------------------------------------------------------------- raw

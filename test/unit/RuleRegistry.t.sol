@@ -8,6 +8,7 @@ import {Random} from "../harness/Random.sol";
 
 interface IExposedPurity {
     function checkPurity(bytes calldata runtime) external pure;
+    function checkPurityAmong(bytes calldata runtime) external pure returns (bool same);
 }
 
 /// @notice Only bytecode that can do nothing but compute becomes a rule (docs/spec.md, section 10).
@@ -132,6 +133,22 @@ contract RuleRegistryTest is Test {
             _check(abi.encodePacked(op, hex"f1"));
             _check(abi.encodePacked(hex"5b5b", op));
         }
+    }
+
+    /// @dev Instructions are looked at in runs of 32: code ends within one, or with it.
+    function test_CodeOfAnyLengthPasses() public {
+        for (uint256 size = 1; size <= 100; size++) {
+            bytes memory runtime = new bytes(size);
+            _check(runtime);
+            runtime[size - 1] = 0xf1;
+            _check(runtime);
+        }
+    }
+
+    /// @dev The table of opcodes lies at the start of memory, which is in use.
+    function test_TheScanPutsBackWhatLayInItsWay() public view {
+        assertTrue(purity.checkPurityAmong(hex"5b"));
+        assertTrue(purity.checkPurityAmong(vm.getDeployedCode("Account.sol:Account")));
     }
 
     function testFuzz_TheScanEqualsAPlainLoop(uint256 seed) public {

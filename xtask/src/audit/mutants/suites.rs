@@ -51,13 +51,19 @@ const KIN: [(&str, &str); 35] = [
     ("Meanings", "CreditRule|CreditForgeries|RuleVectors"),
     ("Pool", "PoolRule|PoolCalls|PoolAttacks|RuleVectors"),
     ("Position", "CreditRule|CreditAttacks|CreditForgeries|RuleVectors"),
-    ("Preimage", "BridgeChallenge|BridgeClaim|BridgeRollback|HappyPath"),
-    ("ProofGas", "BodyBounds|StepEvaluation|PasskeyKeys|RuleGas|ProofGas"),
+    (
+        "Preimage",
+        "BridgeChallenge|BridgeClaim|BridgeRollback|BridgeStale|HappyPath|RuleReturns",
+    ),
+    (
+        "ProofGas",
+        "BodyBounds|States|StepEvaluation|PasskeyKeys|RuleGas|ProofGas",
+    ),
     ("Purity", "RuleRegistry|Impure"),
     ("RuleInput", "RuleInput|RuleReturns|Meanings"),
     ("RuleRegistry", "RuleRegistry|Impure|RuleChanges"),
-    ("Signatures", "Authorisation|PasskeyKeys"),
-    ("States", "States|StepEvaluation|KernelEffects"),
+    ("Signatures", "Authorisation|BodyBounds|Meanings|PasskeyKeys"),
+    ("States", "Authorisation|States|StepEvaluation|KernelEffects"),
     ("Submission", "Submission|BridgeSubmit|BridgeStale|HappyPath"),
     ("Swap", "SwapRule|SwapFill|SwapAttacks|SwapReference|RuleVectors"),
 ];
