@@ -111,6 +111,27 @@ contract RuleInputTest is Trials {
         assertInvalid(t, "another clock");
     }
 
+    function test_PaddingIsZeroWhateverLayInItsPlace() public view {
+        // What the first call was given lies where the second's input is written.
+        Anchor memory own = vault(mirror, noAssets(), new bytes(32));
+        bytes memory ones = new bytes(1500);
+        for (uint256 i = 0; i < ones.length; i++) {
+            ones[i] = 0xff;
+        }
+        IRule.Fragment[] memory shown = new IRule.Fragment[](1);
+        for (uint256 size = 0; size < 34; size++) {
+            bytes memory extra = new bytes(size);
+            Draft memory d = ruled(1, these(own), noAssets(), ones, 0);
+            Call memory first = d.calls[0];
+            d.calls = new Call[](2);
+            (d.calls[0], d.calls[1]) = (first, Call(1, RULE_GAS, 64, ids(0), new Signed[](0), extra));
+            shown[0] = IRule.Fragment(fragmentId(own), 3, mirror, noAssets(), own.state.data);
+            shown[0].data = _seen(shown, new IRule.Authorisation[](0), ones);
+            d.freshAfter[0].data = _seen(shown, new IRule.Authorisation[](0), extra);
+            assertValid(d, "as specified");
+        }
+    }
+
     /// @dev What the mirror writes if it is called as specified.
     function _seen(IRule.Fragment[] memory shown, IRule.Authorisation[] memory signed, bytes memory extra)
         private

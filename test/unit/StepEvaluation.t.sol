@@ -200,6 +200,10 @@ contract StepEvaluationTest is Trials {
         _checkState(userState(alice, list).encode(), false, "twice");
         list[0].id = bytes32(uint256(1));
         _checkState(userState(alice, list).encode(), false, "descending");
+        list[0].id = bytes32(uint256(2));
+        list[1].id = bytes32(uint256(1));
+        _checkState(userState(alice, list).encode(), false, "descending, and none is zero");
+        list[0].id = bytes32(uint256(1));
         list[1] = IRule.Asset(bytes32(uint256(2)), 0);
         _checkState(userState(alice, list).encode(), false, "zero");
     }
