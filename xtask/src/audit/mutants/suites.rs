@@ -13,7 +13,7 @@ use crate::tools::root;
 
 /// A file's own tests, by how their names begin: those that kill most of its mutants, and take a second.
 const KIN: [(&str, &str); 35] = [
-    ("Account", "AccountRule|Leases|RuleVectors"),
+    ("Account", "AccountRule|Cohorts|KernelEffects|Leases|RuleVectors"),
     ("Amounts", "PoolRule|PoolSums|SwapFill|CreditRule"),
     (
         "BatchHeader",
