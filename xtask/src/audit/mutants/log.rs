@@ -13,7 +13,7 @@ use eyre::Result;
 use serde_json::{Value, json};
 
 use super::{bench::Fate, compile::Sources, digest, list::Mutant, suites};
-use crate::tools::root;
+use crate::{docs::thousands, tools::root};
 
 /// By file: its text's digest, and by fate and test the mutants, by the digests of their names.
 pub(super) const RECORD: &str = "docs/audit/mutants.json";
@@ -179,10 +179,9 @@ pub(super) fn score() -> Result<String> {
     let mut all = [0; 4];
     let mut row = |name: &str, counts: [usize; 4]| {
         let [killed, live, left, none] = counts;
-        text += &format!(
-            "| {name} | {} | {killed} | {live} | {left} | {none} |\n",
-            killed + live + left
-        );
+        let [all, killed, live, left, none] =
+            [killed + live + left, killed, live, left, none].map(|count| thousands(count as u64));
+        text += &format!("| {name} | {all} | {killed} | {live} | {left} | {none} |\n");
     };
     for (file, (_, fates)) in record()? {
         let count = |words: &[&str]| -> usize {
