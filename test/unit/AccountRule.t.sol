@@ -71,6 +71,23 @@ contract AccountRuleTest is Trials {
         assertValid(d, "withdraw");
     }
 
+    function test_WithAnyAssetUsersPayFundAndWithdraw() public view {
+        address token = address(0x1122334455667788990011223344556677889900);
+        bytes32[3] memory assets =
+            [bytes32(uint256(uint160(token))), issued(rules[0], "share"), bytes32(type(uint256).max)];
+        Anchor memory mine = a();
+        for (uint256 i = 0; i < 3; i++) {
+            mine.state.assets = one(assets[i], 9);
+            assertValid(transfer(mine, b(), assets[i], 4), "paid");
+            Draft memory d = solo(mine, open(1, bob, one(assets[i], 4)), one(assets[i], 4), 1, 0);
+            d.freshAfter[0].assets = one(assets[i], 5);
+            d.opened[0] = unleased(1, bob, 0, one(assets[i], 4), "");
+            assertValid(d, "funded");
+        }
+        mine.state.assets = one(assets[0], 9);
+        assertValid(withdrawal(mine, carol, token, 4), "withdrawn");
+    }
+
     function test_AStepMayTouchAnAnchorThatTheBatchUpdatedBefore() public view {
         // The state as an earlier step of this batch left it: not new, it signs with its nonce.
         Anchor memory mine = Anchor(a().id, 0, unleased(1, alice, 4, one(ETH, 1 ether), ""));
@@ -180,6 +197,11 @@ contract AccountRuleTest is Trials {
         _expectFailure(
             fragments, pay(b(), ETH, 1), "", abi.encodeWithSignature("PayeeNotListed(uint80)", fragmentId(b()))
         );
+        fragments[0].id = 0;
+        _expectFailure(
+            fragments, pay(uint80(0), ETH, 1), "", abi.encodeWithSignature("PayeeNotListed(uint80)", uint80(0))
+        );
+        fragments[0].id = 7;
         _expectFailure(fragments, hex"09", "", abi.encodeWithSignature("BadPayload(uint256,uint256)", 0, 0));
         _expectFailure(
             fragments,

@@ -28,6 +28,27 @@ contract BridgeStaleTest is Scenario {
         assertEq(bridge.headOf(a().id), head, "a skipped step changes nothing");
     }
 
+    function test_ASkippedStepHasNoCommitmentWhateverLayInItsPlace() public {
+        // Where commitments lie, asking the registry has left the end of the last rule's address.
+        post(steps(_touch(a())));
+        nextBlock();
+        Step[] memory list = steps(_touch(a()), _touch(c()));
+        address[] memory rules = new address[](2);
+        (rules[0], rules[1]) = (register("Puppet.sol:Puppet"), register("Looper.sol:Looper"));
+        nextBlock();
+        for (uint256 count = 1; count < 3; count++) {
+            Header memory h = header(list, uint16(count));
+            h.rules = new address[](count);
+            for (uint256 i = 0; i < count; i++) {
+                h.rules[i] = rules[i];
+            }
+            Posted memory p = post(proposer, h, list);
+            assertEq(p.walked.skipped, hex"01");
+            list[1] = _touch(Anchor(c().id, p.id, c().state));
+            nextBlock();
+        }
+    }
+
     function test_AnAnchorWrittenAfterTheClockIsStale() public {
         uint256 clock = block.number - 1;
         Posted memory first = post(steps(_touch(a())));
