@@ -28,8 +28,8 @@ contract BridgeStaleTest is Scenario {
         assertEq(bridge.headOf(a().id), head, "a skipped step changes nothing");
     }
 
-    function test_ASkippedStepHasNoCommitmentWhateverLayInItsPlace() public {
-        // Where commitments lie, asking the registry has left the end of the last rule's address.
+    function test_ASkippedStepOfABatchWithRulesHasNoCommitment() public {
+        // The registry was asked through memory near that of the commitments.
         post(steps(_touch(a())));
         nextBlock();
         Step[] memory list = steps(_touch(a()), _touch(c()));
