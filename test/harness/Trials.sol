@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {Vm} from "forge-std/Vm.sol";
 
+import {IEvidenceErrors} from "../../contracts/interfaces/IEvidenceErrors.sol";
 import {IRule} from "../../contracts/interfaces/IRule.sol";
 import {Bound} from "./Bound.sol";
 import {Codec} from "./Codec.sol";
@@ -233,6 +234,31 @@ abstract contract Trials is Scenario {
 
     function assertInvalid(Draft memory d, string memory what) internal view {
         assertFalse(verdict(trial(d)), what);
+    }
+
+    /// @dev There was no verdict, for want of gas. Returns how much is asked for.
+    function assertNeedGas(bool done, bytes memory output, string memory what) internal pure returns (uint256 needed) {
+        assertFalse(done, what);
+        assertEq(output.length, 68, what);
+        assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, what);
+        assembly ("memory-safe") {
+            needed := mload(add(output, 36))
+        }
+    }
+
+    /// @dev Code that returns these bytes, whatever it is asked.
+    function returning(bytes memory data) internal pure returns (bytes memory) {
+        return _copying(data, 0xf3);
+    }
+
+    /// @dev Code that reverts with them.
+    function reverting(bytes memory data) internal pure returns (bytes memory) {
+        return _copying(data, 0xfd);
+    }
+
+    /// @dev Copies what follows the code to memory, then ends with this instruction.
+    function _copying(bytes memory data, uint8 end) private pure returns (bytes memory) {
+        return abi.encodePacked(hex"61", uint16(data.length), hex"80600c6000396000", end, data);
     }
 
     // ---------------------------------------------------------------- steps of a puppet

@@ -28,12 +28,11 @@ contract Meter {
 contract EvaluationFrameTest is CohortTrials {
     uint256 private constant LITTLE = 250_000;
 
-    /// @dev Code that reverts with these bytes.
-    function _reverting(bytes memory data) private returns (address target) {
-        target = address(uint160(uint256(keccak256(data))));
-        // Copies what follows the code, and reverts with it.
-        bytes memory code = abi.encodePacked(hex"61", uint16(data.length), hex"80600c6000396000fd", data);
+    /// @dev Another contract's code in place of the evaluation.
+    function _instead(bytes memory code) private {
+        address target = address(uint160(uint256(keccak256(code))));
         vm.etch(target, code);
+        _instead(target);
     }
 
     function _instead(address target) private {
@@ -49,13 +48,7 @@ contract EvaluationFrameTest is CohortTrials {
     function _expectNeedGas(Trial memory t, uint256 gas_, string memory what) private view {
         bytes memory call_ = abi.encodeCall(verifier.verify, (evidence(t), t.bridge));
         (bool done, bytes memory output) = address(verifier).staticcall{gas: gas_}(call_);
-        assertFalse(done, what);
-        assertEq(output.length, 68, what);
-        assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, what);
-        uint256 needed;
-        assembly ("memory-safe") {
-            needed := mload(add(output, 36))
-        }
+        uint256 needed = assertNeedGas(done, output, what);
         uint256 frame = _frame(t);
         assertEq(needed, frame + frame / 63 + 5000, what);
     }
@@ -78,29 +71,24 @@ contract EvaluationFrameTest is CohortTrials {
 
     function test_WantOfGasInTheFrameIsNoVerdict() public {
         Trial memory t = trial(transfer(a(), b(), ETH, 1));
-        _instead(_reverting(abi.encodeWithSelector(IEvidenceErrors.NeedGas.selector, 1, 2)));
+        _instead(reverting(abi.encodeWithSelector(IEvidenceErrors.NeedGas.selector, 1, 2)));
         _expectNeedGas(t, 20_000_000, "as the kernel says it");
-        _instead(_reverting(abi.encodePacked(IEvidenceErrors.NeedGas.selector)));
+        _instead(reverting(abi.encodePacked(IEvidenceErrors.NeedGas.selector)));
         _expectNeedGas(t, 20_000_000, "in four bytes");
-        _instead(_burning());
+        _instead(hex"fe");
         _expectNeedGas(t, 20_000_000, "burnt");
-    }
-
-    function _burning() private returns (address target) {
-        target = makeAddr("burns all it gets");
-        vm.etch(target, hex"fe");
     }
 
     function test_AnyOtherFailureOfTheFrameIsInvalid() public {
         Trial memory t = trial(transfer(a(), b(), ETH, 1));
         bytes4 selector = IEvidenceErrors.NeedGas.selector;
-        _instead(_reverting(""));
+        _instead(reverting(""));
         assertInvalid(t, "without a word");
-        _instead(_reverting(abi.encodePacked(bytes3(selector))));
+        _instead(reverting(abi.encodePacked(bytes3(selector))));
         assertInvalid(t, "three bytes");
         for (uint256 bit = 0; bit < 32; bit++) {
             bytes4 other = selector ^ bytes4(uint32(2 ** bit));
-            _instead(_reverting(abi.encodePacked(other, new bytes(64))));
+            _instead(reverting(abi.encodePacked(other, new bytes(64))));
             assertInvalid(t, "another error");
         }
     }
@@ -108,7 +96,12 @@ contract EvaluationFrameTest is CohortTrials {
     function test_AnswersOtherThanOneAreInvalid() public {
         Trial memory t = trial(transfer(a(), b(), ETH, 1));
         assertValid(t, "as it is");
-        _instead(address(new Meter(type(uint256).max)));
-        assertInvalid(t, "0");
+        uint256[4] memory others = [uint256(0), 2, 1 << 255, type(uint256).max];
+        for (uint256 i = 0; i < 4; i++) {
+            _instead(returning(abi.encode(others[i])));
+            assertInvalid(t, "another word");
+        }
+        _instead(returning(abi.encode(1)));
+        assertValid(t, "1");
     }
 }

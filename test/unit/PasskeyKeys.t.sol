@@ -107,14 +107,7 @@ contract PasskeyKeysTest is Passkeys {
         vm.mockCallRevert(precompile, anything, "");
         (bool done, bytes memory output) = address(verifier).staticcall(input);
         vm.clearMockedCalls();
-        assertFalse(done, what);
-        assertEq(output.length, 68, what);
-        assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, what);
-        uint256 needed;
-        assembly ("memory-safe") {
-            needed := mload(add(output, 36))
-        }
-        assertEq(needed, 20_000, what);
+        assertEq(assertNeedGas(done, output, what), 20_000, what);
     }
 
     function test_WhateverElseP256VerifyMaySayIsNoSignature() public {

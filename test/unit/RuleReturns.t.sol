@@ -130,8 +130,7 @@ contract RuleReturnsTest is Trials {
         }
         bytes memory effects = bytes.concat(write(0, d.freshAfter[0].data), write(1, d.freshAfter[1].data));
         bytes memory returned = _canonical(effects);
-        // Copies what follows the code, and returns it.
-        vm.etch(rules[0], abi.encodePacked(hex"61", uint16(returned.length), hex"80600c6000396000f3", returned));
+        vm.etch(rules[0], returning(returned));
         assertValid(d, "4 KB for nothing");
     }
 
@@ -210,12 +209,7 @@ contract RuleReturnsTest is Trials {
                     valid++;
                     continue;
                 }
-                assertEq(output.length, 68, "a verdict");
-                assertEq(bytes4(output), IEvidenceErrors.NeedGas.selector, "another reason");
-                uint256 needed;
-                assembly ("memory-safe") {
-                    needed := mload(add(output, 36))
-                }
+                uint256 needed = assertNeedGas(done, output, "a verdict");
                 assertEq(needed, limit + limit / 63 + 10_000);
                 refused++;
             }

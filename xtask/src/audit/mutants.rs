@@ -406,3 +406,54 @@ fn compile_changed(sources: &Sources, file: &str, text: &str) -> Result<Compiled
     mutated.insert(file.to_owned(), text.to_owned());
     compile::compile(&mutated, &compile::users(sources, file))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(file: &str, edit: (usize, usize)) -> (String, Mutant) {
+        let mutant = Mutant {
+            file: format!("contracts/{file}"),
+            within: "f".to_owned(),
+            text: format!("{edit:?}"),
+            operator: "number",
+            edit,
+            after: "2".to_owned(),
+            before: "1".to_owned(),
+            ordinal: 1,
+            place: Place::Alone,
+        };
+        (mutant.name(), mutant)
+    }
+
+    #[test]
+    fn what_is_explained_of_a_file_is_tried_at_once_unless_it_overlaps() {
+        let all = [
+            mutant("A.sol", (0, 9)),
+            mutant("A.sol", (3, 4)),
+            mutant("A.sol", (12, 13)),
+            mutant("B.sol", (20, 21)),
+            mutant("A.sol", (30, 31)),
+        ];
+        let explained: BTreeSet<Row> = all[..4].iter().map(|(_, mutant)| answers::row(mutant)).collect();
+        let left: Vec<_> = all.iter().collect();
+        let edits: Vec<Vec<(usize, usize)>> = groups(&left, &explained)
+            .iter()
+            .rev()
+            .map(|group| group.iter().map(|(_, mutant)| mutant.edit).collect())
+            .collect();
+        let expected = [vec![(0, 9), (12, 13)], vec![(3, 4)], vec![(20, 21)], vec![(30, 31)]];
+        assert_eq!(edits, expected);
+    }
+
+    #[test]
+    fn no_more_are_tried_at_once_than_there_may_be() {
+        let all: Vec<_> = (0..=AT_ONCE).map(|at| mutant("A.sol", (2 * at, 2 * at + 1))).collect();
+        let explained: BTreeSet<Row> = all.iter().map(|(_, mutant)| answers::row(mutant)).collect();
+        let sizes: Vec<usize> = groups(&all.iter().collect::<Vec<_>>(), &explained)
+            .iter()
+            .map(Vec::len)
+            .collect();
+        assert_eq!(sizes, [1, AT_ONCE]);
+    }
+}

@@ -45,7 +45,7 @@ impl Log {
         if env::var_os("NTHROOT_RECORDED").is_some() {
             let record = record()?;
             let names: BTreeMap<String, &String> = all.iter().map(|(name, _)| (id(name), name)).collect();
-            for (file, of, fates) in record.iter().map(|(file, (of, fates))| (file, of, fates)) {
+            for (file, (of, fates)) in &record {
                 if texts.get(file) != Some(of) {
                     continue;
                 }

@@ -167,4 +167,19 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn rules_meet_their_own_tests_and_what_is_shared_meets_all() {
+        let meets = |test: &str, file: &str| meets(Path::new(test), file);
+        let (rule, bridge) = ("test/unit/PoolRule.t.sol", "test/invariant/Bridge.t.sol");
+        for file in ["contracts/Bridge.sol", "contracts/rules/Account.sol"] {
+            assert!(meets(bridge, file) && !meets(rule, file), "{file}");
+        }
+        for file in ["contracts/rules/Pool.sol", "contracts/rules/credit/Market.sol"] {
+            assert!(meets(rule, file) && !meets(bridge, file), "{file}");
+        }
+        for file in ["contracts/libraries/Amounts.sol", "contracts/libraries/Purity.sol"] {
+            assert!(meets(rule, file) && meets(bridge, file), "{file}");
+        }
+        assert!(meets("test/attack/Markets.t.sol", "contracts/rules/Pool.sol"));
+    }
 }
