@@ -57,6 +57,17 @@ contract AccountRuleTest is Trials {
         assertValid(d, "empty");
     }
 
+    function test_SeveralAreOpenedInTheirOrderAndMoreFollows() public view {
+        bytes memory payload = bytes.concat(
+            setController(1, bob), open(1, carol, one(ETH, 1)), setController(1, carol), open(1, bob, one(ETH, 20))
+        );
+        Draft memory d = solo(a(), payload, one(ETH, 21), 2, 0);
+        d.freshAfter[0] = unleased(1, carol, 1, one(ETH, 5 ether - 21), "");
+        d.opened[0] = unleased(1, carol, 0, one(ETH, 1), "");
+        d.opened[1] = unleased(1, bob, 0, one(ETH, 20), "");
+        assertValid(d, "two");
+    }
+
     function test_MergingIsPayingOneself() public {
         Anchor memory other = depositEth(alice, 3 ether);
         nextBlock();

@@ -121,7 +121,8 @@ contract CreditRuleBorrowersTest is CreditBench {
         refused(_at(loan), 2, borrow(1, 5, 0), why("Nothing()"));
         refused(_at(loan), 2, borrow(1, 0, 499_966), why("NotCovered(uint256,uint256)", 1_000_000, 1_000_001));
         refused(_at(loan), 2, borrow(1, 0, LENT), why("NotIdle(uint256,uint256)", LENT - 500_000, LENT));
-        doAt(loan, ben, borrow(1, 0, 499_965));
+        refused(_at(loan), 2, borrow(1, 10, 499_971), why("NotCovered(uint256,uint256)", 1_000_005, 1_000_006));
+        doAt(loan, ben, borrow(1, 10, 499_970)); // what is added covers too
         doAt(loan, cat, callIn(1, 100_000));
         refused(_at(loan), 2, borrow(1, PURSE / 2, 1), why("IsCalled(uint256)", 1007));
         doAt(loan, ben, repay(1, type(uint128).max, 0));
@@ -195,6 +196,7 @@ contract CreditRuleBorrowersTest is CreditBench {
         refused(_at(loan), 2, repay(1, 0, 0), why("Nothing()"));
         refused(_at(loan), 2, repay(1, 499_901, 0), why("BelowMinimum(uint256,uint256)", 100, 99));
         refused(_at(loan), 2, repay(1, 100_000, 1_200_001), why("NotCovered(uint256,uint256)", 399_999, 400_000));
+        refused(_at(loan), 2, repay(1, 100_000, 2_000_000), why("NotCovered(uint256,uint256)", 0, 400_000));
         refused(_at(loan), 2, repay(1, 100_000, 2_000_001), why("NotHeld(uint256,uint256)", 2_000_000, 2_000_001));
         doAt(loan, ben, repay(1, 100_000, 1_200_000));
         later(1); // now the debt has outgrown what is left

@@ -190,6 +190,14 @@ contract SwapFillTest is Swaps {
         this.run(rule, places(users[0]), one(0, payload(w)), hex"00");
     }
 
+    function test_WhatLiesBehindTheTableIsNoAssetOfIt() public {
+        bytes memory moves = abi.encodePacked(bytes32(0), B); // as they would be named by a table of two more
+        vm.expectRevert(abi.encodeWithSignature("NotInTable(uint256,bytes32)", 0, B));
+        this.run(
+            rule, places(users[0]), one(0, payload(want(leg(A, 10), leg(B, 1)))), abi.encodePacked(uint8(1), A, moves)
+        );
+    }
+
     function test_PositionsAndNumbersAreBelowTheirCounts() public {
         Deal memory d = deal2(want(leg(A, 10), leg(B, 0)), _donor(), list(mv(0, 1, 0, 1), mv(0, 1, 0, 1)));
         Move[5] memory bad = [mv(2, 0, 0, 1), mv(0, 2, 0, 1), mv(255, 0, 0, 1), mv(0, 1, 4, 1), mv(0, 1, 255, 1)];

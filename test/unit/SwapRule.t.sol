@@ -198,6 +198,14 @@ contract SwapRuleTest is Swaps {
         _assertBadPayload(_set(plain, 99, hex"01"), 99, "a reward cut off");
         plain = payload(want(leg(A, 10), leg(B, 0)));
         _assertBadPayload(_set(plain, 100, hex"01"), 100, "a counterparty cut off");
+        // Each list ends where the payload may, and the next one is missed; before that the first give is.
+        for (uint256 size = 0; size < 101; size++) {
+            plain = payload(want(leg(A, 10), leg(B, 0)));
+            assembly ("memory-safe") {
+                mstore(plain, size)
+            }
+            _assertBadPayload(plain, size < 50 ? 0 : size < 99 ? 50 : size, "a list cut off");
+        }
     }
 
     function test_ListsAreInOrderWithoutRepetition() public {
