@@ -244,13 +244,18 @@ contract CreditRuleTermsTest is CreditBench {
     function test_WhatIsStoredFitsItsField() public {
         doLend(ann, 1000);
         uint256 loan = doOpen(ben, 10_000, 500);
+        // Before, 500 since block 1000; then 600.
+        _setMoment(type(uint192).max - 99_999);
+        refused(places(market, loan, ben), 2, borrow(1, 0, 100), why("TooLarge(uint256)", 2 ** 192));
+        _setMoment(type(uint192).max - 100_000);
+        doAt(loan, ben, borrow(1, 0, 100));
+    }
+
+    function _setMoment(uint192 moment) private {
         bytes memory data = dataOf(market);
-        for (uint256 i = 161; i < 185; i++) {
-            data[i] = 0xff;
+        for (uint256 i = 0; i < 24; i++) {
+            data[161 + i] = bytes24(moment)[i];
         }
         setData(market, data);
-        // Before, 500 since block 1000; then 600.
-        uint256 moment = uint256(type(uint192).max) - 500_000 + 600_000;
-        refused(places(market, loan, ben), 2, borrow(1, 0, 100), why("TooLarge(uint256)", moment));
     }
 }

@@ -243,6 +243,28 @@ contract SwapFillTest is Swaps {
         assertFails(d, _takes(0, C, 0, 1));
     }
 
+    function test_WhatTheTableDoesNotNameIsNotGivenAsItsNext() public {
+        Deal memory d = deal2(want(leg(A, 10), leg(B, 0)), _donor(), list(mv(0, 1, 0, 10)));
+        d.table = new bytes32[](1);
+        d.table[0] = C;
+        assertFails(d, _takes(0, C, 0, 10));
+    }
+
+    function test_ATableMayNameManyAssets() public {
+        bytes32[] memory table = new bytes32[](255);
+        for (uint256 i = 0; i < 255; i++) {
+            table[i] = bytes32(uint256(A) + i);
+        }
+        bytes32 last = table[254];
+        give(users[0], last, 10);
+        Deal memory d = deal2(want(leg(last, 10), leg(B, 0)), want(leg(B, 10), leg(last, 9)), list(mv(0, 1, 254, 9)));
+        d.table = table;
+        runDeal(d);
+        assertEq(holding(users[1], last), 9);
+        d.moves[0].number = 255;
+        assertFails(d, _extra(1 + 255 * 32));
+    }
+
     function test_ARewardIsAGiveBesideThePrice() public {
         Deal memory d =
             deal2(want(leg(A, 10), leg(B, 5)), _donor(), list(mv(0, 1, 0, 12), mv(0, 1, 2, 3), mv(1, 0, 1, 5)));
