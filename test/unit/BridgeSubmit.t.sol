@@ -6,6 +6,7 @@ import {BatchId} from "../../contracts/types/BatchId.sol";
 import {BondLib} from "../../contracts/types/Bond.sol";
 import {Codec} from "../harness/Codec.sol";
 import {Draft} from "../harness/Drafts.sol";
+import {Posting} from "../harness/Posting.sol";
 import {Scenario} from "../harness/Scenario.sol";
 import {Again, Anchor, Fresh, Header, Posted, State, Step} from "../harness/Shapes.sol";
 
@@ -385,5 +386,16 @@ contract BridgeSubmitTest is Scenario {
         for (uint256 i = 0; i < length; i++) {
             out[i] = data[i];
         }
+    }
+}
+
+/// @notice The first blocks of a bridge, before any of its windows can have passed.
+contract BridgeBeginningTest is Posting {
+    function test_BatchesCanBePostedFromTheStart() public {
+        vm.roll(DEPLOYMENT_BLOCK + 1);
+        Anchor memory hers = depositEth(alice, 1 ether);
+        Anchor memory his = depositEth(bob, 1 ether);
+        vm.roll(DEPLOYMENT_BLOCK + 3);
+        post(steps(step(transfer(hers, his, ETH, 1))));
     }
 }

@@ -157,6 +157,8 @@ contract TypesTest is Test {
         // A full block does not run over into the next.
         vm.expectRevert(abi.encodeWithSelector(GlobalWordLib.IdsExhausted.selector));
         words.nextId(8191, 0);
+        (, id) = words.nextId(2 ** 40 - 2, 2 ** 27 - 1);
+        assertEq(id, 2 ** 40 - 1);
         vm.expectRevert(abi.encodeWithSelector(GlobalWordLib.IdsExhausted.selector));
         words.nextId(2 ** 40 - 1, 2 ** 27 - 1);
     }
