@@ -12,7 +12,7 @@ mod suites;
 mod weave;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env,
     hash::{DefaultHasher, Hash, Hasher},
     process::Stdio,
@@ -41,7 +41,7 @@ use crate::{
 const TOGETHER: usize = 60;
 
 /// Of those that a table explains, as many meet the slow tests at once: should one be killed, they are looked for by halves.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 pub(super) fn run(effort: u64) -> Result<Outcome> {
     execute(forge()?.arg("build").stdout(Stdio::null()))?;
@@ -224,7 +224,7 @@ fn run_all(sources: &Sources, open: &[&(String, Mutant)], explained: &BTreeSet<R
     })
 }
 
-/// Which mutants meet the slow tests at once: each alone, but those of a file that are explained together.
+/// Which mutants meet the slow tests at once: each alone, but those that are explained together.
 fn groups<'a>(left: &[&'a (String, Mutant)], explained: &BTreeSet<Row>) -> Vec<Vec<&'a (String, Mutant)>> {
     let mut groups: Vec<Vec<&(String, Mutant)>> = Vec::new();
     let (together, alone): (Vec<_>, Vec<_>) = left
@@ -235,7 +235,7 @@ fn groups<'a>(left: &[&'a (String, Mutant)], explained: &BTreeSet<Row>) -> Vec<V
         let (start, end) = entry.1.edit;
         let apart = |other: &&(String, Mutant)| {
             let edit = other.1.edit;
-            other.1.file == entry.1.file && (edit.1 < start || end < edit.0)
+            other.1.file != entry.1.file || edit.1 < start || end < edit.0
         };
         match groups
             .iter_mut()
@@ -343,13 +343,19 @@ fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log)
 /// Compiles mutants without the choices: now their gas and their size are what they would be. All live, or one does not.
 fn run_slowly(sources: &Sources, group: &[&(String, Mutant)], bench: &mut Bench, log: &Log) -> Result<()> {
     let start = Instant::now();
-    let file = &group[0].1.file;
-    let mutants: Vec<&Mutant> = group.iter().map(|(_, mutant)| mutant).collect();
-    let fate = match compile_changed(sources, file, &weave::changed(&sources[file], &mutants))? {
+    let mut mutants: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
+    for (_, mutant) in group {
+        mutants.entry(&mutant.file).or_default().push(mutant);
+    }
+    let changed = mutants
+        .iter()
+        .map(|(&file, mutants)| (file.to_owned(), weave::changed(&sources[file], mutants)))
+        .collect();
+    let fate = match compile_changed(sources, &changed)? {
         // The mutant as it was woven in is another text.
         Err(_) => Fate::Unviable,
         Ok(codes) if bench.is_original(&codes)? => Fate::Same,
-        Ok(codes) => match bench.judge_slowly(file, &codes)? {
+        Ok(codes) => match bench.judge_slowly(changed.keys(), &codes)? {
             Some(fate) => fate,
             None => bench.compare(&codes)?.unwrap_or(Fate::Survived),
         },
@@ -377,7 +383,7 @@ fn compile_batch(
         let plain: Vec<Mutant> = mutants.iter().map(|(_, mutant)| mutant.clone()).collect();
         weave::weave(original, &plain)
     };
-    let errors = match compile_changed(sources, file, &changed)? {
+    let errors = match compile_changed(sources, &BTreeMap::from([(file.to_owned(), changed.clone())]))? {
         Ok(codes) => return Ok(Ok(codes)),
         Err(errors) => errors,
     };
@@ -400,11 +406,12 @@ fn compile_batch(
     Ok(Err(blamed.into_iter().collect()))
 }
 
-/// Code of all contracts that have a file in them, with another text in it.
-fn compile_changed(sources: &Sources, file: &str, text: &str) -> Result<Compiled> {
+/// Code of all contracts that have one of these files in them, with these texts instead.
+fn compile_changed(sources: &Sources, changed: &Sources) -> Result<Compiled> {
     let mut mutated = sources.clone();
-    mutated.insert(file.to_owned(), text.to_owned());
-    compile::compile(&mutated, &compile::users(sources, file))
+    mutated.extend(changed.clone());
+    let users = changed.keys().flat_map(|file| compile::users(sources, file)).collect();
+    compile::compile(&mutated, &users)
 }
 
 #[cfg(test)]
@@ -427,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_explained_of_a_file_is_tried_at_once_unless_it_overlaps() {
+    fn what_is_explained_is_tried_at_once_unless_it_overlaps() {
         let all = [
             mutant("A.sol", (0, 9)),
             mutant("A.sol", (3, 4)),
@@ -442,7 +449,7 @@ mod tests {
             .rev()
             .map(|group| group.iter().map(|(_, mutant)| mutant.edit).collect())
             .collect();
-        let expected = [vec![(0, 9), (12, 13)], vec![(3, 4)], vec![(20, 21)], vec![(30, 31)]];
+        let expected = [vec![(0, 9), (12, 13), (20, 21)], vec![(3, 4)], vec![(30, 31)]];
         assert_eq!(edits, expected);
     }
 

@@ -161,9 +161,17 @@ impl Bench {
         Ok(fate(self.test(excluded, true)?))
     }
 
-    /// Runs all tests of forge, with code in which nothing is chosen.
-    pub(super) fn judge_slowly(&mut self, file: &str, mutant: &Codes) -> Result<Option<Fate>> {
-        self.lay_out(suites::all(file)?)?;
+    /// Runs all tests of forge that these files' code can be in, with code in which nothing is chosen.
+    pub(super) fn judge_slowly<'a>(
+        &mut self,
+        files: impl Iterator<Item = &'a String>,
+        mutant: &Codes,
+    ) -> Result<Option<Fate>> {
+        let mut tests = BTreeSet::new();
+        for file in files {
+            tests.extend(suites::all(file)?);
+        }
+        self.lay_out(tests)?;
         self.exchange(mutant)?;
         Ok(fate(self.test(&[], true)?))
     }
