@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IBridge} from "../../contracts/interfaces/IBridge.sol";
+import {Status} from "../../contracts/types/BatchWord.sol";
 import {BondLib} from "../../contracts/types/Bond.sol";
 import {Draft} from "../harness/Drafts.sol";
 import {Scenario} from "../harness/Scenario.sol";
@@ -17,6 +18,7 @@ interface IRecipient {
 
     function set(Mood mood, address target, bytes calldata call_) external;
     function act(address target, bytes calldata data) external returns (bytes memory);
+    function answer() external view returns (bytes memory);
 }
 
 /// @notice What a proposer stakes, when it is free again, and where it goes (docs/spec.md, section 8).
@@ -77,6 +79,7 @@ contract BridgeBondTest is Scenario {
         bridge.fundBond{value: 2 ether}(mallory);
         IRecipient(mallory).act(address(bridge), abi.encodeCall(IBridge.withdrawBond, (1 ether, payable(mallory))));
         assertEq(mallory.balance, 1 ether);
+        assertEq(IRecipient(mallory).answer(), abi.encodeWithSignature("ReentrancyGuardReentrantCall()"));
         _assertBond(mallory, 1 ether, 1 ether);
     }
 
@@ -147,11 +150,15 @@ contract BridgeBondTest is Scenario {
 
     function test_ARewardCannotReenter() public {
         (Posted memory p, bytes memory proof) = _lie();
-        address mallory =
-            _recipient(IRecipient.Mood.Calling, abi.encodeCall(IBridge.withdrawBond, (0, payable(address(this)))));
-        IRecipient(mallory).act(address(bridge), abi.encodeCall(IBridge.challenge, (proof, p.walked.entries)));
-        (uint256 balance,) = bridge.bondOf(mallory);
-        assertEq(balance + mallory.balance, _lock() / 2, "paid once, by whichever way");
+        address mallory = makeAddr("mallory");
+        vm.etch(mallory, calling(address(bridge), abi.encodeCall(IBridge.unwind, (p.preimage, p.walked.entries))));
+        vm.prank(mallory);
+        bridge.challenge(proof, "");
+        _assertBond(mallory, _lock() / 2, _lock() / 2);
+        assertStatus(p, Status.Faulty);
+        (bool done,) = mallory.call{gas: 30_000}(""); // by itself the same call goes through
+        assertTrue(done);
+        assertStatus(p, Status.Unwound);
     }
 
     function test_NoBondLeavesWhileAFaultIsUnresolved() public {
