@@ -120,14 +120,27 @@ contract RuleInputTest is Trials {
         }
         IRule.Fragment[] memory shown = new IRule.Fragment[](1);
         for (uint256 size = 0; size < 34; size++) {
-            bytes memory extra = new bytes(size);
-            Draft memory d = ruled(1, these(own), noAssets(), ones, 0);
-            Call memory first = d.calls[0];
-            d.calls = new Call[](2);
-            (d.calls[0], d.calls[1]) = (first, Call(1, RULE_GAS, 64, ids(0), new Signed[](0), extra));
+            // Data, payload and extra, each padded.
+            bytes memory zeros = new bytes(size);
+            Anchor memory hers = a();
+            hers.state.data = zeros;
+            Draft memory d = draft(2, 0, 0, 0, 2);
+            (d.fresh[0], d.fresh[1]) = (own, hers);
+            (d.freshAfter[0], d.freshAfter[1]) = (own.state.copy(), hers.state.copy());
+            d.freshAfter[1].nonce++;
+            d.calls[0] = Call(1, RULE_GAS, 64, ids(0), new Signed[](0), ones);
+            d.calls[1] = Call(1, RULE_GAS, 64, ids(0, 1), new Signed[](1), zeros);
+            d.calls[1].signed[0] = sign(unsigned(1, zeros, noAssets()), mirror, hers);
+
+            shown = new IRule.Fragment[](1);
             shown[0] = IRule.Fragment(fragmentId(own), 3, mirror, noAssets(), own.state.data);
-            shown[0].data = _seen(shown, new IRule.Authorisation[](0), ones);
-            d.freshAfter[0].data = _seen(shown, new IRule.Authorisation[](0), extra);
+            bytes memory first = _seen(shown, new IRule.Authorisation[](0), ones);
+            shown = new IRule.Fragment[](2);
+            shown[0] = IRule.Fragment(fragmentId(own), 3, mirror, noAssets(), first);
+            shown[1] = IRule.Fragment(fragmentId(hers), 1, alice, one(ETH, 5 ether), zeros);
+            IRule.Authorisation[] memory signed = new IRule.Authorisation[](1);
+            signed[0] = IRule.Authorisation(1, zeros);
+            d.freshAfter[0].data = _seen(shown, signed, zeros);
             assertValid(d, "as specified");
         }
     }
