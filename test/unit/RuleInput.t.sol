@@ -114,7 +114,7 @@ contract RuleInputTest is Trials {
     function test_PaddingIsZeroWhateverLayInItsPlace() public view {
         // What the first call was given lies where the second's input is written.
         Anchor memory own = vault(mirror, noAssets(), new bytes(32));
-        bytes memory ones = new bytes(1500);
+        bytes memory ones = new bytes(6000);
         for (uint256 i = 0; i < ones.length; i++) {
             ones[i] = 0xff;
         }

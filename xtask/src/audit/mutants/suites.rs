@@ -20,7 +20,10 @@ const KIN: [(&str, &str); 35] = [
         "BridgeSubmit|SubmissionMalformed|Types|HappyPath|StepEvaluation|BridgeStale",
     ),
     ("BatchId", "Types|HappyPath|BridgeDeposit"),
-    ("BatchWord", "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge"),
+    (
+        "BatchWord",
+        "Types|BridgeClaim|ManyWithdrawals|BridgeChallenge|BridgeSubmit",
+    ),
     ("Bond", "Bond|Types|BridgeBond"),
     ("Bridge", "Bridge|Assignment|Faults|OrphanFee|AssetCaps|Bond"),
     ("Calldata", "HappyPath|StepEvaluation|Authorisation"),
