@@ -63,16 +63,17 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[test]
 fn roll_back_takes_the_cones_of_faults_and_nothing_else() {
-    check_histories(4_000, |_| None).check();
+    check_histories(4_000, |_| None, Coverage::check);
 }
 
 #[test]
 fn a_ledger_from_its_rows_rolls_back_as_the_one_that_wrote_them() {
-    check_histories(400, Some).check_rows();
+    check_histories(400, Some, Coverage::check_rows);
 }
 
-fn check_histories(histories: u64, stored: impl Fn(u64) -> Option<u64>) -> Coverage {
-    let histories = std::env::var("NTHROOT_ROLLBACKS").map_or(histories, |count| count.parse().expect("a number"));
+/// What must have been reached is that of so many histories; fewer may have missed some of it.
+fn check_histories(own: u64, stored: impl Fn(u64) -> Option<u64>, check: impl Fn(&Coverage)) {
+    let histories = std::env::var("NTHROOT_ROLLBACKS").map_or(own, |count| count.parse().expect("a number"));
     let mut coverage = Coverage::default();
     let start = Instant::now();
     for seed in 0..histories {
@@ -86,5 +87,7 @@ fn check_histories(histories: u64, stored: impl Fn(u64) -> Option<u64>) -> Cover
     }
     println!("histories 0 to {histories} in {:.1?}", start.elapsed());
     println!("{coverage}");
-    coverage
+    if histories >= own {
+        check(&coverage);
+    }
 }

@@ -172,8 +172,9 @@ fn a_ledger_from_its_rows_goes_on_as_the_one_that_wrote_them() {
     check_schedules(100, Some, &expected.map(ToString::to_string));
 }
 
-fn check_schedules(schedules: u64, stored: impl Fn(u64) -> Option<u64>, expected: &[String]) {
-    let schedules = std::env::var("NTHROOT_SCHEDULES").map_or(schedules, |count| count.parse().expect("a number"));
+/// What is expected to be reached is that of so many schedules; fewer may miss some of it.
+fn check_schedules(own: u64, stored: impl Fn(u64) -> Option<u64>, expected: &[String]) {
+    let schedules = std::env::var("NTHROOT_SCHEDULES").map_or(own, |count| count.parse().expect("a number"));
     let mut coverage: BTreeMap<String, u64> = BTreeMap::new();
     let start = Instant::now();
     for seed in 0..schedules {
@@ -194,5 +195,5 @@ fn check_schedules(schedules: u64, stored: impl Fn(u64) -> Option<u64>, expected
         println!("  {count:>9}  {what}");
     }
     let missing: Vec<&String> = expected.iter().filter(|what| !coverage.contains_key(*what)).collect();
-    assert!(missing.is_empty(), "never reached: {missing:?}");
+    assert!(schedules < own || missing.is_empty(), "never reached: {missing:?}");
 }

@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use alloy_primitives::U256;
 use nthroot_model::rules::credit::quotes;
 use nthroot_protocol::{FragmentId, rules::credit::Terms};
-use proptest::{
-    prelude::*,
-    test_runner::{RngSeed, TestRunner},
-};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use crate::bench::config;
 
 use super::{
     oracle::{self, Worth, wide},
@@ -175,11 +174,8 @@ fn whoever_calls_a_loan_and_whenever_fee_and_interest_are_the_call_fee_at_least(
     // What is borrowed or repaid between, in 256ths of the loan, if it can be.
     let parts = || prop_oneof![Just(0), 0..=128_u128];
     let change = (any::<bool>(), parts(), parts());
-    let config = ProptestConfig {
-        rng_seed: RngSeed::Fixed(1),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config = config();
+    let cases = config.cases;
     let tries = (rate, 1..5 * WAD, 0..=100_000_u32, loan, blocks(), change, blocks());
     TestRunner::new(config)
         .run(&tries, |(rate, ratio, call_fee, loan, first, change, then)| {
@@ -220,7 +216,7 @@ fn whoever_calls_a_loan_and_whenever_fee_and_interest_are_the_call_fee_at_least(
         .unwrap();
     // The whole fee, a part of it, none of it.
     let counts = counts.into_inner();
-    assert!(counts.iter().all(|count| *count >= 40), "{counts:?}");
+    assert!(cases < 256 || counts.iter().all(|count| *count >= 40), "{counts:?}");
 }
 
 #[test]
