@@ -238,11 +238,6 @@ impl<'a> BatchBuilder<'a> {
         &self.steps
     }
 
-    /// Entries that the steps so far take.
-    pub const fn entries(&self) -> usize {
-        self.entries.len()
-    }
-
     /// The proof gas of each step so far (section 7.1). That of earlier steps may grow slightly with later ones, by the
     /// siblings in their evidence.
     pub fn proof_gas(&self) -> Vec<u64> {
@@ -330,7 +325,7 @@ impl<'a> BatchBuilder<'a> {
         if body.len() > MAX_BODY {
             return Err(StepError::BodyTooLong(body.len()));
         }
-        let step = places.assemble(Vec::new(), body);
+        let step = places.assemble(body);
         // What was too much for the encoding does not come back as it was, so this is what others will read.
         let body = Body::of(&step)?;
         Ok(Draft { places, step, body })

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use nthroot_protocol::{
-    AnchorId, BatchId, Body, FreshTouch, LeafTable, RepeatedTouch, Root, Step, Withdrawal,
+    AnchorId, BatchId, Body, FreshTouch, LeafTable, RepeatedTouch, Root, Step,
     limits::{MAX_FRAGMENTS, MAX_NIBBLE, MAX_TOUCHES},
 };
 
@@ -162,10 +162,9 @@ impl Places {
         body
     }
 
-    /// The step as it is posted, but for the roots.
-    pub(super) fn assemble(&self, withdrawals: Vec<Withdrawal>, body: Vec<u8>) -> Step {
+    /// The step as it is posted, but for roots and withdrawals.
+    pub(super) fn assemble(&self, body: Vec<u8>) -> Step {
         let mut step = Step {
-            withdrawals,
             body: body.into(),
             ..Step::default()
         };

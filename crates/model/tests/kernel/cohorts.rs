@@ -333,14 +333,16 @@ fn leaves_beyond_the_cohort_make_a_step_invalid() {
         .again(new_anchor(3), ruled(&[]))
         .call(puppet(&[0, 2], &effects))
         .post();
-    let mut body = nthroot_protocol::Body::of(&posted.placed.step).unwrap();
-    body.leaves = Some(LeafTable(vec![vec![], vec![1]]));
-    posted.placed.step.body = body.encode().into();
-    let (touch, leaf, depth) = (2, 1, 0);
-    assert_eq!(
-        posted.evaluate(),
-        Ok(Verdict::Invalid(Invalid::Leaf { touch, leaf, depth }))
-    );
+    for (touch, table) in [(0, vec![vec![1], vec![]]), (2, vec![vec![], vec![1]])] {
+        let mut body = nthroot_protocol::Body::of(&posted.placed.step).unwrap();
+        body.leaves = Some(LeafTable(table));
+        posted.placed.step.body = body.encode().into();
+        let (leaf, depth) = (1, 0);
+        assert_eq!(
+            posted.evaluate(),
+            Ok(Verdict::Invalid(Invalid::Leaf { touch, leaf, depth }))
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod deposits;
 mod faults;
 mod honest;
 mod liars;
+mod rows;
+mod storage;
 mod submission;
 mod walks;
 mod world;
