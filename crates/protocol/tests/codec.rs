@@ -242,6 +242,23 @@ fn batches_of_a_wrong_shape_are_told_apart() {
 }
 
 #[test]
+fn a_batch_may_have_all_that_the_limits_allow() {
+    let mut batch = simple_batch();
+    batch.header.ceiling = 10_000_000;
+    batch.header.rules = vec![Default::default(); 32];
+    batch.steps[0].body = vec![0; 16_384].into();
+    // 15 of a kind at most, and 16 in a step: 32 steps of these are 512 entries.
+    let fresh = batch.steps[0].fresh[0];
+    batch.steps[0].fresh = vec![fresh];
+    batch.steps[0].opened = vec![Root::default(); 15];
+    batch.steps[0].again.clear();
+    batch.steps = vec![batch.steps[0].clone(); 32];
+    batch.seal();
+    assert_eq!(batch.header.entry_count, 512);
+    assert_eq!(Batch::parse(&batch.encode()).as_ref(), Ok(&batch));
+}
+
+#[test]
 fn bodies_that_are_not_well_formed_are_told_apart() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut body = arbitrary::body(0).new_tree(&mut runner).unwrap().current();
