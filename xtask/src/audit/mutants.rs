@@ -15,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     hash::{DefaultHasher, Hash, Hasher},
+    num::NonZero,
     process::Stdio,
     sync::Mutex,
     thread,
@@ -252,12 +253,7 @@ fn groups<'a>(left: &[&'a (String, Mutant)], explained: &BTreeSet<Row>) -> Vec<V
 
 /// Lets each core take from the end of the queue, until it is empty.
 fn work_off<T: Send>(queue: Vec<T>, work: impl Fn(T, &mut Bench) -> Result<()> + Sync) -> Result<()> {
-    let workers = thread::available_parallelism()?.get();
-    let workers = env::var("NTHROOT_WORKERS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(workers)
-        .min(queue.len());
+    let workers = workers().min(queue.len());
     let queue = Mutex::new(queue);
     thread::scope(|scope| {
         let started: Vec<_> = (0..workers)
@@ -279,6 +275,12 @@ fn work_off<T: Send>(queue: Vec<T>, work: impl Fn(T, &mut Bench) -> Result<()> +
             Err(_) => bail!("a worker panicked"),
         })
     })
+}
+
+/// One for each core, or as many as `NTHROOT_WORKERS` says.
+fn workers() -> usize {
+    let told = env::var("NTHROOT_WORKERS").ok().and_then(|count| count.parse().ok());
+    told.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 fn run_batch(sources: &Sources, batch: &Batch<'_>, bench: &mut Bench, log: &Log) -> Result<()> {

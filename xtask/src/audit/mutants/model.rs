@@ -1,10 +1,13 @@
 //! Mutation tests of the model and the codec, by cargo-mutants.
 
-use std::{collections::BTreeSet, fs, io::stderr, path::Path, process::Command};
+mod record;
 
-use eyre::{Context, OptionExt, Result, ensure};
+use std::{collections::BTreeSet, fs, io::stderr, process::Command, thread::sleep, time::Duration};
+
+use eyre::{OptionExt, Result, ensure};
 use serde_json::Value;
 
+use self::record::{Fate, Record};
 use super::answers;
 use crate::{
     audit::{Outcome, toolbox},
@@ -15,7 +18,7 @@ use crate::{
 /// Both are one page read once: a mutant of either may be killed by tests of either.
 const PACKAGES: [&str; 2] = ["nthroot-protocol", "nthroot-model"];
 
-/// Where cargo-mutants writes; it goes on there when it is run again.
+/// Where cargo-mutants writes.
 const HOME: &str = "target/mutants/model";
 
 /// What random tests run the first time, enough to kill nearly all mutants.
@@ -34,6 +37,9 @@ const SLOW: [&str; 5] = [
     "credit::attacks::no_rounding_is_to_be_had_by_lending_and_redeeming",
 ];
 
+/// How often what a run has found so far is written down.
+const TAKEN_DOWN: Duration = Duration::from_secs(5);
+
 pub(in crate::audit) fn run(effort: u64, install: bool) -> Result<Outcome> {
     if let Err(why) = toolbox::MUTANTS.is_there(install)? {
         return Ok(Outcome::Skipped(why));
@@ -47,68 +53,98 @@ pub(in crate::audit) fn run(effort: u64, install: bool) -> Result<Outcome> {
     let existing: Value = serde_json::from_str(&output(&mut list)?)?;
     let existing = existing.as_array().ok_or_eyre("cargo-mutants lists nothing")?;
     let existing: Vec<&str> = existing.iter().filter_map(|mutant| mutant["name"].as_str()).collect();
-    // One in so many, always the same ones. Not as a shard: of that, too, those would be left out first that were killed before.
+    // One in so many, always the same ones.
     let shares = 100 / effort.clamp(1, 100);
     let chosen: Vec<&str> = existing
         .iter()
         .enumerate()
-        // cargo-mutants tries those without a field, whatever it is asked for.
-        .filter(|(number, name)| (*number as u64).is_multiple_of(shares) || name.contains(": delete field "))
+        .filter(|(number, _)| (*number as u64).is_multiple_of(shares))
         .map(|(_, name)| *name)
         .collect();
-    eprintln!("{} mutants, {} chosen", existing.len(), chosen.len());
-
-    let mut first = mutants(&chosen);
-    first.args(["--", "--"]).envs(FEW);
-    for test in SLOW {
-        first.args(["--skip", test]);
-    }
-    attempt(&mut first)?;
-    let home = root().join(HOME).join("mutants.out");
-    // What is left meets the random tests at their length.
-    if !fs::read_to_string(home.join("missed.txt"))
-        .unwrap_or_default()
-        .is_empty()
-    {
-        attempt(&mut mutants(&chosen))?;
-    }
-
-    let chosen: BTreeSet<String> = chosen.iter().map(|name| without_line(name)).collect();
-    let existing: BTreeSet<String> = existing.iter().map(|name| without_line(name)).collect();
-    let missed: BTreeSet<String> = &read(&home, "missed")? & &chosen;
-    let killed = (&(&read(&home, "caught")? | &read(&home, "timeout")?) & &chosen).len();
     let answered: BTreeSet<String> = answers::of_model()?;
-    let mut tally = Tally::default();
-    for _ in 0..killed {
-        tally.check(true);
-    }
-    for mutant in &missed {
-        if !answered.contains(mutant) {
-            eprintln!("survives, and is not explained in {}: | `{mutant}` | |", answers::PAGE);
+    let mut record = Record::open()?;
+    let is_open = |record: &Record, name: &str| match record.fate(name) {
+        Some(Fate::Killed | Fate::Unviable) => false,
+        Some(Fate::Survived) => !answered.contains(&without_line(name)),
+        Some(Fate::Left) | None => true,
+    };
+    let open: Vec<&str> = chosen.iter().copied().filter(|name| is_open(&record, name)).collect();
+    eprintln!(
+        "{} mutants, {} chosen, {} still to be run",
+        existing.len(),
+        chosen.len(),
+        open.len()
+    );
+
+    if !open.is_empty() {
+        let mut first = mutants(&open);
+        first.args(["--", "--"]).envs(FEW);
+        for test in SLOW {
+            first.args(["--skip", test]);
         }
-        tally.check(answered.contains(mutant));
+        attempt(&mut first, &open, Fate::Left, &mut record)?;
     }
-    for row in answered.iter().filter(|row| !existing.contains(*row)) {
+    // What is left meets all tests, and the random ones at their length.
+    let left: Vec<&str> = open
+        .into_iter()
+        .filter(|name| record.fate(name) == Some(Fate::Left))
+        .collect();
+    if !left.is_empty() {
+        attempt(&mut mutants(&left), &left, Fate::Survived, &mut record)?;
+    }
+
+    let mut tally = Tally::default();
+    let (mut killed, mut survive) = (0_u64, 0_u64);
+    for name in &chosen {
+        match record.fate(name) {
+            Some(Fate::Killed) => {
+                killed += 1;
+                tally.check(true);
+            }
+            Some(Fate::Survived) => {
+                survive += 1;
+                let mutant = without_line(name);
+                let is_answered = answered.contains(&mutant);
+                if !is_answered {
+                    eprintln!("survives, and is not explained in {}: | `{mutant}` | |", answers::PAGE);
+                }
+                tally.check(is_answered);
+            }
+            Some(Fate::Unviable) => {}
+            Some(Fate::Left) | None => {
+                eprintln!("cargo-mutants has not run {name}");
+                tally.check(false);
+            }
+        }
+    }
+    let existing_rows: BTreeSet<String> = existing.iter().map(|name| without_line(name)).collect();
+    for row in answered.difference(&existing_rows) {
         eprintln!("{} answers a mutant that does not exist: {row}", answers::PAGE);
         tally.check(false);
     }
+    eprint!("{}", record::score()?);
     Ok(Outcome::Ran(
         tally,
         format!(
-            "one in {shares} of {} mutants: {killed} killed, {} survive",
-            existing.len(),
-            missed.len()
+            "{} of {} mutants: {killed} killed, {survive} survive",
+            chosen.len(),
+            existing.len()
         ),
     ))
 }
 
-/// Tries these, but for those that were killed before.
+/// Tries these, and whatever else cargo-mutants tries unasked in their files.
 fn mutants(chosen: &[&str]) -> Command {
     let mut mutants = toolbox::MUTANTS.command();
-    mutants.args(["--iterate", "--no-shuffle", "--colors", "never", "--output", HOME]);
+    mutants.args(["--no-shuffle", "--colors", "never", "--output", HOME]);
     mutants.args(["--profile", "mutants"]).env_remove("CARGO_INCREMENTAL");
+    mutants.args(["--jobs", &super::workers().to_string()]);
     for package in PACKAGES {
         mutants.args(["--package", package, "--test-package", package]);
+    }
+    let files: BTreeSet<&str> = chosen.iter().filter_map(|name| name.split(':').next()).collect();
+    for file in files {
+        mutants.args(["--file", file]);
     }
     for name in chosen {
         mutants.args(["--re", &format!("^{}$", escaped(name))]);
@@ -116,9 +152,33 @@ fn mutants(chosen: &[&str]) -> Command {
     mutants
 }
 
-/// Runs it to its end: with all killed, some missed or some that do not end. Anything else is no result.
-fn attempt(mutants: &mut Command) -> Result<()> {
-    let status = mutants.current_dir(root()).stdout(stderr()).status()?;
+/// Runs it to its end, whether all are killed, some are missed or some do not end. Anything else is no result.
+fn attempt(mutants: &mut Command, asked: &[&str], missed: Fate, record: &mut Record) -> Result<()> {
+    let home = root().join(HOME).join("mutants.out");
+    if home.exists() {
+        fs::remove_dir_all(&home)?;
+    }
+    let mut child = mutants.current_dir(root()).stdout(stderr()).spawn()?;
+    let status = loop {
+        let ended = child.try_wait()?;
+        for (file, fate) in [
+            ("caught", Fate::Killed),
+            ("timeout", Fate::Killed),
+            ("unviable", Fate::Unviable),
+            ("missed", missed),
+        ] {
+            let names = fs::read_to_string(home.join(file).with_extension("txt")).unwrap_or_default();
+            // The last line may be half a name, and cargo-mutants tries some unasked.
+            for name in names.lines().filter(|name| asked.contains(name)) {
+                record.settle(name, fate)?;
+            }
+        }
+        record.write()?;
+        match ended {
+            Some(status) => break status,
+            None => sleep(TAKEN_DOWN),
+        }
+    };
     ensure!(
         matches!(status.code(), Some(0 | 2 | 3)),
         "cargo-mutants ended with {status}; {HOME}/mutants.out/log says why"
@@ -135,19 +195,6 @@ fn escaped(name: &str) -> String {
         escaped.push(letter);
         escaped
     })
-}
-
-/// Of this run and, with `--iterate`, those before it.
-fn read(home: &Path, fate: &str) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for file in [format!("{fate}.txt"), format!("previously_{fate}.txt")] {
-        let path = home.join(file);
-        if path.exists() {
-            let text = fs::read_to_string(&path).wrap_err_with(|| path.display().to_string())?;
-            names.extend(text.lines().map(without_line));
-        }
-    }
-    Ok(names)
 }
 
 /// `file:line:column: what` without line and column, which other changes move.
