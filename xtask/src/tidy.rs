@@ -213,6 +213,15 @@ fn what_lies_cost_follows_from_the_presets() {
             .and_then(|value| value.split(' ').next());
         value.and_then(|value| value.parse().ok()).expect("an amount")
     };
+    let window = |preset: &str| -> f64 {
+        let text = read(format!("deployments/presets/{preset}.toml"));
+        let blocks = text.lines().find_map(|line| number(line.strip_prefix("window = ")?));
+        blocks
+            .expect("a number of blocks")
+            .to_string()
+            .parse()
+            .expect("a number")
+    };
     let presets = ["swift", "prudent", "social"];
     let half = presets.map(|preset| value(preset, "min-lock") / 2.0);
     let price = presets.map(|preset| value(preset, "insured-gas-price") * 1e-9);
@@ -222,6 +231,15 @@ fn what_lies_cost_follows_from_the_presets() {
         .expect("the proof of a transfer");
     let proof: f64 = proof.to_string().parse().expect("a number");
     let anchors = price.map(|price| 512.0 * 13_000.0 * price);
+    let filled = [0, 1, 2].map(|i| window(presets[i]) * 60e6 * price[i]);
+    // To three digits.
+    let three = |value: f64| {
+        let mut unit = 1.0;
+        while value / unit >= 1_000.0 {
+            unit *= 10.0;
+        }
+        (value / unit).round() * unit
+    };
 
     let list = |values: [f64; 3], digits: usize, last: &str| {
         let [a, b, c] = values.map(|value| {
@@ -247,6 +265,7 @@ fn what_lies_cost_follows_from_the_presets() {
         list(anchors, 2, "or") + " ETH, and 6 million gas",
         list(hour(anchors), 0, "or") + " ETH |",
         list(hour(half), 0, "or") + " ETH an hour",
+        list(hour(half.map(|half| 3.0 * half)), 0, "or") + " ETH an hour | the fifth field",
         list(half.map(|half| 65_540.0 * half), 0, "or") + " ETH |",
         list(
             [0, 1, 2]
@@ -256,10 +275,35 @@ fn what_lies_cost_follows_from_the_presets() {
             "or",
         ) + " gwei for a transfer",
         list(price.map(|price| price * 1e9), 0, "or") + " gwei for the dearest",
+        // 60 million gas a block, at the insured price: half a lock pays for the gas of its proof.
+        format!("burn {} ETH", list(filled.map(three), 0, "or")),
+        format!(
+            "where it is, {}",
+            list(filled.map(|filled| three(filled / 2.0)), 0, "or")
+        ),
     ];
     let text = read("docs/threat-model.md");
     let wrong: Vec<_> = expected.into_iter().filter(|figure| !text.contains(figure)).collect();
     none(&wrong);
+}
+
+/// Of a budget the builder gets ten elevenths.
+#[test]
+fn watchers_are_told_what_the_presets_assume() {
+    let text = read("docs/deploying.md");
+    for preset in ["swift", "prudent", "social"] {
+        let assumed = read(format!("deployments/presets/{preset}.toml"));
+        let line = assumed.lines().find_map(|line| line.strip_prefix("budget = \""));
+        let assumed: f64 = line
+            .and_then(|line| line.split(' ').next()?.parse().ok())
+            .expect("ether");
+        let budget = format!("| `{preset}` | `budget = \"{:.2}", assumed * 1.1);
+        let budget = budget.trim_end_matches('0');
+        assert!(
+            text.contains(&format!("{budget} ether\"`")),
+            "docs/deploying.md lacks {budget}"
+        );
+    }
 }
 
 /// The rows of the table below a heading, by their first two cells.

@@ -178,7 +178,8 @@ impl Story {
 /// What the guide asks, in its order.
 fn asked(story: &Story) -> Vec<(&'static str, Value)> {
     let bundle = story.world.payment([(1, story.alice), (2, story.bob)], 5_000);
-    let mut forged = bundle.clone();
+    // Other signatures: with the same ones it would be the same bundle, whatever else it says.
+    let mut forged = story.world.payment([(1, story.alice), (2, story.bob)], 4_999);
     forged.0[0].valid_until += 1;
     vec![
         ("nthroot_fragment", json!(story.bob)),
@@ -211,7 +212,7 @@ async fn the_guides_examples_are_real_answers() {
     let client = http(&server);
     let methods = openrpc::document()["methods"].as_array().unwrap();
     let mut blocks = Vec::new();
-    for (method, param) in asked(&story) {
+    for (number, (method, param)) in asked(&story).into_iter().enumerate() {
         let described = methods.iter().find(|described| described["name"] == method).unwrap();
         let described_param = &described["params"][0]["schema"];
         assert_eq!(fault(described_param, &param), None, "{method} does not take that");
@@ -224,6 +225,11 @@ async fn the_guides_examples_are_real_answers() {
             Err(ClientError::Call(error)) => json!({ "jsonrpc": "2.0", "id": 1, "error": error }),
             Err(error) => panic!("{method}: {error}"),
         };
+        assert_eq!(
+            answer.get("error").is_some(),
+            number == 3,
+            "only the forged bundle is refused"
+        );
         blocks.push(json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": [param] }));
         blocks.push(answer);
     }
