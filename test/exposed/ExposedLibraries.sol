@@ -135,8 +135,13 @@ contract ExposedLibraries {
 
     // ---------------------------------------------------------------- Signatures
 
-    function base64url(bytes32 value) external pure returns (bytes memory) {
-        return Signatures.base64url(value);
+    /// @dev Also whether what was allocated before and what is afterwards are other memory.
+    function base64url(bytes32 value) external pure returns (bytes memory text, bool apart) {
+        bytes32[3] memory earlier = [value, ~value, value];
+        text = Signatures.base64url(value);
+        bytes32[3] memory later = [~value, value, ~value];
+        apart = earlier[0] == value && earlier[1] == ~value && earlier[2] == value;
+        apart = apart && later[0] == ~value && later[1] == value && later[2] == ~value;
     }
 
     // ---------------------------------------------------------------- States
